@@ -1,0 +1,75 @@
+"""Everything that can go wrong, as one hierarchy: what happened, why, and the next step.
+
+There is one class per exit code and, below it, one per outside party. Adapters turn foreign exceptions
+into these; only `cli` prints them.
+"""
+
+from __future__ import annotations
+
+
+class RollbackError(Exception):
+    """A mistake or failure that a person can act on.
+
+    Args:
+        what: one sentence, what happened.
+        why: the cause, in the words of the server or program where there are any.
+        hint: one next step.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+
+class Failed(RollbackError):
+    """It failed and nothing was changed (exit code 1)."""
+
+
+class BadInput(RollbackError):
+    """Wrong usage or bad input (exit code 2)."""
+
+    exit_code = 2
+
+
+class Refused(RollbackError):
+    """Refused before the first write (exit code 3)."""
+
+    exit_code = 3
+
+
+class Interrupted(RollbackError):
+    """A person or the system stopped it before the first write (exit code 130)."""
+
+    exit_code = 130
+
+
+class RegistryError(Failed):
+    """The registry cannot be asked, or its answer cannot be used."""
+
+
+class NotInRegistry(RegistryError):
+    """The registry answered: this repository, tag, manifest or blob is not there."""
+
+
+class TargetError(Failed):
+    """The target cannot be asked, or it refused a request."""
+
+
+class LoginRefused(TargetError):
+    """The target knows neither this user nor this password, or the token has run out."""
+
+
+class AppLocked(TargetError):
+    """A deployment holds the app, so the target took nothing of this write."""
+
+
+class NoAnswer(TargetError):
+    """A write was sent and no answer came: it counts as done until the target says otherwise."""
+
+
+class RecordError(Failed):
+    """The record of a run cannot be written or read."""

@@ -1,0 +1,1 @@
+"""What a Docker registry holds, and since when."""

@@ -1,0 +1,112 @@
+"""The port: what `rollback` asks of whatever runs the services.
+
+A target is a module of this folder with one function, `connect(options) -> Target`; `targets.connect` finds it by
+its file name. It knows how to read and write; time, order and policy are `execution`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from rollback.app import App, Change, Deployment, Status
+from rollback.secret import Secret
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a target is connected with.
+
+    Attributes:
+        name: its name in the settings, e.g. `dcos`.
+        settings: its own section of the settings, already read (`kind`, `url`, …).
+        user: login name; empty to use what the target's own configuration holds.
+        password: its password; empty likewise.
+        timeout_s: seconds that one request or one program call may take.
+        folder: the folder of the settings file, to which relative paths in `settings` refer.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    user: str = ""
+    password: Secret = field(default_factory=Secret)
+    timeout_s: float = 60.0
+    folder: Path = Path()
+
+
+class Target(Protocol):
+    """Something that runs services. Every method may be called from several threads."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it, with its address and without secrets: `marathon at https://…`."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many changes one write carries at most; 0: all of them, in one deployment."""
+        ...
+
+    def login(self) -> None:
+        """Make sure that requests will be accepted; needed once, before anything else.
+
+        Raises:
+            LoginRefused: the user, the password or the token is not accepted.
+            TargetError: the target cannot be asked.
+        """
+        ...
+
+    def apps(self) -> tuple[App, ...]:
+        """Everything that the user may see, complete enough to be put back later.
+
+        Raises:
+            TargetError: the target cannot be asked; LoginRefused: not with this login.
+        """
+        ...
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """The deployments that run now.
+
+        Raises:
+            TargetError: the target cannot be asked.
+        """
+        ...
+
+    def update(self, changes: Sequence[Change]) -> Deployment:
+        """Write the image of every change (at most `batch`) and return as soon as the target has taken it.
+
+        All or nothing; never overrides a lock. Only the image differs from the captured definition's
+        container; what the target would lose if it were left out goes along unchanged.
+
+        Raises:
+            AppLocked: a deployment holds one of the apps; nothing was taken.
+            NoAnswer: sent, and no answer came; it may have been taken.
+            TargetError: refused or not reached; nothing was taken.
+        """
+        ...
+
+    def status(self, ids: Collection[str]) -> dict[str, Status]:
+        """One look at the named apps, in as few requests as possible; an app that is gone is absent.
+
+        Raises:
+            TargetError: the target cannot be asked.
+        """
+        ...
+
+    def cancel(self, deployment: Deployment) -> Deployment | None:
+        """Roll a running deployment back to what its apps were before it.
+
+        Returns:
+            The deployment that brings them back; None if the one named no longer runs.
+
+        Raises:
+            NoAnswer: sent, and no answer came.
+            TargetError: the target cannot be asked.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections and remove temporary files; harmless when called twice."""
+        ...

@@ -1,0 +1,59 @@
+"""What every test may rely on: a home of its own, sockets to loopback alone, real parts or a reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ON_CI = bool(os.environ.get("CI"))
+PARTS = Path(__file__).parent.parent / ".parts"  # what `.ci/parts` installs: programs that tests use as they are
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary home, and none of the caller's settings."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("ROLLBACK_", "DCOS_", "XDG_", "DOCKER_", "REGISTRY_", "BUILD_")) or name.lower().endswith(
+            "_proxy"
+        ):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may reach another machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def part() -> Callable[[str], str]:
+    """Find a real component by its program's name, first in `.parts/bin`, then on PATH.
+
+    On a user's machine a test without its component is skipped and says so; on CI that is a failure.
+    """
+
+    def find(program: str) -> str:
+        found = shutil.which(program, path=f"{PARTS / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        if found:
+            return found
+        reason = f"{program} is not on this machine; `.ci/parts` installs it"
+        if ON_CI:
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    return find
