@@ -6,6 +6,9 @@ into these; only `cli` prints them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 
 class RollbackError(Exception):
     """A mistake or failure that a person can act on.
@@ -35,10 +38,29 @@ class BadInput(RollbackError):
     exit_code = 2
 
 
+@dataclass(frozen=True)
+class Reason:
+    """One reason to refuse: what is wrong, why, and the next step; `service` is empty if it is the fleet's."""
+
+    what: str
+    why: str = ""
+    hint: str = ""
+    service: str = ""
+
+
 class Refused(RollbackError):
-    """Refused before the first write (exit code 3)."""
+    """Refused before the first write (exit code 3).
+
+    Args:
+        reasons: every reason there is; the first one becomes this error's own text.
+    """
 
     exit_code = 3
+
+    def __init__(self, reasons: Iterable[Reason]) -> None:
+        self.reasons = tuple(reasons)
+        first = self.reasons[0]
+        super().__init__(first.what, why=first.why, hint=first.hint)
 
 
 class Interrupted(RollbackError):
