@@ -93,5 +93,13 @@ class NoAnswer(TargetError):
     """A write was sent and no answer came: it counts as done until the target says otherwise."""
 
 
+class ProgramMissing(Failed):
+    """Another program is needed and cannot be started: it is not there, or is not a program."""
+
+
+class ProgramTimeout(Failed):
+    """Another program was stopped because its time was up; what it did until then stays done."""
+
+
 class RecordError(Failed):
     """The record of a run cannot be written or read."""
