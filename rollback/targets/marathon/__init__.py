@@ -1,0 +1,120 @@
+"""The target `marathon`: Marathon's HTTP API, directly or behind DC/OS. One write carries the whole fleet."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from rollback.app import App, Change, Deployment, Status
+from rollback.errors import NoAnswer, TargetError
+from rollback.targets.base import Options
+from rollback.targets.marathon import answers, definition
+from rollback.targets.marathon.api import Api
+
+# Members that an app comes without unless they are asked for; deployments and counts always come.
+_EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFailure", "apps.readiness")
+
+
+def connect(options: Options) -> Marathon:
+    """Make the target; asks nothing yet.
+
+    Settings: `url` (of Marathon or of DC/OS), `ca_bundle` (a file), `insecure` (true: certificates are not
+    verified), `token_file` (a file with a token, instead of a user).
+
+    Raises:
+        BadInput: there is no usable `url`.
+    """
+    return Marathon(options)
+
+
+class Marathon:
+    """A `Target` over HTTP."""
+
+    batch = 0  # all changes in one deployment: one lock, the order of the dependencies, one undo
+
+    def __init__(self, options: Options) -> None:
+        self._api = Api(options)
+
+    @property
+    def name(self) -> str:
+        """The kind and the address."""
+        return f"marathon at {self._api.url}"
+
+    def login(self) -> None:
+        """See `Target`. Costs one or two requests, and one more for an address without a path."""
+        self._api.login()
+
+    def apps(self) -> tuple[App, ...]:
+        """See `Target`. One request."""
+        response = self._api.read("/v2/apps", "the apps cannot be read")
+        return tuple(definition.app(entry) for entry in _list(answers.parse(response), "apps"))
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """See `Target`. One request."""
+        response = self._api.read("/v2/deployments", "the deployments cannot be read")
+        return tuple(definition.deployment(entry) for entry in _list(answers.parse(response), ""))
+
+    def update(self, changes: Sequence[Change]) -> Deployment:
+        """See `Target`. One request: PATCH knows no creation, and a bulk is taken whole or not at all."""
+        body = [definition.update(change) for change in changes]
+        ids = tuple(change.app.id for change in changes)
+        response = self._api.write("PATCH", "/v2/apps", f"the update of {', '.join(ids)} failed", body)
+        return _accepted(response, ids)
+
+    def status(self, ids: Collection[str]) -> dict[str, Status]:
+        """See `Target`. At most two requests, however many apps there are."""
+        if not ids:
+            return {}
+        wanted = set(ids)
+        # The filter is a substring's, so it only makes the answer smaller; which apps count is decided here.
+        common = posixpath.commonpath(sorted(wanted))
+        params = [("embed", member) for member in _EMBEDDED] + ([("id", common)] if len(common) > 1 else [])
+        response = self._api.read("/v2/apps", "the state of the apps cannot be read", params)
+        entries = [entry for entry in _list(answers.parse(response), "apps") if entry.get("id") in wanted]
+        seen = [definition.status(entry) for entry in entries]
+        if any(one.started < one.instances for one in seen):
+            queue = _list(answers.parse(self._api.read("/v2/queue", "the launch queue cannot be read")), "queue")
+            seen = [definition.status(entry, queue) for entry in entries]
+        return {one.id: one for one in seen}
+
+    def cancel(self, deployment: Deployment) -> Deployment | None:
+        """See `Target`. One request; without `force`, so Marathon makes a deployment that brings the apps back."""
+        try:
+            response = self._api.write(
+                "DELETE", f"/v2/deployments/{deployment.id}", f"deployment {deployment.id} cannot be cancelled"
+            )
+        except answers.NotThere:
+            return None
+        return _accepted(response, deployment.apps)
+
+    def close(self) -> None:
+        """See `Target`."""
+        self._api.close()
+
+
+def _list(answer: Any, member: str) -> list[Mapping[str, Any]]:
+    """The entries of a list, or of a list under a member.
+
+    Raises:
+        TargetError: there is no such list.
+    """
+    entries = answer.get(member) if member and isinstance(answer, dict) else answer
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise TargetError("Marathon's answer cannot be read", why=f"no list of {member or 'objects'} in it")
+    return entries
+
+
+def _accepted(response: Any, ids: tuple[str, ...]) -> Deployment:
+    """Read the answer to a write that was taken.
+
+    Raises:
+        NoAnswer: it was taken, but the answer does not say as what.
+    """
+    try:
+        body = answers.parse(response)
+        return Deployment(str(body["deploymentId"]), ids, str(body["version"]))
+    except (TargetError, KeyError, TypeError) as error:
+        raise NoAnswer(
+            "Marathon took a write, but its answer names no deployment", why=answers.words(response)
+        ) from error

@@ -1,0 +1,224 @@
+"""The conversation with Marathon's HTTP API: where it is, who we are, and whether an answer came."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, MaxRetryError, NewConnectionError
+
+from rollback import session
+from rollback.errors import BadInput, LoginRefused, NoAnswer, TargetError
+from rollback.secret import Secret
+from rollback.targets.base import Options
+from rollback.targets.marathon import answers
+
+log = logging.getLogger(__name__)
+
+_LOGIN = "/acs/api/v1/auth/login"  # https://docs.d2iq.com/mesosphere/dcos/2.2/security/ent/iam-api/
+_SERVICE = "/service/marathon"  # where DC/OS's Admin Router keeps Marathon
+
+
+class Api:
+    """One Marathon, one login.
+
+    Args:
+        options: `settings` holds `url`, and perhaps `ca_bundle`, `insecure` and `token_file`.
+
+    Raises:
+        BadInput: the settings do not name a Marathon.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.url, self._certain = _base(str(options.settings.get("url") or ""), options.name)
+        self._token_file = _path(options, "token_file")
+        insecure = bool(options.settings.get("insecure"))
+        if insecure:
+            urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would come with every request
+        self._session = session.connect(
+            verify=False if insecure else (_path(options, "ca_bundle") or True), read_s=options.timeout_s
+        )
+        self._token = Secret()
+        self._gate = threading.Lock()
+
+    def login(self) -> None:
+        """Find Marathon, log in where a user or a token file is given, and see that requests are accepted.
+
+        Raises:
+            LoginRefused: this user, password or token is not accepted.
+            TargetError: there is no Marathon.
+        """
+        if not self._certain:
+            self._locate()
+        self._renew(self._token)
+        info = answers.parse(self.read("/v2/info", "Marathon cannot be asked"))
+        if not isinstance(info, dict) or "version" not in info:
+            raise TargetError(f"{self.url} is not a Marathon", hint="check the url in the settings")
+
+    def read(self, path: str, what: str, params: list[tuple[str, str]] | None = None) -> requests.Response:
+        """GET; tried again by the session when the way there is bad.
+
+        Raises:
+            LoginRefused: not with this login.
+            TargetError: not reached, or refused.
+        """
+        try:
+            response = self._ask("GET", path, params=params)
+        except requests.RequestException as error:
+            raise _unreachable(self.url, what, error) from error
+        if not response.ok or response.is_redirect:
+            raise answers.refusal(response, what)
+        return response
+
+    def write(self, method: str, path: str, what: str, body: Any = None) -> requests.Response:
+        """Send a write, once.
+
+        Raises:
+            AppLocked: a deployment holds one of the apps; nothing was taken.
+            NoAnswer: sent, and no answer came; it may have been taken.
+            TargetError: refused or not reached; nothing was taken.
+        """
+        try:
+            response = self._ask(method, path, json=body)
+        except requests.RequestException as error:
+            if _never_sent(error):
+                raise _unreachable(self.url, what, error) from error
+            raise NoAnswer(what, why=f"sent, but no answer came: {_cause(error)}") from error
+        if not response.ok or response.is_redirect:
+            raise answers.refusal(response, what)
+        return response
+
+    def close(self) -> None:
+        """Give back the connections and forget the token."""
+        self._session.close()
+        self._token = Secret()
+
+    def _ask(self, method: str, path: str, **content: Any) -> requests.Response:
+        """Send a request; after a 401, which means that nothing was done, log in anew and send it once more."""
+        token = self._token
+        response = self._send(method, path, token, **content)
+        if response.status_code == 401 and self._renewable():
+            self._renew(token)
+            response = self._send(method, path, self._token, **content)
+        return response
+
+    def _send(self, method: str, path: str, token: Secret, **content: Any) -> requests.Response:
+        headers = {"Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"token={token.reveal()}"
+        return self._session.request(method, self.url + path, headers=headers, allow_redirects=False, **content)
+
+    def _renewable(self) -> bool:
+        return bool(self._options.user or self._token_file)
+
+    def _renew(self, stale: Secret) -> None:
+        """Get a token, unless another thread has done so since `stale` was read."""
+        with self._gate:
+            if self._token != stale:
+                return
+            if self._options.user:
+                self._token = self._log_in()
+            elif self._token_file:
+                self._token = _read_token(self._token_file)
+
+    def _log_in(self) -> Secret:
+        """Exchange user and password for a token, which lasts for days and cannot be prolonged."""
+        what = f"the login of {self._options.user!r} failed"
+        root = self.url.partition("/service/")[0].removesuffix("/marathon")
+        credentials = {"uid": self._options.user, "password": self._options.password.reveal()}
+        try:
+            response = self._session.post(
+                root + _LOGIN, json=credentials, headers={"Accept": "application/json"}, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise _unreachable(root, what, error) from error
+        if response.status_code in {400, 401, 403}:
+            raise LoginRefused(what, why=answers.words(response), hint="check --user and --pwd")
+        if not response.ok or response.is_redirect:
+            if root == self.url and response.status_code in {404, 405, 500}:
+                log.warning("%s is a Marathon without DC/OS and knows no login: going on without one", root)
+                return Secret()
+            raise answers.refusal(response, what)
+        token = answers.parse(response)
+        if not isinstance(token, dict) or not isinstance(token.get("token"), str):
+            raise TargetError(what, why=f"{root} gave no token")
+        return Secret(token["token"])
+
+    def _locate(self) -> None:
+        """Tell a Marathon's own address from that of a DC/OS cluster, which keeps its Marathon below /service."""
+        try:
+            found = self._session.get(
+                f"{self.url}/v2/info", headers={"Accept": "application/json"}, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise _unreachable(self.url, "Marathon cannot be asked", error) from error
+        direct = found.status_code in {401, 403} or (found.ok and "json" in found.headers.get("Content-Type", ""))
+        if not direct:
+            self.url += _SERVICE
+        self._certain = True
+
+
+def _base(url: str, name: str) -> tuple[str, bool]:
+    """Cut the address down to what stands before `/v2`; and whether that is sure to be Marathon's own.
+
+    Raises:
+        BadInput: not an address, or one with a password in it.
+    """
+    hint = f"targets: {{{name}: {{kind: marathon, url: https://dcos.example.com/service/marathon}}}}"
+    if not url:
+        raise BadInput(f"target {name!r} needs the url of its Marathon", hint=f"in the settings: {hint}")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise BadInput(f"target {name!r}: the url is not an http or https address", hint=f"in the settings: {hint}")
+    if "@" in parts.netloc:
+        raise BadInput(f"target {name!r}: the url holds a user name", hint="give --user and --pwd instead")
+    path = parts.path.rstrip("/").removesuffix("/v2").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}", bool(path)
+
+
+def _path(options: Options, member: str) -> Path | None:
+    """A file that the settings name, relative to the settings' own folder."""
+    named = options.settings.get(member)
+    return options.folder / Path(str(named)).expanduser() if named else None
+
+
+def _read_token(file: Path) -> Secret:
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LoginRefused(
+            f"the token file {file} cannot be read", why=getattr(error, "strerror", "") or ""
+        ) from error
+    if not token:
+        raise LoginRefused(f"the token file {file} is empty")
+    return Secret(token)
+
+
+def _unreachable(url: str, what: str, error: requests.RequestException) -> TargetError:
+    return TargetError(what, why=f"{url} does not answer: {_cause(error)}", hint="is the address right, is it up?")
+
+
+def _never_sent(error: requests.RequestException) -> bool:
+    """Whether the connection was not even made, so that the server cannot have seen the request."""
+    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError)):
+        return True
+    inner = error.args[0] if error.args else None
+    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, which says `Connection refused` without the paragraphs around it."""
+    while True:
+        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    text = str(error.args[-1] if error.args else error)
+    return text.rpartition(": ")[2] or type(error).__name__
