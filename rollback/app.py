@@ -18,7 +18,9 @@ class App:
         instances: how many instances it shall have.
         checked: whether the target checks its health or readiness.
         deployments: ids of the deployments that hold it at the moment.
-        definition: the target's own, complete definition; carried whole because it must go back as it came.
+        definition: what the target needs to put the app back, in its own form, complete; carried as it came.
+        marks: a fingerprint for each other member of its configuration, so that a change there is noticed
+            without the member itself, which may hold secrets, being written anywhere.
     """
 
     id: str
@@ -27,7 +29,8 @@ class App:
     instances: int
     checked: bool
     deployments: tuple[str, ...] = ()
-    definition: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold secrets in its env
+    definition: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    marks: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,14 @@ class Action(str, Enum):
     STAYS = "stays"  # nothing to go back to, or left out on purpose: not touched
 
 
+class OnFailure(str, Enum):
+    """What happens when one service does not come up."""
+
+    RESTORE = "restore"  # everything that this run changed goes back
+    KEEP = "keep"  # the others go on, the failed one stays as it is
+    STOP = "stop"  # nothing more is written, everything stays as it stands
+
+
 @dataclass(frozen=True)
 class Environment:
     """Both names of an environment: in deployments (`prod`) and in tags (`master`)."""
@@ -147,7 +155,7 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
     reasons: list[Reason] = []
     for choice in selection.choices:
         found = _apps_of(choice.repo, running, by_id, env, rules)
-        step, against = _step(choice, found, env, rules)
+        step, against = _step(choice, found, rules)
         steps.append(step)
         reasons += against
     reasons += _shared_apps(steps)
@@ -208,9 +216,7 @@ def _apps_of(
     )
 
 
-def _step(
-    choice: Choice, found: tuple[App, ...] | Reason, env: Environment, rules: Rules
-) -> tuple[Step, tuple[Reason, ...]]:
+def _step(choice: Choice, found: tuple[App, ...] | Reason, rules: Rules) -> tuple[Step, tuple[Reason, ...]]:
     service = service_of(choice.repo)
     app = None if isinstance(found, Reason) else found[0]
     step = Step(service, choice.repo, Action.STAYS, choice.match, app, choice.image)
@@ -229,12 +235,10 @@ def _step(
         return replace(step, notes=("nothing on or before the date",)), ()
     if isinstance(found, Reason):
         return step, (found,)
-    return _with_image(step, found[0], choice.image, env, rules)
+    return _with_image(step, found[0], choice.image, rules)
 
 
-def _with_image(
-    step: Step, app: App, image: Image, env: Environment, rules: Rules
-) -> tuple[Step, tuple[Reason, ...]]:
+def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step, tuple[Reason, ...]]:
     try:
         if not app.image:
             raise BadInput("it runs a command, not an image")
@@ -265,10 +269,7 @@ def _with_image(
         notes.append("0 instances: cannot be verified")
     elif not app.checked:
         notes.append("no health check: up means running")
-    if image.digest and now.digest:
-        same = image.digest == now.digest
-    else:
-        same = image.tag == now.tag
+    same = image.digest == now.digest if image.digest and now.digest else image.tag == now.tag
     after = now.at(image.tag, image.digest if rules.pin else "")
     return replace(
         step,

@@ -1,0 +1,274 @@
+"""The durable file of a run: who, why, before, after, outcome. `undo` and `history` read it.
+
+One file of JSON lines per run, only ever appended to; each line is on disk before the write that it announces is
+sent, so that after a kill at any moment the file tells everything that may have been changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rollback.app import App, Change, Deployment
+from rollback.errors import BadInput, RecordError
+from rollback.files import sync_folder
+from rollback.watch import Watch
+
+SCHEMA = 1
+FOLDER = "runs"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a run before its first write.
+
+    Attributes:
+        run: its id.
+        kind: `run` or `undo`.
+        env: deployment name of the environment.
+        target: the target's name, with its address.
+        as_of: the date or time that was asked for; for an undo, the run that it undoes.
+        by: who.
+        reason: why; may be empty.
+        incident: what it belongs to; may be empty.
+        link: where it was started, e.g. a build's page; may be empty.
+        place: host and process id.
+        at: RFC 3339 time of its start.
+        on_failure: the policy.
+        steps: one JSON object per service: service, repo, action, match, app, before, after.
+    """
+
+    run: str
+    kind: str
+    env: str
+    target: str
+    as_of: str
+    by: str
+    at: str
+    on_failure: str
+    reason: str = ""
+    incident: str = ""
+    link: str = ""
+    place: str = ""
+    steps: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Captured:
+    """An app as it was before the run, and whether it was up then."""
+
+    app: App
+    ready: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its file tells it.
+
+    Attributes:
+        header: what was known before the first write.
+        captured: by app id, what ran before.
+        sent: by app id, the image that was last sent to it or was about to be; also of writes that were never
+            answered. Apps that are not here were not touched.
+        outcome: the closing line; empty if the run was killed, or still goes on.
+        lines: every line of the file, in order.
+        path: the file.
+    """
+
+    header: Header
+    captured: Mapping[str, Captured]
+    sent: Mapping[str, str]
+    outcome: Mapping[str, Any]
+    lines: tuple[Mapping[str, Any], ...]
+    path: Path
+
+
+def new_run(now: datetime, env: str) -> str:
+    """An id for a run that sorts by time and names the environment: `20261122-040512-prod-1a2b`."""
+    name = re.sub(r"[^A-Za-z0-9_.]", "_", env)
+    return f"{now.astimezone(timezone.utc):%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}"
+
+
+class Journal:
+    """Writes the record of one run; every line is durable when its method returns."""
+
+    def __init__(self, folder: Path, header: Header, captured: Sequence[Captured], stamp: Callable[[], str]) -> None:
+        """Start the file.
+
+        Args:
+            folder: the dump folder; the file goes to `runs/` in it.
+            header: what is known of the run.
+            captured: every app of the plan, as it is before the run.
+            stamp: tells the time, RFC 3339.
+
+        Raises:
+            RecordError: it cannot be written; nothing may be changed then.
+        """
+        self.path = folder / FOLDER / f"{header.run}.jsonl"
+        self._stamp = stamp
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._cannot(error) from error
+        self._append("began", schema=SCHEMA, **{**vars(header), "steps": list(header.steps)})
+        for before in captured:
+            self._append("captured", ready=before.ready, **vars(before.app))
+        try:
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
+        """About to be sent."""
+        images = {change.app.id: change.image for change in changes}
+        self._append("writing", images=images, restoring=restoring)
+
+    def cancelling(self, deployment: Deployment) -> None:
+        """About to be rolled back on the target."""
+        self._append("cancelling", deployment=deployment.id, apps=list(deployment.apps))
+
+    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
+        """What came back."""
+        apps = [change.app.id for change in changes]
+        self._append("written", apps=apps, deployment=deployment.id if deployment else "", problem=problem)
+
+    def judged(self, watch: Watch, *, restoring: bool) -> None:
+        """An app's state changed."""
+        self._append(
+            "judged",
+            app=watch.change.app.id,
+            state=watch.state.value,
+            detail=watch.detail,
+            version=watch.version,
+            restoring=restoring,
+        )
+
+    def ended(self, **outcome: Any) -> None:
+        """The last line."""
+        self._append("ended", **outcome)
+
+    def close(self) -> None:
+        """Close the file; harmless when called twice."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _append(self, event: str, **members: Any) -> None:
+        line = json.dumps({"event": event, "when": self._stamp(), **members}, ensure_ascii=False, default=dict) + "\n"
+        data = line.encode()
+        try:
+            size = os.fstat(self._file).st_size
+            try:
+                rest = data
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+                os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, size)  # a line is whole or it is not there; later ones may still fit
+                raise
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _cannot(self, error: OSError) -> RecordError:
+        return RecordError(
+            f"the record {self.path} cannot be written",
+            why=error.strerror or str(error),
+            hint="make room, or choose another folder with --dump",
+        )
+
+
+def read(path: Path) -> Record:
+    """Read one run's file.
+
+    A last line that was cut by a kill is left out: what it announced was not sent.
+
+    Raises:
+        BadInput: the file cannot be read, or is not a record.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadInput(f"the record {path} cannot be read", why=error.strerror or str(error)) from error
+    whole = text.split("\n")[:-1]
+    lines: list[Mapping[str, Any]] = []
+    try:
+        for number, line in enumerate(whole, 1):
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                if number < len(whole):
+                    raise
+        return _assemble(lines, path)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BadInput(
+            f"{path} is not the record of a run",
+            why=f"line {len(lines) + 1}: {error}",
+            hint="name another run with --run; `rollback history` lists them",
+        ) from error
+
+
+def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
+    first = lines[0]
+    if first["event"] != "began" or first["schema"] != SCHEMA:
+        raise ValueError(f"it does not begin a record of schema {SCHEMA}")
+    names = Header.__dataclass_fields__
+    header = Header(
+        **{key: value for key, value in first.items() if key in names and key != "steps"}, steps=tuple(first["steps"])
+    )
+    captured: dict[str, Captured] = {}
+    sent: dict[str, str] = {}
+    outcome: Mapping[str, Any] = {}
+    for line in lines[1:]:
+        if line["event"] == "captured":
+            app = App(
+                **{**{key: line[key] for key in App.__dataclass_fields__}, "deployments": tuple(line["deployments"])}
+            )
+            captured[app.id] = Captured(app, line["ready"])
+        elif line["event"] == "writing":
+            sent.update(line["images"])
+        elif line["event"] == "ended":
+            outcome = line
+    return Record(header, captured, sent, outcome, tuple(lines), path)
+
+
+def files(folder: Path) -> tuple[Path, ...]:
+    """The records in a dump folder, newest first."""
+    return tuple(sorted((folder / FOLDER).glob("*.jsonl"), key=lambda path: path.name, reverse=True))
+
+
+def find(folder: Path, run: str | None, env: str | None) -> Record:
+    """The record of one run, or of the newest one that changed something.
+
+    Args:
+        folder: the dump folder.
+        run: its id, or None for the newest.
+        env: only runs of this environment; None for any.
+
+    Raises:
+        BadInput: there is none.
+    """
+    known = files(folder)
+    if run:
+        for path in known:
+            if path.stem == run:
+                return read(path)
+        raise BadInput(
+            f"there is no record of the run {run!r:.80} in {folder / FOLDER}",
+            hint="`rollback history` lists the runs; --dump names the folder",
+        )
+    for path in known:
+        record = read(path)
+        if record.sent and (env is None or record.header.env == env):
+            return record
+    raise BadInput(
+        f"there is no run to undo in {folder / FOLDER}",
+        hint="name the folder of its rollback.json with --dump; `rollback history` lists the runs",
+    )
