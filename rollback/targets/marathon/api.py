@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -221,4 +222,4 @@ def _cause(error: BaseException) -> str:
             break
         error = inner
     text = str(error.args[-1] if error.args else error)
-    return text.rpartition(": ")[2] or type(error).__name__
+    return re.sub(r"^\[Errno -?\d+\] ", "", text.rpartition(": ")[2]) or type(error).__name__
