@@ -97,7 +97,7 @@ class TestAddresses:
         assert "?secret" not in caught.value.why
 
     def test_nobody_there_is_said_in_few_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Retry, "get_backoff_time", lambda self: 0)
+        monkeypatch.setattr(Retry, "get_backoff_time", lambda _retry: 0)
 
         with pytest.raises(TargetError) as caught:
             target("http://127.0.0.1:9/service/marathon", timeout_s=1).apps()

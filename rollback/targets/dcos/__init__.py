@@ -1,0 +1,177 @@
+"""The target `dcos`: the DC/OS command line program, whichever version is on PATH.
+
+Each call costs about half a second, so there are few: one login, one list, one update per app, and two to three per
+look, however many apps there are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from rollback.app import App, Change, Deployment, Failure, Status
+from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
+from rollback.targets.base import Options
+from rollback.targets.dcos.program import Absent, Program
+from rollback.targets.dcos.witness import Witness
+from rollback.targets.marathon import definition
+
+_CREATED = re.compile(r"Created deployment ([0-9A-Za-z][0-9A-Za-z-]{7,})")  # both generations; `None` if it got no id
+_ALWAYS = (
+    "tasksStaged",
+    "tasksRunning",
+    "tasksHealthy",
+    "tasksUnhealthy",
+    "deployments",
+)  # in every app of Marathon's
+_AT_ONCE = 4  # programs that run at the same time
+
+
+def connect(options: Options) -> Dcos:
+    """Make the target; asks nothing yet.
+
+    Settings: `program` (a path, or a name on PATH; default `dcos`), `cluster` (an id or a name; default: the
+    attached one).
+    """
+    return Dcos(options)
+
+
+class Dcos:
+    """A `Target` through a program."""
+
+    batch = 1  # no command of `dcos` takes several apps
+
+    def __init__(self, options: Options) -> None:
+        self._program = Program(options)
+        self._witness = Witness()
+
+    @property
+    def name(self) -> str:
+        """The kind, and the address of the cluster where it can be told."""
+        address = self._program.address
+        return f"dcos at {address}" if address else "dcos"
+
+    def login(self) -> None:
+        """See `Target`. Without a user it only makes sure of the program: the first question proves the login."""
+        self._program.login()
+
+    def apps(self) -> tuple[App, ...]:
+        """See `Target`. One process; dcos 0.7 and later needs a second one.
+
+        Their `app list` leaves out members that must not be lost, limits for instance, and adds others. They
+        are recognised by what Marathon always sends and such a list does not have. `group show` is untouched.
+        """
+        listed = self._list("the apps cannot be read", "marathon", "app", "list", "--json")
+        if all(member in entry for entry in listed for member in _ALWAYS):
+            return tuple(definition.app(entry) for entry in listed)
+        group = self._program.ask("the definitions of the apps cannot be read", "marathon", "group", "show", "/")
+        if not isinstance(group, dict):
+            raise TargetError("the definitions of the apps cannot be read", why="dcos printed no group")
+        held = {str(entry.get("id")): definition.app(entry).deployments for entry in listed}
+        return tuple(
+            replace(definition.app(entry), deployments=held.get(str(entry.get("id")), ()))
+            for entry in definition.apps(group)
+        )
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """See `Target`. One process."""
+        listed = self._list("the deployments cannot be read", "marathon", "deployment", "list", "--json")
+        return tuple(definition.deployment(entry) for entry in listed)
+
+    def update(self, changes: Sequence[Change]) -> Deployment:
+        """See `Target`. One process; it makes sure that the app exists, so nothing is created."""
+        (change,) = changes
+        body, app_id = json.dumps(definition.update(change)), change.app.id
+        what = f"the update of {app_id} failed"
+        try:
+            said = self._program.tell(what, "marathon", "app", "update", app_id, stdin=body)
+        except AppLocked as error:
+            raise self._with_locks(error, app_id) from error
+        found = _CREATED.search(said)
+        if not found:
+            raise NoAnswer(what, why=f"dcos named no deployment: {said.strip()[:200]}")
+        return Deployment(found[1], (app_id,))
+
+    def status(self, ids: Collection[str]) -> dict[str, Status]:
+        """See `Target`. Two processes, a third while something is not running, and one per app that just failed."""
+        if not ids:
+            return {}
+        wanted = set(ids)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            listing = pool.submit(
+                self._list, "the state of the apps cannot be read", "marathon", "app", "list", "--json"
+            )
+            tasks = self._tasks()
+            entries = [entry for entry in listing.result() if entry.get("id") in wanted]
+            whole = [{**entry, "tasks": tasks[str(entry.get("id"))]} for entry in entries]
+            seen = [definition.status(entry) for entry in whole]
+            if any(one.started < one.instances for one in seen):
+                queue = self._queue()
+                seen = [definition.status(entry, queue) for entry in whole]
+            suspects = self._witness.suspects((one, tasks[one.id]) for one in seen)
+            failures = dict(zip(suspects, pool.map(self._failure, suspects), strict=True))
+        return {one.id: self._witness.testify(one, failures.get(one.id)) for one in seen}
+
+    def cancel(self, deployment: Deployment) -> Deployment | None:
+        """See `Target`. One process."""
+        what = f"deployment {deployment.id} cannot be cancelled"
+        try:
+            said = self._program.tell(what, "marathon", "deployment", "rollback", deployment.id)
+        except Absent:
+            return None
+        try:
+            answer = json.loads(said)
+            return Deployment(str(answer["deploymentId"]), deployment.apps, str(answer.get("version") or ""))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NoAnswer(what, why=f"dcos named no deployment: {said.strip()[:200]}") from error
+
+    def close(self) -> None:
+        """See `Target`. The private folder goes, and with it the token of this run."""
+        self._program.close()
+
+    def _list(self, what: str, *argv: str) -> list[Mapping[str, Any]]:
+        answer = self._program.ask(what, *argv)
+        entries = answer.get("queue") if isinstance(answer, dict) else answer  # 0.7 and later wrap the queue
+        if entries is None and isinstance(answer, dict | None):
+            return []  # Go prints an empty list as null
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise TargetError(what, why="dcos printed no list of objects")
+        return entries
+
+    def _tasks(self) -> Mapping[str, list[Mapping[str, Any]]]:
+        """All tasks by the id of their app; none for an app that has none."""
+        found: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for task in self._list("the tasks cannot be read", "marathon", "task", "list", "--json"):
+            found[str(task.get("appId"))].append(task)
+        return found
+
+    def _queue(self) -> list[Mapping[str, Any]]:
+        """What waits to be launched: told to a person, decisive for nothing, so it may fail with an odd dcos."""
+        try:
+            return self._list("the launch queue cannot be read", "marathon", "debug", "list", "--json")
+        except LoginRefused:
+            raise
+        except TargetError:
+            return []
+
+    def _failure(self, app_id: str) -> Failure | None:
+        """The newest failure of the app's present version; None, too, if the app is gone by now."""
+        try:
+            shown = self._program.ask(f"{app_id} cannot be read", "marathon", "app", "show", app_id)
+        except Absent:
+            return None
+        return definition.failure(shown) if isinstance(shown, dict) else None
+
+    def _with_locks(self, error: AppLocked, app_id: str) -> AppLocked:
+        """The refusal of a locked app, with the ids of the deployments, which dcos does not tell."""
+        with suppress(TargetError):
+            held = [deployment.id for deployment in self.deployments() if app_id in deployment.apps]
+            if held:
+                return AppLocked(error.what, why=f"{error.why} (deployment {', '.join(held)})", hint=error.hint)
+        return error
