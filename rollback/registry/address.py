@@ -1,0 +1,77 @@
+"""Where a registry is: its address as people write it, and as it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from rollback.errors import BadInput
+from rollback.secret import Secret
+
+# Docker Hub has three names: people's, the one that credentials are kept under, and the one that answers.
+_HUB = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A registry's address.
+
+    Attributes:
+        url: normalised, without credentials and without a slash at the end.
+        host: host, with the port where it is not the usual one.
+        user: as the URL had it, usually empty.
+        password: as the URL had it, usually empty.
+    """
+
+    url: str
+    host: str
+    user: str = ""
+    password: Secret = field(default_factory=Secret)
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read an address: a URL, or a bare host (with a port or a path), which then means https.
+
+        Raises:
+            BadInput: not an address that could be asked. The text never repeats a password.
+        """
+        text = text.strip()
+        full = text if "://" in text else f"https://{text}"
+        try:
+            parts = urlsplit(full)
+            port = parts.port
+        except ValueError as error:
+            raise BadInput("the registry's URL cannot be read", why=str(error)) from error
+        scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+        shown = f"{scheme}://{host}" if host else "the registry's URL"
+        if scheme not in _PORTS:
+            raise BadInput(f"{shown} cannot be asked", why="a registry is asked by https:// or http://")
+        if not host or any(letter.isspace() or letter in "\\@%" for letter in host):
+            raise BadInput("the registry's URL names no host", hint="for instance https://registry.example.com")
+        if parts.query or parts.fragment:
+            raise BadInput(f"{shown} cannot be asked", why="a registry's URL has no ? and no #")
+        if host in _HUB:
+            host = "registry-1.docker.io"
+        path = parts.path.rstrip("/")
+        path = path.removesuffix("/v2").removesuffix("/v1").rstrip("/")
+        name = f"[{host}]" if ":" in host else host
+        netloc = name if port in (None, _PORTS[scheme]) else f"{name}:{port}"
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        return cls(f"{scheme}://{netloc}{path}", netloc, user, Secret(password))
+
+    @property
+    def is_hub(self) -> bool:
+        """Tell whether this is Docker Hub."""
+        return self.host in _HUB
+
+    def name(self, repo: str) -> str:
+        """The repository's name in requests; Docker Hub keeps `redis` under `library/redis`."""
+        return f"library/{repo}" if self.is_hub and "/" not in repo else repo
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL: what must stay the same for credentials to go along."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme, 0)

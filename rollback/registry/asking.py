@@ -1,0 +1,196 @@
+"""Asking a registry: credentials, redirects and patience around each question, and its refusals as our errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urljoin, urlsplit
+
+from rollback.errors import RegistryError
+from rollback.registry.address import Address, origin
+from rollback.registry.counts import Counts, Kind, Tally
+from rollback.registry.patience import Budget, GaveUp, Patience
+from rollback.registry.wire import Answer, Wire
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_HOPS = 5
+_SMALL = 1 << 20  # bytes; answers that are no documents of ours
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing to ask of a registry.
+
+    Attributes:
+        kind: what it is counted as.
+        url: absolute, on the registry itself.
+        repo: whose credentials go along; also named if it fails.
+        about: what is asked for, in words: "the list of tags".
+        accept: media types.
+        etag: a digest; the answer is 304 if what is asked for still has it.
+        method: GET or HEAD.
+        limit: bytes that the answer may have.
+    """
+
+    kind: Kind
+    url: str
+    repo: str
+    about: str
+    accept: str = ""
+    etag: str = ""
+    method: str = "GET"
+    limit: int = _SMALL
+
+
+class Gatekeeper(Protocol):
+    """Knows as whom to ask."""
+
+    def header(self, repo: str) -> str:
+        """The Authorization header for a question about a repository; empty for none."""
+        ...
+
+    def challenged(self, repo: str, sent: str, headers: Mapping[str, str]) -> bool:
+        """Learn from a 401.
+
+        Args:
+            repo: which repository the question was about.
+            sent: the Authorization header that was sent, or empty.
+            headers: of the answer.
+
+        Returns:
+            Whether asking again with a new header makes sense.
+        """
+        ...
+
+    def admitted(self) -> None:
+        """Take note that a question was answered without a 401."""
+        ...
+
+    def redact(self, text: str) -> str:
+        """Take every secret out of a text that came from a server."""
+        ...
+
+
+class Asker:
+    """Asks one registry."""
+
+    def __init__(
+        self,
+        address: Address,
+        wire: Wire,
+        gatekeeper: Gatekeeper,
+        tally: Tally,
+        budget: Budget,
+    ) -> None:
+        self.address = address
+        self.stop = threading.Event()
+        self._wire = wire
+        self._gatekeeper = gatekeeper
+        self._tally = tally
+        self._patience = Patience(budget, self.stop)
+
+    def url(self, repo: str, rest: str) -> str:
+        """The URL of something of a repository: `tags/list`, `manifests/…`, `blobs/…`."""
+        return f"{self.address.url}/v2/{self.address.name(repo)}/{rest}"
+
+    def ask(self, question: Question) -> Answer:
+        """Ask, as somebody whom the registry admits, until there is an answer.
+
+        Returns:
+            The answer, which may be a 304 or a refusal such as 400, 404 or 405.
+
+        Raises:
+            RegistryError: the registry cannot be asked, or does not admit us.
+            TooLarge: the answer is larger than the question's limit.
+        """
+        for repeat in (False, True):
+            header = self._gatekeeper.header(question.repo)
+            answer = self._send(question, header, repeat=repeat)
+            if answer.status != 401 or answer.url != question.url:
+                break
+            if not self._gatekeeper.challenged(question.repo, header, answer.headers):
+                break
+        if answer.status == 401 or answer.status == 403:
+            raise self.failure(question, f"no access: {self.words(answer)}", hint="docker login, or podman login")
+        self._gatekeeper.admitted()
+        if answer.status >= 500 or answer.status in _REDIRECTS:
+            raise self.failure(question, self.words(answer))
+        return answer
+
+    def failure(self, question: Question, cause: str, hint: str = "") -> RegistryError:
+        """The error that says which registry and repository cannot be read, and why."""
+        return RegistryError(
+            f"{question.repo} cannot be read from {self.address.url}", why=f"{question.about}: {cause}", hint=hint
+        )
+
+    def words(self, answer: Answer) -> str:
+        """What a server says in a refusal: its status and, in one short line without secrets, its reason."""
+        return self._gatekeeper.redact(f"{answer.status} {_reason(answer.body)}".strip())
+
+    def counted(self, name: str) -> None:
+        """Count something that happened, a field of `Counts`."""
+        self._tally.add(name)
+
+    def counts(self) -> Counts:
+        """The requests so far."""
+        return self._tally.take()
+
+    def _send(self, question: Question, header: str, *, repeat: bool) -> Answer:
+        headers = {"Accept": question.accept} if question.accept else {}
+        if question.etag:
+            headers["If-None-Match"] = f'"{question.etag}"'
+        if header:
+            headers["Authorization"] = header
+        if repeat:
+            self._tally.add("repeats")
+        try:
+            answer = self._once(question, question.url, headers, question.kind.value)
+            for _hop in range(_HOPS):
+                place = answer.headers.get("Location", "")
+                if answer.status not in _REDIRECTS or not place:
+                    return answer
+                url = urljoin(answer.url, place)
+                if not _allowed(answer.url, url):
+                    raise self.failure(question, f"a redirect to {urlsplit(url).scheme}://{urlsplit(url).hostname}")
+                if origin(url) != origin(question.url):
+                    # A signed URL brings its own permission, and storage refuses a second one.
+                    headers.pop("Authorization", None)
+                _log.debug("%s: led to %s", question.about, urlsplit(url).hostname)
+                answer = self._once(question, url, headers, "redirects")
+        except GaveUp as error:
+            raise self.failure(question, str(error)) from error
+        raise self.failure(question, f"more than {_HOPS} redirects")
+
+    def _once(self, question: Question, url: str, headers: Mapping[str, str], counted_as: str) -> Answer:
+        def send() -> Answer:
+            self._tally.add(counted_as)
+            return self._wire.send(question.method, url, headers, limit=question.limit)
+
+        return self._patience.ask(origin(url)[1], send, lambda: self._tally.add("repeats"))
+
+
+def _allowed(here: str, there: str) -> bool:
+    """Whether a redirect may be followed: to the web, and never from https to something less."""
+    return urlsplit(there).scheme == "https" or urlsplit(there).scheme == urlsplit(here).scheme == "http"
+
+
+def _reason(body: bytes) -> str:
+    """The reason in a refusal's body: a registry's own error document, a page's title, or its first line."""
+    text = body[:4096].decode("utf-8", "replace")
+    try:
+        errors = json.loads(body)["errors"]
+        said = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}" for error in errors[:3])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
+        if text.lstrip().startswith("<"):
+            said = f"(a web page{': ' + title[1].strip() if title else ''})"
+        else:
+            said = text.strip().split("\n", 1)[0]
+    clean = "".join(letter if letter.isprintable() else " " for letter in said)
+    return clean.strip()[:160]

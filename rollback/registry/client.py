@@ -1,0 +1,229 @@
+"""A registry as the rest of the program sees it: images with their times, and whether they are still there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rollback.errors import BadInput, NotInRegistry, RegistryError
+from rollback.image import Image, Skipped, is_digest, is_repo, is_tag
+from rollback.registry import crew
+from rollback.registry.address import Address
+from rollback.registry.asking import Asker
+from rollback.registry.auth.anonymous import Anonymous
+from rollback.registry.counts import Counts, Tally
+from rollback.registry.crew import Done, Job
+from rollback.registry.dating import TagDate
+from rollback.registry.listing import Listing
+from rollback.registry.memory import Forgetful, Memory
+from rollback.registry.patience import Budget
+from rollback.registry.reading import Choices, Reader
+from rollback.registry.wire import Pool, Wire
+from rollback.secret import Secret
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to reach a registry, and how to read it.
+
+    Attributes:
+        url: `https://registry.example.com`; a bare host means https, http is only what says so.
+        user: empty to use what Docker and Podman have kept.
+        password: of that user.
+        ca_bundle: authorities to trust instead of the usual ones.
+        client_cert: certificate to show.
+        client_key: its key; None if it is in the same file.
+        insecure: do not verify the server's certificate.
+        connections: at most so many at a time.
+        platform: of the child of an index that is read.
+        cache: folder for what is known by digest; None for no cache.
+        immutable_tags: a tag that was seen once names the same image for ever, and is not asked again.
+        tag_date: regular expression that reads a date out of a tag, see `dating.TagDate`.
+        flavour: `auto`, or the name of a registry with an API of its own.
+    """
+
+    url: str
+    user: str = ""
+    password: Secret = field(default_factory=Secret)
+    ca_bundle: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    insecure: bool = False
+    connections: int = 16
+    platform: str = "linux/amd64"
+    cache: Path | None = None
+    immutable_tags: bool = False
+    tag_date: str = ""
+    flavour: str = "auto"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a registry holds of the wanted tags: each is an image, or skipped for a reason."""
+
+    images: tuple[Image, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def connect(
+    options: Options,
+    *,
+    now: Callable[[], datetime] = _utc_now,
+    budget: Budget | None = None,
+    wire: Wire | None = None,
+) -> Registry:
+    """Make a registry's client; asks nothing yet.
+
+    Args:
+        options: how to reach it.
+        now: tells the present time; what is created after it is not believed.
+        budget: how long a fault is borne with.
+        wire: what carries the requests, if not a pool of connections.
+
+    Raises:
+        BadInput: the URL, a certificate or a pattern cannot be used.
+    """
+    address = Address.parse(options.url)
+    tally = Tally()
+    verify = False if options.insecure else options.ca_bundle or True
+    client_cert = (options.client_cert, options.client_key) if options.client_cert else None
+    wire = wire or Pool(tally, connections=options.connections, verify=verify, client_cert=client_cert)
+    asker = Asker(address, wire, Anonymous(), tally, budget or Budget())
+    choices = Choices(
+        platform=options.platform,
+        now=now(),
+        tag_date=TagDate(options.tag_date) if options.tag_date else None,
+        immutable_tags=options.immutable_tags,
+    )
+    return Registry(asker, wire, Forgetful(), choices, max(1, options.connections))
+
+
+class Registry:
+    """One registry. `url` is its address, normalised and without credentials."""
+
+    def __init__(self, asker: Asker, wire: Wire, memory: Memory, choices: Choices, connections: int) -> None:
+        self.url = asker.address.url
+        self._asker = asker
+        self._wire = wire
+        self._memory = memory
+        self._connections = connections
+        self._reader = Reader(asker, memory, choices)
+
+    @property
+    def counts(self) -> Counts:
+        """How many requests were made so far."""
+        return self._asker.counts()
+
+    def survey(
+        self,
+        repos: Sequence[str],
+        wanted: Callable[[str], bool],
+        progress: Callable[[int, int], None] = lambda _done, _known: None,
+    ) -> Survey:
+        """Find the images of all wanted tags of some repositories.
+
+        Args:
+            repos: paths, e.g. `shop/billing`.
+            wanted: tells whether a tag counts.
+            progress: hears how many tags are done, and how many are known of so far; in the caller's thread.
+
+        Returns:
+            Every wanted tag, as an image or as skipped; by repository in the order given, then by time.
+
+        Raises:
+            NotInRegistry: there is no such repository.
+            RegistryError: a repository cannot be read. Half a survey is never returned.
+            BadInput: not a repository's path.
+        """
+        repos = list(dict.fromkeys(repos))
+        for repo in repos:
+            _check_repo(repo)
+        found: list[Image | Skipped] = []
+        known = 0
+
+        def tell(result: Image | Skipped) -> None:
+            found.append(result)
+            progress(len(found), known)
+
+        def learn(count: int) -> None:
+            nonlocal known
+            known += count
+
+        self._asker.stop.clear()
+        jobs = [self._list(Listing(self._asker, repo), wanted, set(), learn) for repo in repos]
+        crew.work(jobs, hands=self._connections, stop=self._asker.stop, tell=tell)
+        self._memory.save()
+        place = {repo: number for number, repo in enumerate(repos)}
+        images = [one for one in found if isinstance(one, Image)]
+        skipped = [one for one in found if isinstance(one, Skipped)]
+        images.sort(key=lambda image: (place[image.repo], image.order))
+        skipped.sort(key=lambda one: (place[one.repo], one.tag))
+        return Survey(tuple(images), tuple(skipped))
+
+    def digest(self, repo: str, tag: str) -> str:
+        """What a tag names now, `sha256:…`.
+
+        Raises:
+            NotInRegistry: the tag is gone.
+            RegistryError: the registry cannot be asked.
+            BadInput: not a repository's path, or not a tag.
+        """
+        _check_repo(repo)
+        if not is_tag(tag):
+            raise BadInput(f"{tag!r} is not a tag")
+        self._asker.stop.clear()
+        return self._reader.digest(repo, tag)
+
+    def complete(self, repo: str, digest: str) -> None:
+        """Make sure that an image can still be pulled: manifest, the platform's child, and config.
+
+        Raises:
+            NotInRegistry: a part is gone; the text names it.
+            RegistryError: the registry cannot be asked.
+            BadInput: not a repository's path, or not a digest.
+        """
+        _check_repo(repo)
+        if not is_digest(digest):
+            raise BadInput(f"{digest!r} is not a digest")
+        self._asker.stop.clear()
+        self._reader.complete(repo, digest)
+
+    def close(self) -> None:
+        """Close the connections, and keep what was learned."""
+        self._memory.close()
+        self._wire.close()
+
+    def _list(
+        self, listing: Listing, wanted: Callable[[str], bool], seen: set[str], learn: Callable[[int], None]
+    ) -> Job[Image | Skipped]:
+        def job() -> Done[Image | Skipped]:
+            page = listing.turn()
+            fresh = [tag for tag in dict.fromkeys(page.tags) if wanted(tag) and tag not in seen]
+            seen.update(fresh)
+            more = [self._read(listing.repo, tag) for tag in fresh]
+            learn(len(fresh))
+            if listing.more:
+                more.insert(0, self._list(listing, wanted, seen, learn))
+            return Done(more=more)
+
+        return job
+
+    def _read(self, repo: str, tag: str) -> Job[Image | Skipped]:
+        return lambda: Done((self._reader.read(repo, tag),))
+
+
+def _check_repo(repo: str) -> None:
+    if not is_repo(repo):
+        raise BadInput(f"{repo!r} is not a repository's path", hint="for instance shop/billing, without host and tag")
+
+
+__all__ = ["NotInRegistry", "Options", "Registry", "RegistryError", "Survey", "connect"]
