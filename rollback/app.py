@@ -37,12 +37,20 @@ class App:
 class Change:
     """An app as it was captured, and the image reference that it shall run.
 
-    With the captured image itself this puts the app back: the target writes the captured definition's
-    members together with the image.
+    Attributes:
+        app: as it is before the change; with its own image this puts it back.
+        image: what it shall run.
+        captured: an earlier definition to which it shall go back; None to keep its present one.
     """
 
     app: App
     image: str
+    captured: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """The definition that is written, with `image` in place of its own."""
+        return self.app.definition if self.captured is None else self.captured
 
 
 @dataclass(frozen=True)

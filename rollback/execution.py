@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from rollback.app import Change, Deployment, Status
@@ -133,10 +134,42 @@ def execute(
     result = Execution(rollout.watches, rollout.refused, None, rollout.interrupted, rollout.stopped_because)
     if result.clean or result.interrupted or policy.on_failure is not OnFailure.RESTORE or not result.forward:
         return result
-    touched = list(result.forward.values())[::-1]
-    restore = _Restore(target, policy, clock, journal, look, touched, was_ready)
+    back = [Change(watch.change.app, watch.change.app.image) for watch in result.forward.values()][::-1]
+    ours = {app_id: frozenset({watch.change.image}) for app_id, watch in result.forward.items()}
+    restored = put_back(
+        back, target, ours=ours, policy=policy, clock=clock, journal=journal, was_ready=was_ready, look=look
+    )
+    return replace(result, restored=restored.forward, interrupted=restored.interrupted)
+
+
+def put_back(
+    changes: Sequence[Change],
+    target: Target,
+    *,
+    ours: Mapping[str, frozenset[str]],
+    policy: Policy,
+    clock: Clock,
+    journal: Journal,
+    was_ready: Mapping[str, bool],
+    look: Callable[[Watch], None] = lambda _: None,
+) -> Execution:
+    """Bring apps back to what they were: roll our running deployments back, write again what is left, watch it.
+
+    An app that runs neither its old image nor one of ours was changed by somebody else and is left alone.
+
+    Args:
+        changes: where the apps go back to, in the order in which they are written.
+        target: where.
+        ours: by app id, the images that this tool has put there.
+        policy: how.
+        clock: time, and the wish to stop.
+        journal: told before and after each write; that it cannot write does not keep apps from being put back.
+        was_ready: by app id, whether the app was ready in its old state; one that was not need not be now.
+        look: told each time that an app's state or detail changes.
+    """
+    restore = _Restore(target, policy, clock, journal, look, changes, ours, was_ready)
     restore.run()
-    return replace(result, restored=restore.watches, interrupted=restore.waiting() > 0)
+    return Execution(restore.watches, interrupted=restore.waiting() > 0)
 
 
 class _Looker:
@@ -278,16 +311,19 @@ class _Restore(_Looker):
         clock: Clock,
         journal: Journal,
         look: Callable[[Watch], None],
-        touched: Sequence[Watch],
+        changes: Sequence[Change],
+        ours: Mapping[str, frozenset[str]],
         was_ready: Mapping[str, bool],
     ) -> None:
         super().__init__(target, policy, clock, journal, look)
-        self._touched = {watch.change.app.id: watch for watch in touched}
+        self._ours = ours
         self._cancelled: set[str] = set()
+        # Somebody who has the image and another definition around it is told apart from one who is back already.
+        self._unlike = {c.app.id for c in changes if c.captured is not None and c.app.image == c.image}
         now = clock.now()
-        for app_id, watch in self._touched.items():
-            back = Change(watch.change.app, watch.change.app.image)
-            self.watches[app_id] = Watch(back, now, answered=False, healthy=was_ready.get(app_id, True))
+        for change in changes:
+            app_id = change.app.id
+            self.watches[app_id] = Watch(change, now, answered=False, healthy=was_ready.get(app_id, True))
 
     def run(self) -> None:
         deadline = self.clock.now() + 2 * self.policy.limits.timeout_s
@@ -314,7 +350,7 @@ class _Restore(_Looker):
             status = statuses.get(app_id)
             if status is None:
                 self.keep(replace(watch, state=State.FAILED, detail="the target no longer shows this app"))
-            elif status.image == watch.change.image:
+            elif status.image == watch.change.image and app_id not in self._unlike:
                 # Rolling a deployment back and writing again may make two versions one after the other.
                 self.keep(judge(replace(watch, version=""), status, now, self.policy.limits))
 
@@ -323,59 +359,61 @@ class _Restore(_Looker):
         away = {
             app_id: status
             for app_id, status in statuses.items()
-            if status.image != self.watches[app_id].change.image and self.watches[app_id].state is State.WAITING
+            if (status.image != self.watches[app_id].change.image or app_id in self._unlike)
+            and self.watches[app_id].state is State.WAITING
         }
         if not away:
             return
-        for deployment in self._ours(away):
+        for deployment in self._running(away):
             self._cancel(deployment)
-        # Whoever changed an app after us shall not be overwritten: only what runs our image is written.
-        free = [
-            self.watches[app_id].change
-            for app_id in self.watches
-            if app_id in away
-            and not away[app_id].deployments
-            and away[app_id].image == self._touched[app_id].change.image
-        ]
         for app_id, status in away.items():
-            if not status.deployments and status.image != self._touched[app_id].change.image:
+            if not status.deployments and status.image not in self._ours[app_id]:
                 why = f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now"
                 self.keep(replace(self.watches[app_id], state=State.FAILED, detail=why))
-        for batch in _batches(free, self.target.batch):
-            if self.clock.stopping():
-                return
-            self._record(lambda batch=batch: self.journal.writing(batch, restoring=True))  # type: ignore[misc]
-            answer = _send(self.target, batch)
+        free = [
+            watch.change
+            for app_id, watch in self.watches.items()
+            if app_id in away and not away[app_id].deployments and away[app_id].image in self._ours[app_id]
+        ]
+        self._write_again(list(_batches(free, self.target.batch)))
+
+    def _write_again(self, batches: Sequence[Sequence[Change]]) -> None:
+        if not batches or self.clock.stopping():
+            return
+        for batch in batches:
+            self._record(partial(self.journal.writing, batch, restoring=True))
+        with ThreadPoolExecutor(max_workers=self.policy.parallel) as pool:
+            answers = list(pool.map(lambda batch: _send(self.target, batch), batches))
+        for batch, answer in zip(batches, answers, strict=True):
             _tell_written(self.journal, batch, answer)
             for change in batch:
+                if answer.taken:
+                    self._unlike.discard(change.app.id)
                 if answer.problem:
                     self.keep(replace(self.watches[change.app.id], detail=answer.problem))
 
-    def _ours(self, away: Mapping[str, Status]) -> Iterable[Deployment]:
-        """Running deployments that this run began, those without an answer included."""
+    def _running(self, away: Mapping[str, Status]) -> Iterable[Deployment]:
+        """Running deployments that brought our images, those without an answer included."""
         holding = {identity for status in away.values() for identity in status.deployments} - self._cancelled
         if not holding:
-            return
+            return ()
         try:
             running = self.target.deployments()
         except TargetError as error:
             log.warning("the deployments cannot be listed (%s); asking again", error.why or error.what)
-            return
-        made = {watch.version for watch in self._touched.values() if watch.version}
-        for deployment in running:
-            if deployment.id not in holding or not set(deployment.apps) <= set(self._touched):
-                continue
-            mine = all(
-                app_id not in away or away[app_id].image == self._touched[app_id].change.image
-                for app_id in deployment.apps
-            )
-            if deployment.version in made or mine:
-                yield deployment
+            return ()
+        return [
+            deployment
+            for deployment in running
+            if deployment.id in holding
+            and set(deployment.apps) <= set(self.watches)
+            and all(app_id not in away or away[app_id].image in self._ours[app_id] for app_id in deployment.apps)
+        ]
 
     def _cancel(self, deployment: Deployment) -> None:
         if self.clock.stopping():
             return
-        self._record(lambda: self.journal.cancelling(deployment))
+        self._record(partial(self.journal.cancelling, deployment))
         try:
             self.target.cancel(deployment)
         except NoAnswer:

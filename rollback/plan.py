@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 from rollback.app import App, Change
 from rollback.errors import BadInput, Reason
@@ -53,6 +54,7 @@ class Step:
         image: the image chosen; None if it is missing.
         after: the image reference that it shall run; empty unless something is chosen.
         notes: what a person should know, a few words each.
+        captured: for an undo, the definition to which the app goes back.
     """
 
     service: str
@@ -63,6 +65,7 @@ class Step:
     image: Image | None = None
     after: str = ""
     notes: tuple[str, ...] = ()
+    captured: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def before(self) -> str:
@@ -93,7 +96,7 @@ class Plan:
     @property
     def changes(self) -> tuple[Change, ...]:
         """What is to be written, in order."""
-        return tuple(Change(s.app, s.after) for s in self.steps if s.action is Action.CHANGE and s.app)
+        return tuple(Change(s.app, s.after, s.captured) for s in self.steps if s.action is Action.CHANGE and s.app)
 
     def count(self, action: Action) -> int:
         """How many services have this action."""

@@ -70,13 +70,22 @@ def of_plan(
         deployments: what runs on the target now.
         registry: the registry's URL, for the messages.
     """
-    running = tuple(deployments)
     reasons = list(plan.reasons)
     for step in plan.steps:
         if step.action is Action.CHANGE:
             reasons += _of_image(step, evidence.get(step.repo, Evidence(Found.UNKNOWN, "it was not asked")), registry)
-            reasons += _of_lock(step, running)
-    return tuple(reasons)
+    return (*reasons, *of_locks(plan, deployments))
+
+
+def of_locks(plan: Plan, deployments: Iterable[Deployment]) -> tuple[Reason, ...]:
+    """Every app of a plan that a deployment holds.
+
+    Args:
+        plan: what is to be done.
+        deployments: those that run on the target now and are not this tool's own.
+    """
+    running = tuple(deployments)
+    return tuple(reason for step in plan.steps if step.action is Action.CHANGE for reason in _of_lock(step, running))
 
 
 def _of_image(step: Step, evidence: Evidence, registry: str) -> tuple[Reason, ...]:

@@ -75,8 +75,9 @@ class Record:
     Attributes:
         header: what was known before the first write.
         captured: by app id, what ran before.
-        sent: by app id, the image that was last sent to it or was about to be; also of writes that were never
-            answered. Apps that are not here were not touched.
+        sent: by app id, the images that were sent to it or were about to be, answered or not. Apps that are not
+            here were not touched.
+        deployments: ids of the deployments that the run is known to have begun.
         outcome: the closing line; empty if the run was killed, or still goes on.
         lines: every line of the file, in order.
         path: the file.
@@ -84,7 +85,8 @@ class Record:
 
     header: Header
     captured: Mapping[str, Captured]
-    sent: Mapping[str, str]
+    sent: Mapping[str, frozenset[str]]
+    deployments: frozenset[str]
     outcome: Mapping[str, Any]
     lines: tuple[Mapping[str, Any], ...]
     path: Path
@@ -224,7 +226,8 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
         **{key: value for key, value in first.items() if key in names and key != "steps"}, steps=tuple(first["steps"])
     )
     captured: dict[str, Captured] = {}
-    sent: dict[str, str] = {}
+    sent: dict[str, frozenset[str]] = {}
+    deployments: set[str] = set()
     outcome: Mapping[str, Any] = {}
     for line in lines[1:]:
         if line["event"] == "captured":
@@ -233,10 +236,13 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
             )
             captured[app.id] = Captured(app, line["ready"])
         elif line["event"] == "writing":
-            sent.update(line["images"])
+            for app_id, image in line["images"].items():
+                sent[app_id] = sent.get(app_id, frozenset()) | {image}
+        elif line["event"] == "written" and line["deployment"]:
+            deployments.add(line["deployment"])
         elif line["event"] == "ended":
             outcome = line
-    return Record(header, captured, sent, outcome, tuple(lines), path)
+    return Record(header, captured, sent, frozenset(deployments), outcome, tuple(lines), path)
 
 
 def files(folder: Path) -> tuple[Path, ...]:

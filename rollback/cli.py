@@ -1,0 +1,206 @@
+"""Put a fleet of microservices back to how it was on a date.
+
+Usage:
+  rollback get --repo=<r> --env=<e> [--dump=<dr>] [--last=<n>] [--registry=<url>] [--no-cache] [--config=<file>]
+               [--json] [--debug]
+  rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
+               [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>] [--dump=<dr>]
+               [--config=<file>] [--json] [--debug]
+  rollback run --date=<d> --env=<e> [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
+               [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>] [--by=<who>]
+               [--reason=<why>] [--incident=<id>] [--target=<name>] [--registry=<url>] [--config=<file>]
+               [--dry-run] [--yes] [--json] [--debug]
+  rollback undo [--run=<id>] [--env=<e>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
+               [--accept-moved=<s>] [--timeout=<s>] [--by=<who>] [--reason=<why>] [--incident=<id>]
+               [--target=<name>] [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
+  rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--json] [--debug]
+  rollback sandbox [--dump=<dr>] [--port=<n>] [--debug]
+  rollback -h | --help
+  rollback --version
+
+Commands:
+  get      Ask the registry which images existed when; write rollback.json and print the dates.
+  plan     Show what run would do; change nothing.
+  run      Put every service back to its image of the date, or the nearest earlier one; wait until all are up.
+  undo     Put back what a run changed.
+  history  List past runs, or tell one.
+  sandbox  Serve a registry and a Marathon with a small fleet on this machine, for trying and rehearsing.
+
+Options:
+  --repo=<r>           Repositories, separated by commas.
+  --env=<e>            Environment, by either of its names (prod or master).
+  --date=<d>           A date that `get` offered, or a time: 2026-11-20T14:30+01:00.
+  --dump=<dr>          Folder of rollback.json and of the records [default: .].
+  --last=<n>           How many of the newest images per repository count [default: 10].
+  --slack=<s>          Address of a Slack webhook; - reads it from standard input.
+  --user=<u>           Login name on the target.
+  --pwd=<p>            Its password; - reads it from standard input.
+  --pwd-file=<f>       File with the password.
+  --run=<id>           A run, as `history` lists them.
+  --only=<s>           Only these services, separated by commas.
+  --skip=<s>           Not these services.
+  --accept-moved=<s>   Undo these services although somebody has changed them since.
+  --strict             Refuse if a service has no image on or before the date.
+  --on-failure=<p>     restore, keep or stop.
+  --timeout=<s>        Seconds that a service may take to come up.
+  --by=<who>           Who does it, for the record.
+  --reason=<why>       Why, for the record.
+  --incident=<id>      What it belongs to, for the record.
+  --target=<name>      What runs the services: dcos, marathon, or a name from the settings.
+  --registry=<url>     The registry.
+  --config=<file>      Settings file.
+  --no-cache           Ask the registry everything anew.
+  --port=<n>           First port of the sandbox; 0 takes free ones [default: 0].
+  --dry-run            Show the plan and stop.
+  --yes                Do not ask.
+  --json               Print the result as JSON.
+  --debug              Tell every step; show where an error comes from.
+  -h --help            Show this.
+  --version            Show the version.
+
+Exit codes: 0 done or nothing to do; 1 failed, nothing was changed; 2 wrong usage or bad input; 3 refused before
+the first write; 4 partly, a person is needed; 5 failed, and everything was put back; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from rollback import __version__
+
+if TYPE_CHECKING:
+    from rollback.commands.result import Result
+    from rollback.errors import RollbackError
+
+_COMMANDS = ("get", "plan", "run", "undo", "history", "sandbox")
+_BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
+
+
+def entry() -> NoReturn:
+    """The installed command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after the program's name.
+
+    Returns:
+        The exit code.
+    """
+    if list(argv) == ["--version"]:  # the one question that scripts ask often; it needs no parser
+        sys.stdout.write(f"{__version__}\n")
+        return 0
+    from docopt import DocoptExit, docopt
+
+    try:
+        options = docopt(__doc__ or "", list(argv), version=__version__)
+    except DocoptExit:  # its own text repeats options with their values, passwords included
+        sys.stderr.write(_usage_error(argv))
+        return 2
+    except SystemExit:  # it has printed the help
+        return 0
+    return _run(options)
+
+
+def _run(options: dict[str, str | bool | None]) -> int:
+    from rollback.errors import RollbackError
+
+    debug = bool(options["--debug"])
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    command = next(name for name in _COMMANDS if options[name])
+    try:
+        result = _command(command, options)
+        _print(result)
+        return result.code
+    except RollbackError as error:
+        if debug:
+            raise
+        sys.stderr.write(_error_text(error))
+        return error.exit_code
+    except BrokenPipeError:  # whoever read us has left: nobody is there to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        sys.stderr.write("\nrollback: interrupted; nothing was changed\n")
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        sys.stderr.write(
+            f"rollback: a mistake in this program ({type(error).__name__})\n"
+            "  next: run it again with --debug and report what it prints\n"
+        )
+        return 1
+
+
+def _command(command: str, options: dict[str, str | bool | None]) -> Result:
+    import importlib
+    import logging
+
+    from rollback.progress import Handler, Progress
+
+    progress = Progress()
+    logger = logging.getLogger("rollback")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if options["--debug"] else logging.WARNING)
+    handler = Handler(progress)
+    logger.addHandler(handler)
+    try:
+        module = importlib.import_module(f"rollback.commands.{command}")
+        result: Result = module.main(options, progress)
+        return result
+    finally:
+        progress.close()
+        logger.removeHandler(handler)
+
+
+def _print(result: Result) -> None:
+    sys.stdout.write(
+        result.text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8")
+    )
+    sys.stdout.flush()
+
+
+def _error_text(error: RollbackError) -> str:
+    from rollback.errors import Refused
+    from rollback.report import error_text, reason_text
+
+    if isinstance(error, Refused):
+        return "".join(f"rollback: {reason_text(reason)}\n" for reason in error.reasons)
+    return f"rollback: {error_text(error.what, error.why, error.hint)}\n"
+
+
+def _usage_error(argv: Sequence[str]) -> str:
+    """Name what is unknown or missing, by its name alone, and how the command is used."""
+    doc = __doc__ or ""
+    usage = doc[doc.index("Usage:") : doc.index("Commands:")].rstrip()
+    lines = ["rollback: these words do not make a command"]
+    known = set(re.findall(r"--[a-z-]+", doc))
+    given = {word.partition("=")[0] for word in argv if word.startswith("--")}
+    command = next((word for word in argv if word in _COMMANDS), None)
+    unknown = sorted(name for name in given if not any(option.startswith(name) for option in known))
+    if command:
+        found = re.search(rf"^  rollback {command} .*?(?=^  rollback |\Z)", usage, re.MULTILINE | re.DOTALL)
+        text = found[0].rstrip() if found else usage
+        required = re.findall(r"(?<!\[)(?<!\| )(--[a-z-]+)=<[a-z]+>(?![\w>]*\])", re.sub(r"\[[^\]]*\]", "", text))
+        missing = [name for name in required if not any(name.startswith(option) for option in given)]
+        strangers = sorted(name for name in given - set(unknown) if not re.search(rf"{re.escape(name)}[a-z-]*", text))
+        lines += [f"  why:  {name} is missing" for name in missing]
+        lines += [f"  why:  {name} does not belong to {command}" for name in strangers]
+    else:
+        text = usage
+    lines += [f"  why:  there is no option {name}" for name in unknown]
+    lines.append("  next: rollback --help")
+    return "\n".join([*lines, "", text if text.startswith("Usage") else f"Usage:\n{text}", ""])
+
+
+def _as_interrupt(number: int, frame: object) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt

@@ -1,0 +1,193 @@
+"""What several commands begin with: settings, the registry, the target, the history."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from rollback import arguments, history, settings
+from rollback.errors import BadInput, Reason, Refused
+from rollback.history import History
+from rollback.plan import Environment, Rules
+from rollback.registry import client as registries
+from rollback.secret import Secret
+from rollback.settings import Settings
+from rollback.targets import connect
+from rollback.targets.base import Options as TargetOptions
+from rollback.targets.base import Target
+
+Given = dict[str, Any]  # what docopt read
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a person may know and nobody else."""
+
+    password: Secret
+    slack: Secret
+
+
+def load_settings(options: Given) -> Settings:
+    """The settings, with what was given on the command line and in the environment on top."""
+    return settings.load(
+        options.get("--config"), os.environ, registry=options.get("--registry"), target=options.get("--target")
+    )
+
+
+def environment(options: Given, config: Settings) -> Environment:
+    """The environment that `--env` names."""
+    return config.environment(arguments.environment_name(options["--env"]))
+
+
+def dump_folder(options: Given) -> Path:
+    """The folder of rollback.json and of the records."""
+    return Path(options["--dump"] or ".").expanduser()
+
+
+def secrets(options: Given, config: Settings) -> Secrets:
+    """The password and the webhook; from standard input they come a line each, in this order."""
+    password = arguments.secret(
+        what="the password",
+        flag=options["--pwd"],
+        file=options["--pwd-file"],
+        variable=os.environ.get("ROLLBACK_PASSWORD"),
+        fallback=config.login.password_file,
+    )
+    slack = arguments.secret(
+        what="the webhook's address",
+        flag=options.get("--slack"),
+        file=None,
+        variable=os.environ.get("ROLLBACK_SLACK"),
+        fallback=config.slack.url_file,
+    )
+    return Secrets(password, slack)
+
+
+def registry(config: Settings, options: Given, *, url: str = "", cached: bool = True) -> registries.Registry:
+    """The registry that the settings name; asks nothing yet.
+
+    Args:
+        config: the settings.
+        options: what was given.
+        url: the one that the history names, for where the settings name none. Credentials that were given without
+            a registry are never sent to it: a rollback.json must not be able to choose who gets them.
+        cached: whether facts may come from the cache.
+
+    Raises:
+        BadInput: there is none.
+    """
+    chosen = config.registry
+    user, password = os.environ.get("ROLLBACK_REGISTRY_USER", ""), os.environ.get("ROLLBACK_REGISTRY_PASSWORD", "")
+    if not chosen.url:
+        user = password = ""
+    if not (chosen.url or url):
+        raise BadInput(
+            "no registry is named",
+            hint="give --registry=https://registry.example.com, or set ROLLBACK_REGISTRY, or registry: {url: …} in "
+            "the settings",
+        )
+    cache = platformdirs.user_cache_path("rollback") if cached and not options.get("--no-cache") else None
+    return registries.connect(
+        registries.Options(
+            url=chosen.url or url,
+            user=user,
+            password=Secret(password),
+            ca_bundle=chosen.ca_bundle,
+            client_cert=chosen.client_cert,
+            client_key=chosen.client_key,
+            insecure=chosen.insecure,
+            connections=chosen.connections,
+            platform=chosen.platform,
+            cache=cache,
+            immutable_tags=chosen.immutable_tags,
+            tag_date=chosen.tag_date,
+            flavour=chosen.flavour,
+        )
+    )
+
+
+def target(config: Settings, options: Given, password: Secret) -> Target:
+    """The target that the settings name; asks nothing yet."""
+    user = options["--user"] or os.environ.get("ROLLBACK_USER", "") or config.login.user
+    if password and not user:
+        raise BadInput("there is a password and no user", hint="give --user=<u> too, or set ROLLBACK_USER")
+    if user and not password:
+        raise BadInput(
+            f"there is a user, {user}, and no password",
+            hint="give --pwd=- and pipe it in, or --pwd-file=<f>, or set ROLLBACK_PASSWORD",
+        )
+    return connect(
+        TargetOptions(
+            name=config.target,
+            settings=config.target_section(),
+            user=user,
+            password=password,
+            folder=config.folder,
+        )
+    )
+
+
+def read_history(options: Given) -> History:
+    """The history in the dump folder.
+
+    Raises:
+        BadInput: it is not there, cannot be read, or is not one.
+    """
+    path = dump_folder(options) / history.FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInput(
+            f"{path} cannot be read",
+            why=why or str(error),
+            hint="make it with `rollback get`, or name its folder with --dump",
+        ) from error
+    return history.loads(text)
+
+
+def rules(config: Settings, options: Given, registry_url: str) -> Rules:
+    """How apps are found and images written."""
+    return Rules(
+        app_id=config.app_id,
+        apps=config.apps,
+        pin=config.run.pin,
+        strict=bool(options.get("--strict")),
+        host=urlsplit(registry_url).netloc.rpartition("@")[2],
+        only=arguments.names(options.get("--only")),
+        skip=arguments.names(options.get("--skip")),
+    )
+
+
+def on_terminal() -> bool:
+    """Whether a person sits there who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def consent(options: Given, question: str, *, needed: bool) -> None:
+    """Ask a person, default No; `--yes` answers.
+
+    Args:
+        options: what was given.
+        question: what is asked.
+        needed: whether consent has to be given with `--yes` where there is no terminal.
+
+    Raises:
+        Refused: the answer is no, or there is nobody to ask.
+    """
+    if options.get("--yes"):
+        return
+    if not on_terminal():
+        if needed:
+            raise Refused([Reason("this needs your consent, and there is no terminal to ask on", hint="add --yes")])
+        return
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])

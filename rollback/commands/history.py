@@ -1,0 +1,23 @@
+"""`rollback history`: past runs."""
+
+from __future__ import annotations
+
+from rollback import record, report
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.commands.result import Result, as_asked
+from rollback.progress import Progress
+from rollback.settings import Settings
+
+
+def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
+    """List the runs of a dump folder, newest first, or tell one."""
+    folder = gather.dump_folder(options)
+    if options["--run"]:
+        found = record.find(folder, options["--run"], None)
+        return as_asked(options, report.run_text(found), [dict(line) for line in found.lines])
+    records = [record.read(path) for path in record.files(folder)]
+    if options["--env"]:
+        env = Settings().environment(options["--env"]).name
+        records = [past for past in records if past.header.env == env]
+    return as_asked(options, report.runs_text(records), report.runs_json(records))

@@ -1,0 +1,274 @@
+"""From a plan to its outcome: lock, record, execute, report, tell; `run` and `undo` share it."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import platform
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import platformdirs
+
+from rollback import lock, notify, record, report
+from rollback import outcome as outcomes
+from rollback.app import App, Status
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.errors import BadInput, RecordError
+from rollback.execution import Clock, Execution, Policy, execute, put_back
+from rollback.outcome import Outcome
+from rollback.plan import OnFailure, Plan
+from rollback.progress import Progress, stamp
+from rollback.record import Captured, Header, Journal, Record
+from rollback.secret import Secret
+from rollback.settings import Settings
+from rollback.targets.base import Target
+from rollback.watch import Limits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be performed.
+
+    Attributes:
+        kind: `run` or `undo`.
+        plan: what is to be done.
+        options: what was given.
+        config: the settings.
+        slack: the webhook.
+        undoes: the record of the run that an undo undoes; None for a run.
+    """
+
+    kind: str
+    plan: Plan
+    options: Given
+    config: Settings
+    slack: Secret
+    undoes: Record | None = None
+
+
+def policy(options: Given, config: Settings) -> Policy:
+    """How a run goes about it: flags before settings.
+
+    Raises:
+        BadInput: `--on-failure` or `--timeout` has no such value.
+    """
+    chosen = config.run.on_failure
+    if options.get("--on-failure"):
+        try:
+            chosen = OnFailure(options["--on-failure"])
+        except ValueError:
+            raise BadInput(
+                f"--on-failure: {options['--on-failure']!r:.40} is not one",
+                hint=f"use one of: {', '.join(choice.value for choice in OnFailure)}",
+            ) from None
+    return Policy(
+        Limits(_timeout(options, config), config.run.settle_s), config.run.parallel, chosen, config.run.poll_s
+    )
+
+
+def _timeout(options: Given, config: Settings) -> float:
+    text = options.get("--timeout")
+    if not text:
+        return config.run.timeout_s
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 1 <= seconds <= 86_400:
+        raise BadInput(f"--timeout: {text!r:.40} is not a number of seconds from 1 to 86400")
+    return seconds
+
+
+def perform(order: Order, target: Target, progress: Progress) -> Outcome:
+    """Do it, and tell how it ended.
+
+    Raises:
+        Refused: somebody else rolls this environment back at the moment.
+        RecordError: the record cannot be written; nothing was changed.
+    """
+    began = time.monotonic()
+    plan, options = order.plan, order.options
+    how = policy(options, order.config)
+    header = _header(order, how.on_failure)
+    undo = _undo_command(order, header.run)
+    with lock.held(_state(), plan.env.name, plan.target, _holder(header)), _signals() as clock:
+        captured = _captured([change.app for change in plan.changes], target)
+        journal = Journal(gather.dump_folder(options), header, captured, stamp)
+        try:
+            _announce(order, header, progress)
+            execution = _execute(order, target, how, clock, journal, captured, progress)
+            ended = outcomes.conclude(
+                plan,
+                execution,
+                on_failure=how.on_failure,
+                took_s=time.monotonic() - began,
+                run=header.run,
+                undo=undo,
+            )
+            _close(journal, ended, execution)
+        finally:
+            journal.close()
+    notify.send(order.slack, _title(order, ended), report.outcome_text(ended))
+    return ended
+
+
+def _execute(
+    order: Order,
+    target: Target,
+    how: Policy,
+    clock: Clock,
+    journal: Journal,
+    captured: list[Captured],
+    progress: Progress,
+) -> Execution:
+    changes = order.plan.changes
+    if order.undoes is None:
+        ready = {before.app.id: before.ready for before in captured}
+        return execute(changes, target, policy=how, clock=clock, journal=journal, was_ready=ready, look=progress.look)
+    first = order.undoes.captured
+    ours = {change.app.id: order.undoes.sent[change.app.id] | {change.app.image} for change in changes}
+    ready = {app_id: before.ready for app_id, before in first.items()}
+    return put_back(
+        changes, target, ours=ours, policy=how, clock=clock, journal=journal, was_ready=ready, look=progress.look
+    )
+
+
+def tell_nothing(order: Order, took_s: float) -> Outcome:
+    """The outcome of a plan without changes."""
+    ended = outcomes.nothing_to_do(order.plan, took_s)
+    notify.send(order.slack, _title(order, ended), report.outcome_text(ended))
+    return ended
+
+
+def _captured(apps: list[App], target: Target) -> list[Captured]:
+    statuses = target.status([app.id for app in apps])
+    return [Captured(app, _is_up(statuses.get(app.id))) for app in apps]
+
+
+def _is_up(status: Status | None) -> bool:
+    return status is not None and status.ready >= status.instances
+
+
+def _close(journal: Journal, ended: Outcome, execution: Execution) -> None:
+    try:
+        journal.ended(
+            **report.outcome_json(ended),
+            versions={app_id: watch.version for app_id, watch in execution.forward.items()},
+        )
+    except RecordError as error:
+        log.warning("%s: %s", error.what, error.why)
+
+
+def _announce(order: Order, header: Header, progress: Progress) -> None:
+    progress.say(f"{order.kind} {header.run}: {len(order.plan.changes)} to change on {order.plan.target}")
+    why = f" because {header.reason}" if header.reason else ""
+    title = f"Started: {_what(order)}, by {header.by}{why}"
+    notify.send(order.slack, title, report.plan_text(order.plan))
+
+
+def _title(order: Order, ended: Outcome) -> str:
+    return f"{ended.verdict.value}: {_what(order)}"
+
+
+def _what(order: Order) -> str:
+    plan = order.plan
+    return f"{order.kind} of {plan.env.name} to {plan.as_of}" if order.kind == "run" else f"undo of {plan.as_of}"
+
+
+def _header(order: Order, on_failure: OnFailure) -> Header:
+    now = datetime.now(timezone.utc)
+    options = order.options
+    return Header(
+        run=record.new_run(now, order.plan.env.name),
+        kind=order.kind,
+        env=order.plan.env.name,
+        target=order.plan.target,
+        as_of=order.plan.as_of,
+        by=options.get("--by") or os.environ.get("BUILD_USER_ID") or _login(),
+        at=stamp(),
+        on_failure=on_failure.value,
+        reason=options.get("--reason") or "",
+        incident=options.get("--incident") or "",
+        link=os.environ.get("BUILD_URL", ""),
+        place=f"{platform.node()}, process {os.getpid()}",
+        steps=tuple(report.step_json(step) for step in order.plan.steps),
+    )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"user {os.getuid()}"
+
+
+def _holder(header: Header) -> Mapping[str, str]:
+    return {"run": header.run, "by": header.by, "on": header.place, "since": header.at, "link": header.link}
+
+
+def _state() -> Path:
+    return platformdirs.user_state_path("rollback")
+
+
+def _undo_command(order: Order, run: str) -> str:
+    """The command that undoes this run, from the same place; never with a secret."""
+    options = order.options
+    words = ["rollback", "undo", f"--run={run}"]
+    for name in ("--dump", "--config", "--target"):
+        value = options.get(name)
+        if value and not (name == "--dump" and value == "."):
+            words.append(f"{name}={value}")
+    if options.get("--user"):
+        words += [f"--user={options['--user']}", "--pwd=-"]
+    return shlex.join(words)
+
+
+class _Clock:
+    """The system's clock, and a wish to stop that wakes sleepers."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+@contextmanager
+def _signals() -> Iterator[_Clock]:
+    """While the block runs, the first signal asks to stop and the second one ends the program at once."""
+    clock = _Clock()
+
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        if clock.stopping():
+            os._exit(outcomes.INTERRUPTED)
+        clock.stop()
+        sys.stderr.write("\nrollback: stopping: no new write is started; again to end at once\n")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield clock
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

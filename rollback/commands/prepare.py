@@ -1,0 +1,128 @@
+"""From a rollback.json to a plan and every reason against it; `plan` and `run` share it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from rollback import plan as plans
+from rollback import preflight, selection
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.errors import NotInRegistry, Reason, Refused, RegistryError
+from rollback.history import History
+from rollback.image import Image
+from rollback.plan import Action, Environment, OnFailure, Plan
+from rollback.preflight import Evidence, Found
+from rollback.registry.client import Registry
+from rollback.selection import AsOf, Selection
+from rollback.settings import Settings
+from rollback.targets.base import Target
+
+log = logging.getLogger(__name__)
+
+_AT_A_TIME = 8  # questions to the registry
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan, and every reason that stands against running it."""
+
+    plan: Plan
+    reasons: tuple[Reason, ...]
+
+
+def read(options: Given, config: Settings) -> tuple[History, Environment, AsOf]:
+    """What needs no network: the history, the environment and the date.
+
+    Raises:
+        BadInput: one of them cannot be read.
+        Refused: the history is of another environment.
+    """
+    env = gather.environment(options, config)
+    as_of = selection.parse_as_of(options["--date"])
+    history = gather.read_history(options)
+    reasons = preflight.of_history(history, env, config.tag_pattern)
+    if reasons:
+        raise Refused(reasons)
+    return history, env, as_of
+
+
+def prepare(
+    history: History, env: Environment, as_of: AsOf, *, target: Target, config: Settings, options: Given
+) -> Prepared:
+    """Select, ask the target what runs, plan, and ask whether it may be done.
+
+    Raises:
+        Refused: the date is not one of the history's.
+        BadInput: `--only` or `--skip` names an unknown service.
+        TargetError: the target cannot be asked.
+    """
+    chosen = selection.select(history, as_of)
+    registry = gather.registry(config, options, url=history.registry, cached=False)
+    try:
+        target.login()
+        apps = target.apps()
+        chosen, unknown = _with_digests(chosen, registry)
+        made = plans.build(chosen, apps, env, target.name, gather.rules(config, options, registry.url))
+        images = [step.image for step in made.steps if step.action is Action.CHANGE and step.image]
+        evidence = {**_evidence(images, registry), **unknown}
+        reasons = preflight.of_plan(made, evidence, target.deployments(), registry.url)
+    finally:
+        log.debug("requests to the registry: %s", registry.counts)
+        registry.close()
+    return Prepared(made, reasons)
+
+
+def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Mapping[str, Evidence]]:
+    """A history of the older form tells no digests: take those that the tags have now."""
+    blank = [choice.image for choice in chosen.choices if choice.image and not choice.image.digest]
+    evidence: dict[str, Evidence] = {}
+    digests: dict[str, str] = {}
+
+    def ask(image: Image) -> None:
+        try:
+            digests[image.repo] = registry.digest(image.repo, image.tag)
+        except NotInRegistry as error:
+            evidence[image.repo] = Evidence(Found.GONE, error.why or error.what)
+        except RegistryError as error:
+            evidence[image.repo] = Evidence(Found.UNKNOWN, error.why or error.what)
+
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        list(pool.map(ask, blank))
+    choices = tuple(
+        replace(choice, image=replace(choice.image, digest=digests[choice.repo]))
+        if choice.image and choice.repo in digests
+        else choice
+        for choice in chosen.choices
+    )
+    return replace(chosen, choices=choices), evidence
+
+
+def _evidence(images: list[Image], registry: Registry) -> dict[str, Evidence]:
+    def ask(image: Image) -> Evidence:
+        try:
+            now = registry.digest(image.repo, image.tag)
+            if image.digest and now != image.digest:
+                return Evidence(Found.MOVED, now)
+            registry.complete(image.repo, now)
+        except NotInRegistry as error:
+            return Evidence(Found.GONE, error.why or error.what)
+        except RegistryError as error:
+            return Evidence(Found.UNKNOWN, error.why or error.what)
+        return Evidence(Found.SOUND, now)
+
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return dict(zip((image.repo for image in images), pool.map(ask, images), strict=True))
+
+
+def policy_text(on_failure: OnFailure, timeout_s: float) -> str:
+    """What happens if one service does not come up, as the plan prints it."""
+    then = {
+        OnFailure.RESTORE: "everything goes back",
+        OnFailure.KEEP: "the others go on",
+        OnFailure.STOP: "everything stays as it stands",
+    }[on_failure]
+    return f"If one is not up within {timeout_s:g} s: {then}."

@@ -1,0 +1,58 @@
+"""`rollback undo`: put back what a run changed, to what its record captured."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rollback import arguments, preflight, record, report, undoing
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.commands.perform import Order, perform, policy, tell_nothing
+from rollback.commands.plan import screen, shown
+from rollback.commands.prepare import Prepared
+from rollback.commands.result import Result, as_asked
+from rollback.errors import Reason, Refused
+from rollback.progress import Progress
+
+
+def main(options: Given, progress: Progress) -> Result:
+    """Put back what a run changed."""
+    began = time.monotonic()
+    config = gather.load_settings(options)
+    policy(options, config)
+    known = gather.secrets(options, config)
+    env = gather.environment(options, config).name if options["--env"] else None
+    past = record.find(gather.dump_folder(options), options["--run"], env)
+    accepted = arguments.names(options["--accept-moved"])
+    target = gather.target(config, options, known.password)
+    try:
+        if target.name != past.header.target:
+            raise Refused([_elsewhere(past.header.target, target.name)])
+        target.login()
+        made = undoing.build(past, target.apps(), config.environment(past.header.env), accepted)
+        foreign = [held for held in target.deployments() if not undoing.is_of(past, made, held)]
+        reasons = (*made.reasons, *preflight.of_locks(made, foreign))
+        prepared = Prepared(made, reasons)
+        if options["--dry-run"]:
+            return shown(options, config, prepared)
+        sys.stderr.write(screen(options, config, prepared) + "\n")
+        if reasons:
+            raise Refused(reasons)
+        order = Order("undo", made, options, config, known.slack, past)
+        if made.changes:
+            gather.consent(options, f"Put {len(made.changes)} services back?", needed=True)
+            ended = perform(order, target, progress)
+        else:
+            ended = tell_nothing(order, time.monotonic() - began)
+    finally:
+        target.close()
+    return as_asked(options, report.outcome_text(ended, arrow=report.arrow()), report.outcome_json(ended), ended.code)
+
+
+def _elsewhere(then: str, now: str) -> Reason:
+    return Reason(
+        "this run was made on another target",
+        why=f"then {then}, now {now}",
+        hint="name that target with --target, or its address in the settings",
+    )
