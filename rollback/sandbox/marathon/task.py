@@ -1,0 +1,145 @@
+"""One task: what will happen to it is decided at its launch, and happens as time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.sandbox.marathon.definition import image_of
+
+
+class Turn(Enum):
+    """Something that happens to a task."""
+
+    RUNS = "it runs"
+    PASSES = "its health checks pass"
+    FAILS_CHECK = "a health check fails"
+    READY = "its readiness check passes"
+    GIVEN_UP = "it failed too many health checks and is killed"
+    ENDS = "it ends by itself"
+    GONE = "the kill is through"
+
+
+@dataclass
+class Task:
+    """A task of an app.
+
+    Attributes:
+        id: its id.
+        app_id: the app's.
+        version: the app's version that it was launched from.
+        host: the agent that it runs on.
+        ports: host ports.
+        checked: whether its app has health checks.
+        probed: whether its app has a readiness check.
+        staged_at: seconds since the epoch.
+        started_at: likewise; None until it runs.
+        state: as Mesos names it.
+        alive: the result of its health checks; None until there is one.
+        ready: whether its readiness check passed.
+        turned_at: when the health result was seen first.
+        coming: what will happen, by time.
+        message: why it will end.
+    """
+
+    id: str
+    app_id: str
+    version: str
+    host: str
+    ports: tuple[int, ...]
+    checked: bool
+    probed: bool
+    staged_at: float
+    started_at: float | None = None
+    state: str = "TASK_STAGING"
+    alive: bool | None = None
+    ready: bool = False
+    turned_at: float | None = None
+    coming: list[tuple[float, Turn]] = field(default_factory=list)
+    message: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Not being killed."""
+        return self.state != "TASK_KILLING"
+
+    @property
+    def counts(self) -> bool:
+        """Whether a deployment counts it as up: running, healthy if that is checked, and ready if that is."""
+        return (
+            self.state == "TASK_RUNNING"
+            and (self.alive is True or not self.checked)
+            and (self.ready or not self.probed)
+        )
+
+    @property
+    def next_at(self) -> float | None:
+        """When something happens next; None for never."""
+        return min((at for at, _ in self.coming), default=None)
+
+    def kill(self, at: float, takes_s: float) -> None:
+        """Ask it to stop."""
+        if self.live:
+            self.state = "TASK_KILLING"
+            self.coming = [(at + takes_s, Turn.GONE)]
+
+    def turn(self, at: float, turn: Turn) -> None:
+        """Let one thing happen to it that leaves it on its agent."""
+        if turn is Turn.RUNS:
+            self.state, self.started_at = "TASK_RUNNING", at
+        elif turn is Turn.READY:
+            self.ready = True
+        elif turn in (Turn.PASSES, Turn.FAILS_CHECK):
+            self.alive, self.turned_at = turn is Turn.PASSES, at
+
+
+def schedule(task: Task, behaviour: Behaviour, definition: Mapping[str, Any], speed: float) -> None:
+    """Decide what will happen to a task that was just launched.
+
+    Args:
+        task: staged, with nothing to come.
+        behaviour: of its image.
+        definition: the app that it was launched from.
+        speed: how many times faster than in life everything goes.
+    """
+    runs = task.staged_at + behaviour.start_s / speed
+    judged = runs + behaviour.ready_s / speed
+    image = image_of(definition)
+    if behaviour.fate is Fate.UNPULLABLE:
+        task.message = (
+            f"Failed to launch container: Failed to pull image '{image}': "
+            f"manifest for {image} not found: manifest unknown"
+        )
+        task.coming = [(runs, Turn.ENDS)]
+        return
+    if behaviour.fate is Fate.CRASHES:
+        task.message = "Command exited with status 1"
+        task.coming = [(runs, Turn.ENDS)]
+        return
+    task.coming = [(runs, Turn.RUNS)]
+    if behaviour.fate is Fate.DIES:
+        ends = runs + behaviour.lasts_s / speed
+        task.message = "Container exited with status 137"
+        task.coming.append((ends, Turn.ENDS))
+        if judged < ends:
+            task.coming += [(judged, Turn.PASSES), (judged, Turn.READY)]
+        return
+    if behaviour.fate in (Fate.UNHEALTHY, Fate.SICKENS) and task.checked:
+        check = definition["healthChecks"][0]
+        bad_for = check["intervalSeconds"] * check["maxConsecutiveFailures"] / speed
+        task.message = "Task was killed since health check failed. Reason: HttpCheck failed: 503 Service Unavailable"
+        if behaviour.fate is Fate.UNHEALTHY:
+            # Until the grace period is over, failed checks are not counted.
+            gone = runs + check["gracePeriodSeconds"] / speed + bad_for
+            task.coming += [(judged, Turn.FAILS_CHECK), (gone, Turn.GIVEN_UP)]
+        else:
+            sick = judged + behaviour.lasts_s / speed
+            task.coming += [(judged, Turn.PASSES), (judged, Turn.READY)]
+            task.coming += [(sick, Turn.FAILS_CHECK), (sick + bad_for, Turn.GIVEN_UP)]
+        return
+    task.coming.append((judged, Turn.PASSES))
+    if behaviour.fate is not Fate.NEVER_READY:
+        task.coming.append((judged, Turn.READY))
