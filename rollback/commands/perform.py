@@ -25,9 +25,10 @@ from rollback.app import App, Status
 from rollback.commands import gather
 from rollback.commands.gather import Given
 from rollback.errors import BadInput, RecordError
-from rollback.execution import Clock, Execution, Policy, execute, put_back
+from rollback.execution import Execution, execute, put_back
 from rollback.outcome import Outcome
 from rollback.plan import OnFailure, Plan
+from rollback.policy import Clock, Policy
 from rollback.progress import Progress, stamp
 from rollback.record import Captured, Header, Journal, Record
 from rollback.secret import Secret

@@ -6,6 +6,8 @@ Members and their meaning: https://mesosphere.github.io/marathon/api-console/ind
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +16,15 @@ from rollback.errors import TargetError
 
 # What a partial update loses when it is left out, unlike every other member (Marathon 1.10, AppConversion.scala).
 _LOST_WHEN_LEFT_OUT = ("resourceLimits", "executorResources")
+_WRITTEN = ("container", *_LOST_WHEN_LEFT_OUT)
+# What Marathon tells about an app beside its configuration, and the number of instances, which autoscalers move.
+_NOT_CONFIGURED = frozenset(
+    {
+        *("version", "versionInfo", "instances", "deployments", "tasks", "tasksStaged", "tasksRunning"),
+        *("tasksHealthy", "tasksUnhealthy", "tasksStats", "taskStats", "lastTaskFailure", "readinessCheckResults"),
+        "readiness",
+    }
+)
 
 
 def app(entry: Mapping[str, Any]) -> App:
@@ -30,10 +41,20 @@ def app(entry: Mapping[str, Any]) -> App:
             instances=int(entry.get("instances", 1)),
             checked=bool(entry.get("healthChecks") or entry.get("readinessChecks")),
             deployments=_deployments(entry),
-            definition=entry,
+            definition={key: copy.deepcopy(entry[key]) for key in _WRITTEN if entry.get(key) is not None},
+            marks={
+                key: _mark(member)
+                for key, member in entry.items()
+                if key not in _NOT_CONFIGURED and key not in _WRITTEN and member not in (None, [], {})
+            },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TargetError("Marathon's answer cannot be read: an app is not as expected", why=repr(error)) from error
+
+
+def _mark(member: Any) -> str:
+    """A fingerprint of a member, for telling whether it has changed: it may hold secrets, so it is not kept."""
+    return hashlib.sha256(json.dumps(member, sort_keys=True).encode()).hexdigest()
 
 
 def apps(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -55,11 +76,8 @@ def update(change: Change) -> dict[str, Any]:
     """
     if not change.app.image:
         raise TargetError(f"{change.app.id} runs no image, so there is none to change")
-    body: dict[str, Any] = {"id": change.app.id, "container": copy.deepcopy(change.app.definition["container"])}
+    body: dict[str, Any] = {"id": change.app.id, **copy.deepcopy(dict(change.definition))}
     body["container"]["docker"]["image"] = change.image
-    for member in _LOST_WHEN_LEFT_OUT:
-        if change.app.definition.get(member) is not None:
-            body[member] = copy.deepcopy(change.app.definition[member])
     return body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,9 +46,25 @@ class TestReading:
     def test_an_app_is_read(self) -> None:
         raw = entry(healthChecks=[{}], deployments=[{"id": "d1"}])
 
-        assert definition.app(raw) == App(
-            "/ds/prod/shop/billing", "registry:5000/shop/billing:1.9.0-master", V2, 2, True, ("d1",), raw
+        read = definition.app(raw)
+
+        assert replace(read, definition={}, marks={}) == App(
+            "/ds/prod/shop/billing", "registry:5000/shop/billing:1.9.0-master", V2, 2, True, ("d1",)
         )
+
+    def test_only_what_is_needed_to_put_it_back_is_kept(self) -> None:
+        limits = {"resourceLimits": {"cpus": 1}, "executorResources": {"mem": 32}}
+
+        read = definition.app(entry(**limits))
+
+        assert read.definition == {"container": entry()["container"], **limits}
+        assert "s3cret" not in json.dumps([dict(read.definition), dict(read.marks)])
+
+    def test_a_change_of_any_other_member_shows_in_the_marks(self) -> None:
+        before = definition.app(entry())
+
+        assert definition.app(entry(env={"DB_PASSWORD": "other"})).marks != before.marks
+        assert definition.app(entry(instances=7, version=V1, tasksRunning=3)).marks == before.marks
 
     @pytest.mark.parametrize(
         ("container", "image"),

@@ -1,0 +1,55 @@
+"""`rollback sandbox`: a registry and a Marathon with a small fleet on this machine, until it is interrupted."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.commands.result import Result
+from rollback.errors import BadInput, Failed
+from rollback.progress import Progress
+from rollback.sandbox.server import serving
+from rollback.settings import FILE
+
+
+def main(options: Given, progress: Progress) -> Result:
+    """Serve until Ctrl-C or SIGTERM."""
+    port = _port(options["--port"])
+    path = gather.dump_folder(options) / FILE
+    if path.exists() and "rollback sandbox" not in path.read_text(encoding="utf-8", errors="replace"):
+        raise BadInput(
+            f"{path} is there already and is not the sandbox's",
+            hint="choose an empty folder with --dump, so that your settings stay as they are",
+        )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with serving(registry_port=port, port=port + 1 if port else 0) as sandbox:
+            sandbox.write_settings(path)
+            progress.say(f"registry  {sandbox.registry_url}")
+            progress.say(f"marathon  {sandbox.marathon_url}")
+            progress.say(f"DC/OS     {sandbox.dcos_url}   user {sandbox.user}, password {sandbox.password}")
+            progress.say(f"settings  {path}")
+            progress.say(f"everything was well on {sandbox.story.good_day}; in another terminal:")
+            progress.say("  rollback get --repo=shop/billing,shop/cart,shop/catalog,shop/web --env=prod")
+            progress.say(f"  rollback run --date={sandbox.story.good_day} --env=prod")
+            progress.say("Ctrl-C ends it")
+            stop.wait()
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Failed(
+            "the sandbox cannot start",
+            why=error.strerror or str(error),
+            hint="choose another --port or --dump",
+        ) from error
+    return Result("")
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) < 65_535:
+        return int(text)
+    raise BadInput(f"--port: {text!r:.40} is not a port from 0 to 65534")

@@ -1,0 +1,154 @@
+"""Back: running deployments are rolled back on the target, and what is left is written again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+from rollback.app import Change, Deployment, Status
+from rollback.errors import NoAnswer, RecordError, TargetError
+from rollback.looking import Looker, batches, send, tell_written
+from rollback.policy import Clock, Journal, Policy
+from rollback.targets.base import Target
+from rollback.watch import State, Watch, judge
+
+log = logging.getLogger(__name__)
+
+
+class Restore(Looker):
+    """Back: our running deployments are rolled back on the target, and what is left is written again."""
+
+    restoring = True
+
+    def __init__(
+        self,
+        target: Target,
+        policy: Policy,
+        clock: Clock,
+        journal: Journal,
+        look: Callable[[Watch], None],
+        changes: Sequence[Change],
+        ours: Mapping[str, frozenset[str]],
+        was_ready: Mapping[str, bool],
+    ) -> None:
+        super().__init__(target, policy, clock, journal, look)
+        self._ours = ours
+        self._cancelled: set[str] = set()
+        # Somebody who has the image and another definition around it is told apart from one who is back already.
+        self._unlike = {c.app.id for c in changes if c.captured is not None and c.app.image == c.image}
+        now = clock.now()
+        for change in changes:
+            app_id = change.app.id
+            self.watches[app_id] = Watch(change, now, answered=False, healthy=was_ready.get(app_id, True))
+
+    def run(self) -> None:
+        """Go on until every app is back, given up, or twice the time that one may take is over."""
+        deadline = self.clock.now() + 2 * self.policy.limits.timeout_s
+        while self.waiting() and not self.clock.stopping():
+            statuses = self.statuses()
+            if statuses is not None:
+                self._push(statuses)
+                self._judge(statuses)
+            elif self.silent_too_long():
+                self.fail_silent()
+            if not self.waiting():
+                return
+            if self.clock.now() >= deadline:
+                for watch in self.watches.values():
+                    if watch.state is State.WAITING:
+                        self.keep(replace(watch, state=State.FAILED, detail=f"not back in time: {watch.detail}"))
+                return
+            self.clock.sleep(self.policy.poll_s)
+
+    def _judge(self, statuses: Mapping[str, Status]) -> None:
+        """Judge what runs its old image again; the rest is still on its way."""
+        now = self.clock.now()
+        for app_id, watch in list(self.watches.items()):
+            status = statuses.get(app_id)
+            if status is None:
+                self.keep(replace(watch, state=State.FAILED, detail="the target no longer shows this app"))
+            elif status.image == watch.change.image and app_id not in self._unlike:
+                # Rolling a deployment back and writing again may make two versions one after the other.
+                self.keep(judge(replace(watch, version=""), status, now, self.policy.limits))
+
+    def _push(self, statuses: Mapping[str, Status]) -> None:
+        """Do what brings back the apps that do not run their old image yet."""
+        away = {
+            app_id: status
+            for app_id, status in statuses.items()
+            if (status.image != self.watches[app_id].change.image or app_id in self._unlike)
+            and self.watches[app_id].state is State.WAITING
+        }
+        if not away:
+            return
+        for deployment in self._running(away):
+            self._cancel(deployment)
+        for app_id, status in away.items():
+            if not status.deployments and status.image not in self._ours[app_id]:
+                why = f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now"
+                self.keep(replace(self.watches[app_id], state=State.FAILED, detail=why))
+        free = [
+            watch.change
+            for app_id, watch in self.watches.items()
+            if app_id in away and not away[app_id].deployments and away[app_id].image in self._ours[app_id]
+        ]
+        self._write_again(list(batches(free, self.target.batch)))
+
+    def _write_again(self, batches: Sequence[Sequence[Change]]) -> None:
+        if not batches or self.clock.stopping():
+            return
+        for batch in batches:
+            self._record(partial(self.journal.writing, batch, restoring=True))
+        with ThreadPoolExecutor(max_workers=self.policy.parallel) as pool:
+            answers = list(pool.map(lambda batch: send(self.target, batch), batches))
+        for batch, answer in zip(batches, answers, strict=True):
+            tell_written(self.journal, batch, answer)
+            for change in batch:
+                if answer.taken:
+                    self._unlike.discard(change.app.id)
+                if answer.problem:
+                    self.keep(replace(self.watches[change.app.id], detail=answer.problem))
+
+    def _running(self, away: Mapping[str, Status]) -> Iterable[Deployment]:
+        """Running deployments that brought our images, those without an answer included."""
+        holding = {identity for status in away.values() for identity in status.deployments} - self._cancelled
+        if not holding:
+            return ()
+        try:
+            running = self.target.deployments()
+        except TargetError as error:
+            log.warning("the deployments cannot be listed (%s); asking again", error.why or error.what)
+            return ()
+        return [
+            deployment
+            for deployment in running
+            if deployment.id in holding
+            and set(deployment.apps) <= set(self.watches)
+            and all(app_id not in away or away[app_id].image in self._ours[app_id] for app_id in deployment.apps)
+        ]
+
+    def _cancel(self, deployment: Deployment) -> None:
+        if self.clock.stopping():
+            return
+        self._record(partial(self.journal.cancelling, deployment))
+        try:
+            self.target.cancel(deployment)
+        except NoAnswer:
+            pass  # the next look tells whether it was taken
+        except TargetError as error:
+            log.warning(
+                "deployment %s cannot be rolled back (%s); trying again", deployment.id, error.why or error.what
+            )
+            return
+        self._cancelled.add(deployment.id)
+
+    @staticmethod
+    def _record(write: Callable[[], None]) -> None:
+        """A full disk must not keep the fleet from being put back: what it needs was recorded at the start."""
+        try:
+            write()
+        except RecordError as error:
+            log.warning("%s: %s", error.what, error.why)

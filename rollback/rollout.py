@@ -1,0 +1,85 @@
+"""Forward: a window of apps at a time, or all in one write."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rollback.app import Change
+from rollback.errors import RecordError
+from rollback.looking import Looker, batches, send, tell_written
+from rollback.plan import OnFailure
+from rollback.policy import Clock, Journal, Policy
+from rollback.targets.base import Target
+from rollback.watch import State, Watch
+
+
+class Rollout(Looker):
+    """Forward: a window of apps at a time, or all in one write."""
+
+    def __init__(
+        self, target: Target, policy: Policy, clock: Clock, journal: Journal, look: Callable[[Watch], None]
+    ) -> None:
+        super().__init__(target, policy, clock, journal, look)
+        self.refused: dict[str, str] = {}
+        self.stopped_because = ""
+        self.interrupted = False
+
+    def deploy(self, changes: Sequence[Change]) -> None:
+        """Write and watch until everything is up, or the policy says that it is enough."""
+        queue = deque(batches(changes, self.target.batch))
+        while (queue or self.waiting()) and not self.clock.stopping():
+            if self._failing() and self.policy.on_failure is OnFailure.RESTORE:
+                return
+            if self._failing() and self.policy.on_failure is OnFailure.STOP:
+                queue.clear()
+            self._write(self._window(queue))
+            if self.stopped_because:
+                queue.clear()
+            if not self.waiting():
+                continue
+            self.clock.sleep(self.policy.poll_s)
+            statuses = self.statuses()
+            if statuses is not None:
+                self.judge_all(statuses)
+            elif self.silent_too_long():
+                self.fail_silent()
+        self.interrupted = bool(queue or self.waiting())
+
+    def _failing(self) -> bool:
+        return bool(
+            self.refused or self.stopped_because or any(w.state is State.FAILED for w in self.watches.values())
+        )
+
+    def _window(self, queue: deque[list[Change]]) -> list[list[Change]]:
+        free = self.policy.parallel - self.waiting()
+        taken: list[list[Change]] = []
+        while queue and (free > 0 or self.target.batch == 0):
+            taken.append(queue.popleft())
+            free -= len(taken[-1])
+        return taken
+
+    def _write(self, batches: Sequence[Sequence[Change]]) -> None:
+        """Send several writes side by side, each recorded before any is sent."""
+        if not batches:
+            return
+        try:
+            for batch in batches:
+                self.journal.writing(batch, restoring=False)
+        except RecordError as error:
+            if not self.watches:
+                raise
+            self.stopped_because = f"{error.what}: {error.why}"
+            return
+        with ThreadPoolExecutor(max_workers=len(batches)) as pool:
+            answers = list(pool.map(lambda batch: send(self.target, batch), batches))
+        now = self.clock.now()
+        for batch, answer in zip(batches, answers, strict=True):
+            tell_written(self.journal, batch, answer)
+            for change in batch:
+                if answer.taken:
+                    version = answer.deployment.version if answer.deployment else ""
+                    self.keep(Watch(change, now, answered=answer.deployment is not None, version=version))
+                else:
+                    self.refused[change.app.id] = answer.problem
