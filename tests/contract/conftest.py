@@ -1,0 +1,15 @@
+"""What every test of the contract gets: a stage, and the target under test, logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.stage import Stage, staged
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with staged() as made:
+        yield made

@@ -1,0 +1,61 @@
+"""The contract through the real `dcos` 0.6.1, the Python generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rollback.secret import Secret
+from rollback.targets import connect
+from rollback.targets.base import Options, Target
+from tests.contract.program import Calls, ProgramContract
+from tests.contract.stage import BILLING, USER, Stage
+
+
+class TestDcos(ProgramContract):
+    @pytest.fixture
+    def program(self, part: Callable[[str], str]) -> str:
+        return part("dcos")
+
+    def test_a_login_and_a_list_are_one_process_each(self, recorded: Target, calls: Calls) -> None:
+        recorded.login()
+        recorded.apps()
+
+        assert calls.commands() == [
+            f"auth login --username={USER} --password-env=DCOS_PASSWORD",
+            "marathon app list --json",
+        ]
+
+    def test_a_login_that_is_only_in_the_environment_is_used(
+        self, program: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DCOS_DIR", str(tmp_path / "none"))
+        monkeypatch.setenv("DCOS_URL", stage.url)
+        monkeypatch.setenv("DCOS_ACS_TOKEN", stage.logins.token(USER))
+        target = connect(Options("dcos", {"kind": "dcos", "program": program}))
+
+        target.login()
+
+        assert BILLING in {app.id for app in target.apps()}
+        assert stage.url in target.name
+        assert not (tmp_path / "none").exists()
+        target.close()
+
+    def test_the_single_settings_file_of_old_is_read_and_left_alone(
+        self, program: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DCOS_DIR", str(tmp_path / "none"))
+        single = tmp_path / "dcos.toml"
+        single.write_text(f'[core]\ndcos_url = "{stage.url}"\n')
+        single.chmod(0o600)
+        monkeypatch.setenv("DCOS_CONFIG", str(single))
+        before = single.read_text()
+        target = connect(Options("dcos", {"kind": "dcos", "program": program}, USER, Secret("correct horse")))
+
+        target.login()
+
+        assert BILLING in {app.id for app in target.apps()}
+        assert single.read_text() == before
+        target.close()

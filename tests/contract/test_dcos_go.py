@@ -1,0 +1,70 @@
+"""The contract through a stand-in for the Go generation of `dcos` (0.7 and later); the real one is out of reach."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rollback.errors import NoAnswer, TargetError
+from rollback.targets import connect
+from rollback.targets.base import Options, Target
+from tests.contract.behaviours import change
+from tests.contract.program import Calls, ProgramContract
+from tests.contract.stage import BILLING, Stage
+
+STAND_IN = Path(__file__).parent.parent / "data" / "dcos-go"
+
+
+class TestDcosGo(ProgramContract):
+    @pytest.fixture
+    def program(self) -> str:
+        return str(STAND_IN)
+
+    def test_the_login_falls_back_to_the_environment_once(self, recorded: Target, calls: Calls, stage: Stage) -> None:
+        recorded.login()
+        stage.logins.expire_all()
+        recorded.deployments()
+
+        assert [command.split("=")[0] for command in calls.commands()] == [
+            "auth login --username",
+            "auth login",
+            "marathon deployment list --json",
+            "auth login",
+            "marathon deployment list --json",
+        ]
+
+    def test_definitions_come_from_where_nothing_is_lost(self, recorded: Target, calls: Calls, stage: Stage) -> None:
+        recorded.login()
+
+        billing = next(app for app in recorded.apps() if app.id == BILLING)
+
+        assert billing.definition["resourceLimits"] == stage.definition(BILLING)["resourceLimits"]
+        assert calls.commands()[-2:] == ["marathon app list --json", "marathon group show /"]
+
+    def test_a_missing_plug_in_is_a_clear_error(self, options: Options, users_folder: Path) -> None:
+        shutil.rmtree(next(users_folder.glob("clusters/*/subcommands")))
+        target = connect(options)
+        target.login()
+
+        with pytest.raises(TargetError) as caught:
+            target.apps()
+
+        assert "marathon command" in caught.value.why
+        assert "dcos-core-cli" in caught.value.hint
+        target.close()
+
+    def test_an_update_without_the_plug_in_was_not_taken(
+        self, target: Target, options: Options, users_folder: Path
+    ) -> None:
+        wanted = change(target, BILLING, "1.8.0-master")
+        shutil.rmtree(next(users_folder.glob("clusters/*/subcommands")))
+        bare = connect(options)
+        bare.login()
+
+        with pytest.raises(TargetError) as caught:
+            bare.update([wanted])
+
+        assert not isinstance(caught.value, NoAnswer)
+        bare.close()
