@@ -8,14 +8,16 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from rollback.errors import RegistryError
 from rollback.registry.address import Address, origin
-from rollback.registry.counts import Counts, Kind, Tally
-from rollback.registry.patience import Budget, GaveUp, Patience
-from rollback.registry.wire import Answer, Wire
+from rollback.registry.auth.gate import Gate
+from rollback.registry.counts import Kind
+from rollback.registry.courier import Courier
+from rollback.registry.patience import GaveUp
+from rollback.registry.wire import Answer
+from rollback.secret import Secret
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HOPS = 5
@@ -48,52 +50,15 @@ class Question:
     limit: int = _SMALL
 
 
-class Gatekeeper(Protocol):
-    """Knows as whom to ask."""
-
-    def header(self, repo: str) -> str:
-        """The Authorization header for a question about a repository; empty for none."""
-        ...
-
-    def challenged(self, repo: str, sent: str, headers: Mapping[str, str]) -> bool:
-        """Learn from a 401.
-
-        Args:
-            repo: which repository the question was about.
-            sent: the Authorization header that was sent, or empty.
-            headers: of the answer.
-
-        Returns:
-            Whether asking again with a new header makes sense.
-        """
-        ...
-
-    def admitted(self) -> None:
-        """Take note that a question was answered without a 401."""
-        ...
-
-    def redact(self, text: str) -> str:
-        """Take every secret out of a text that came from a server."""
-        ...
-
-
 class Asker:
     """Asks one registry."""
 
-    def __init__(
-        self,
-        address: Address,
-        wire: Wire,
-        gatekeeper: Gatekeeper,
-        tally: Tally,
-        budget: Budget,
-    ) -> None:
+    def __init__(self, address: Address, courier: Courier, gate: Gate) -> None:
         self.address = address
-        self.stop = threading.Event()
-        self._wire = wire
-        self._gatekeeper = gatekeeper
-        self._tally = tally
-        self._patience = Patience(budget, self.stop)
+        self.gate = gate
+        self.courier = courier
+        self._first = threading.Lock()
+        self._known = False
 
     def url(self, repo: str, rest: str) -> str:
         """The URL of something of a repository: `tags/list`, `manifests/…`, `blobs/…`."""
@@ -109,19 +74,37 @@ class Asker:
             RegistryError: the registry cannot be asked, or does not admit us.
             TooLarge: the answer is larger than the question's limit.
         """
-        for repeat in (False, True):
-            header = self._gatekeeper.header(question.repo)
-            answer = self._send(question, header, repeat=repeat)
-            if answer.status != 401 or answer.url != question.url:
+        if self._known:
+            return self._ask(question)
+        with self._first:  # one finds out which way in the registry wants, instead of all at the same time
+            if not self._known:
+                try:
+                    return self._ask(question)
+                finally:
+                    self._known = True
+        return self._ask(question)
+
+    def _ask(self, question: Question) -> Answer:
+        attempt = 0
+        while True:
+            header = self.gate.header(question.repo)
+            answer = self._send(question, header)
+            if answer.status not in (401, 403) or origin(answer.url) != origin(question.url):
                 break
-            if not self._gatekeeper.challenged(question.repo, header, answer.headers):
-                break
-        if answer.status == 401 or answer.status == 403:
-            raise self.failure(question, f"no access: {self.words(answer)}", hint="docker login, or podman login")
-        self._gatekeeper.admitted()
-        if answer.status >= 500 or answer.status in _REDIRECTS:
+            if not self.gate.challenged(question.repo, header, answer, attempt):
+                raise self._refused(question, answer, header)
+            attempt += 1
+            self.courier.counted("repeats")
+        if answer.status in (401, 403) or answer.status >= 500 or answer.status in _REDIRECTS:
             raise self.failure(question, self.words(answer))
         return answer
+
+    def _refused(self, question: Question, answer: Answer, sent: Secret) -> RegistryError:
+        login = self.gate.login(question.repo)
+        who = f"as {login.user or 'the owner of an identity token'} ({login.source})" if login else "as anonymous"
+        shown = "" if sent or not login else ", which it did not ask for"
+        hint = "check the credentials: docker login, or podman login"
+        return self.failure(question, f"no access {who}{shown}: {self.words(answer)}", hint)
 
     def failure(self, question: Question, cause: str, hint: str = "") -> RegistryError:
         """The error that says which registry and repository cannot be read, and why."""
@@ -131,24 +114,14 @@ class Asker:
 
     def words(self, answer: Answer) -> str:
         """What a server says in a refusal: its status and, in one short line without secrets, its reason."""
-        return self._gatekeeper.redact(f"{answer.status} {_reason(answer.body)}".strip())
+        return self.gate.redact(f"{answer.status} {_reason(answer.body)}".strip())
 
-    def counted(self, name: str) -> None:
-        """Count something that happened, a field of `Counts`."""
-        self._tally.add(name)
-
-    def counts(self) -> Counts:
-        """The requests so far."""
-        return self._tally.take()
-
-    def _send(self, question: Question, header: str, *, repeat: bool) -> Answer:
+    def _send(self, question: Question, header: Secret) -> Answer:
         headers = {"Accept": question.accept} if question.accept else {}
         if question.etag:
             headers["If-None-Match"] = f'"{question.etag}"'
         if header:
-            headers["Authorization"] = header
-        if repeat:
-            self._tally.add("repeats")
+            headers["Authorization"] = header.reveal()
         try:
             answer = self._once(question, question.url, headers, question.kind.value)
             for _hop in range(_HOPS):
@@ -168,11 +141,7 @@ class Asker:
         raise self.failure(question, f"more than {_HOPS} redirects")
 
     def _once(self, question: Question, url: str, headers: Mapping[str, str], counted_as: str) -> Answer:
-        def send() -> Answer:
-            self._tally.add(counted_as)
-            return self._wire.send(question.method, url, headers, limit=question.limit)
-
-        return self._patience.ask(origin(url)[1], send, lambda: self._tally.add("repeats"))
+        return self.courier.carry(counted_as, question.method, url, headers, limit=question.limit)
 
 
 def _allowed(here: str, there: str) -> bool:

@@ -13,8 +13,11 @@ from rollback.image import Image, Skipped, is_digest, is_repo, is_tag
 from rollback.registry import crew
 from rollback.registry.address import Address
 from rollback.registry.asking import Asker
-from rollback.registry.auth.anonymous import Anonymous
+from rollback.registry.auth.files import Kept
+from rollback.registry.auth.gate import Gate
+from rollback.registry.auth.login import Identity, Login
 from rollback.registry.counts import Counts, Tally
+from rollback.registry.courier import Courier
 from rollback.registry.crew import Done, Job
 from rollback.registry.dating import TagDate
 from rollback.registry.listing import Listing
@@ -97,23 +100,31 @@ def connect(
     verify = False if options.insecure else options.ca_bundle or True
     client_cert = (options.client_cert, options.client_key) if options.client_cert else None
     wire = wire or Pool(tally, connections=options.connections, verify=verify, client_cert=client_cert)
-    asker = Asker(address, wire, Anonymous(), tally, budget or Budget())
+    courier = Courier(wire, tally, budget or Budget())
+    asker = Asker(address, courier, Gate(address, courier, _credentials(options, address)))
     choices = Choices(
         platform=options.platform,
         now=now(),
         tag_date=TagDate(options.tag_date) if options.tag_date else None,
         immutable_tags=options.immutable_tags,
     )
-    return Registry(asker, wire, Forgetful(), choices, max(1, options.connections))
+    return Registry(asker, Forgetful(), choices, max(1, options.connections))
+
+
+def _credentials(options: Options, address: Address) -> Callable[[str], Login]:
+    """How to find the credentials for a repository: what was given, else what Docker and Podman have kept."""
+    given = Login(options.user, options.password, source="the settings")
+    given = given or Login(address.user, address.password, source="the registry's URL")
+    kept = Kept()
+    return lambda repo: given or kept.find(address, repo)
 
 
 class Registry:
     """One registry. `url` is its address, normalised and without credentials."""
 
-    def __init__(self, asker: Asker, wire: Wire, memory: Memory, choices: Choices, connections: int) -> None:
+    def __init__(self, asker: Asker, memory: Memory, choices: Choices, connections: int) -> None:
         self.url = asker.address.url
         self._asker = asker
-        self._wire = wire
         self._memory = memory
         self._connections = connections
         self._reader = Reader(asker, memory, choices)
@@ -121,7 +132,12 @@ class Registry:
     @property
     def counts(self) -> Counts:
         """How many requests were made so far."""
-        return self._asker.counts()
+        return self._asker.courier.counts()
+
+    @property
+    def identity(self) -> Identity:
+        """As whom it is asked, and where that was found; may run a credential helper."""
+        return self._asker.gate.identity()
 
     def survey(
         self,
@@ -158,9 +174,10 @@ class Registry:
             nonlocal known
             known += count
 
-        self._asker.stop.clear()
+        self._asker.courier.stop.clear()
+        self._asker.gate.expect(repos)
         jobs = [self._list(Listing(self._asker, repo), wanted, set(), learn) for repo in repos]
-        crew.work(jobs, hands=self._connections, stop=self._asker.stop, tell=tell)
+        crew.work(jobs, hands=self._connections, stop=self._asker.courier.stop, tell=tell)
         self._memory.save()
         place = {repo: number for number, repo in enumerate(repos)}
         images = [one for one in found if isinstance(one, Image)]
@@ -180,7 +197,7 @@ class Registry:
         _check_repo(repo)
         if not is_tag(tag):
             raise BadInput(f"{tag!r} is not a tag")
-        self._asker.stop.clear()
+        self._asker.courier.stop.clear()
         return self._reader.digest(repo, tag)
 
     def complete(self, repo: str, digest: str) -> None:
@@ -194,13 +211,13 @@ class Registry:
         _check_repo(repo)
         if not is_digest(digest):
             raise BadInput(f"{digest!r} is not a digest")
-        self._asker.stop.clear()
+        self._asker.courier.stop.clear()
         self._reader.complete(repo, digest)
 
     def close(self) -> None:
         """Close the connections, and keep what was learned."""
         self._memory.close()
-        self._wire.close()
+        self._asker.courier.close()
 
     def _list(
         self, listing: Listing, wanted: Callable[[str], bool], seen: set[str], learn: Callable[[int], None]

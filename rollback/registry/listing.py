@@ -63,7 +63,7 @@ class Listing:
             raise self._asker.failure(question, self._asker.words(answer))
         page = _parse(answer)
         if page is None:  # cut short without a trace, perhaps: once more
-            self._asker.counted("repeats")
+            self._asker.courier.counted("repeats")
             page = _parse(self._ask(question))
         if page is None:
             kind = answer.headers.get("Content-Type", "nothing known")

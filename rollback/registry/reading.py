@@ -139,7 +139,7 @@ class Reader:
         except TooLarge as error:
             raise _Unusable(f"its manifest is larger than {MANIFEST_LIMIT >> 20} MiB") from error
         if answer.status == 304 and known:
-            self._asker.counted("unchanged")
+            self._asker.courier.counted("unchanged")
             return hint, known
         if answer.status == 404:
             words = self._asker.words(answer)
@@ -228,7 +228,7 @@ class Reader:
         """
         for again in (False, True):
             if again:
-                self._asker.counted("repeats")
+                self._asker.courier.counted("repeats")
             answer = self._asker.ask(question)
             if answer.status == 404 or (answer.status == 304 and question.etag):
                 return answer
