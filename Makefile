@@ -1,0 +1,54 @@
+# `make` alone lists what there is. Needs Python >= 3.10 with its venv module, and make.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format integration bench wheel pyz clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(READY): pyproject.toml rollback/__init__.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "make: $(PYTHON) is older than 3.10: name another one, e.g. make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "make: this Python has no venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## a broken fleet goes back to the day before, and again forward, on this machine
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo/demo.sh
+
+test: $(READY) ## every test that this machine has the parts for; the others say what they miss
+	$(BIN)/python -m pytest
+
+check: lint test ## what CI checks
+
+lint: $(READY) ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+integration: $(READY) ## install the real parts (docker-registry, dcos, ansible, …), then run the tests that use them
+	for parts in .ci/parts*; do bash $$parts; done
+	$(BIN)/python -m pytest tests/integration tests/contract tests/e2e
+
+bench: $(READY) ## measure requests, time and memory against other tools
+	$(BIN)/python -m benchmarks
+
+wheel: $(READY) ## build dist/*.whl
+	$(BIN)/python -m build --wheel --outdir dist
+
+pyz: $(READY) ## build dist/rollback.pyz, one file that any Python runs
+	$(BIN)/python packaging/build_pyz.py
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
