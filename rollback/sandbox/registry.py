@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from rollback.sandbox.exchange import Request, Response, as_json
 from rollback.sandbox.image_store import OCI_MANIFEST, ImageStore, Repo
 
 _VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+_REMEMBERED = 10_000
 _MOST_TAGS = 1000  # Distribution's tags.maxtags
 _PATHS = re.compile(r"/v2/(?P<repo>.+)/(?P<kind>tags|manifests|blobs)/(?P<name>[^/]+)")
 
@@ -23,7 +25,7 @@ class Registry:
 
     def __init__(self, images: ImageStore) -> None:
         self.images = images
-        self.seen: list[tuple[str, str]] = []  # method and path of every request, in order
+        self.seen: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)  # method and path of requests, in order
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""

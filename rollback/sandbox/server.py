@@ -87,7 +87,7 @@ target: marathon
 targets:
   marathon: {{kind: marathon, url: "{self.marathon_url}"}}
   dcos: {{kind: dcos}}
-run: {{timeout_s: 60, settle_s: 1}}
+run: {{timeout_s: 60, settle_s: 1, poll_s: 0.25}}
 """,
             encoding="utf-8",
         )
@@ -100,6 +100,8 @@ def serving(
     registry_port: int = 0,
     port: int = 0,
     speed: float = 1.0,
+    user: str = USER,
+    password: str = PASSWORD,
     login: bool = True,
     direct_login: bool = False,
     controls: bool = False,
@@ -113,6 +115,8 @@ def serving(
         port: of the cluster; likewise.
         speed: how many times faster than in life tasks start, pass checks, die and back off. At 1 a deployment
             of a healthy image takes 2 to 4 s.
+        user: who can log in.
+        password: with what.
         login: whether `/service/marathon` asks for a token.
         direct_login: whether Marathon's own address does.
         controls: whether `POST /sandbox/faults` brings mishaps about.
@@ -126,14 +130,14 @@ def serving(
     registry = Registry(images)
     behaviours = Behaviours(story.behaviours, lambda image: _pullable(images, image))
     fleet = Fleet(behaviours, clock, speed)
-    logins = Logins({USER: PASSWORD}, clock) if login or direct_login else None
+    logins = Logins({user: password}, clock) if login or direct_login else None
     api = Api(fleet)
     front = Front(api, logins, direct_login=direct_login, controls=controls)
     with listening(registry.answer, registry_port) as registry_url, listening(front.answer, port) as dcos_url:
         api.leader = urlsplit(dcos_url).netloc
         for app in story.installed(urlsplit(registry_url).netloc):
             fleet.install(app.definition, app.since, app.history)
-        yield Sandbox(registry_url, dcos_url, USER, PASSWORD, story, registry, front)
+        yield Sandbox(registry_url, dcos_url, user, password, story, registry, front)
 
 
 def _pullable(images: ImageStore, image: str) -> bool:

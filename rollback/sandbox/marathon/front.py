@@ -7,6 +7,7 @@ unless it is told to.
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any
 
 from rollback.sandbox.behaviour import Behaviour, Fate
@@ -18,6 +19,7 @@ from rollback.sandbox.marathon.login import Logins, page
 
 CLUSTER_ID = "6f2c1d3a-7b9e-4c55-8a41-0d3f5be2c917"
 CLUSTER_NAME = "rollback-sandbox"
+_REMEMBERED = 10_000
 _PREFIXES = ("/service/marathon", "/marathon")
 _PROVIDER = {
     "authentication-type": "dcos-uid-password",
@@ -45,7 +47,7 @@ class Front:
         self.faults = Faults()
         self._direct_login = direct_login
         self._controls = controls
-        self.seen: list[tuple[str, str]] = []  # method and path of every request, in order
+        self.seen: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)  # method and path of requests, in order
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
