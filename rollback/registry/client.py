@@ -108,7 +108,7 @@ def connect(
         tag_date=TagDate(options.tag_date) if options.tag_date else None,
         immutable_tags=options.immutable_tags,
     )
-    return Registry(asker, Forgetful(), choices, max(1, options.connections))
+    return Registry(asker, _memory(options, address), choices, max(1, options.connections))
 
 
 def _credentials(options: Options, address: Address) -> Callable[[str], Login]:
@@ -117,6 +117,17 @@ def _credentials(options: Options, address: Address) -> Callable[[str], Login]:
     given = given or Login(address.user, address.password, source="the registry's URL")
     kept = Kept()
     return lambda repo: given or kept.find(address, repo)
+
+
+def _memory(options: Options, address: Address) -> Memory:
+    if options.cache is None:
+        return Forgetful()
+    try:
+        from rollback.registry.cache import Cache
+    except ImportError:  # some builds of Python come without SQLite
+        _log.warning("there is no cache, since this Python has no sqlite3")
+        return Forgetful()
+    return Cache(options.cache, address.url)
 
 
 class Registry:
