@@ -110,3 +110,42 @@ class Target(Protocol):
     def close(self) -> None:
         """Give back connections and remove temporary files; harmless when called twice."""
         ...
+
+
+class Markers(Protocol):
+    """What a target also has if facts can be kept on it: things that run nothing and have labels."""
+
+    def place(self, marker: str, labels: Mapping[str, str]) -> bool:
+        """Create a marker, atomically.
+
+        Returns:
+            False if there is one of this name already; it is as it was.
+
+        Raises:
+            TargetError: the target cannot be asked, or does not allow it.
+        """
+        ...
+
+    def labels(self, marker: str) -> Mapping[str, str] | None:
+        """The labels of a marker; None if there is none.
+
+        Raises:
+            TargetError: the target cannot be asked.
+        """
+        ...
+
+    def relabel(self, marker: str, labels: Mapping[str, str]) -> None:
+        """Replace the labels of a marker.
+
+        Raises:
+            TargetError: the target cannot be asked, or does not allow it.
+        """
+        ...
+
+    def remove(self, marker: str) -> None:
+        """Remove a marker; harmless if there is none.
+
+        Raises:
+            TargetError: the target cannot be asked, or does not allow it.
+        """
+        ...

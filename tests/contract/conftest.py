@@ -8,6 +8,8 @@ import pytest
 
 from tests.contract.stage import Stage, staged
 
+pytest.register_assert_rewrite("tests.contract.behaviours", "tests.contract.program")
+
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:

@@ -11,7 +11,7 @@ from rollback.errors import NoAnswer, TargetError
 from rollback.targets import connect
 from rollback.targets.base import Options, Target
 from tests.contract.behaviours import change
-from tests.contract.program import Calls, ProgramContract
+from tests.contract.program import Calls, ProgramContract, script
 from tests.contract.stage import BILLING, Stage
 
 STAND_IN = Path(__file__).parent.parent / "data" / "dcos-go"
@@ -19,8 +19,8 @@ STAND_IN = Path(__file__).parent.parent / "data" / "dcos-go"
 
 class TestDcosGo(ProgramContract):
     @pytest.fixture
-    def program(self) -> str:
-        return str(STAND_IN)
+    def program(self, tmp_path: Path) -> str:
+        return script(tmp_path / "dcos", STAND_IN.read_text(encoding="utf-8"))
 
     def test_the_login_falls_back_to_the_environment_once(self, recorded: Target, calls: Calls, stage: Stage) -> None:
         recorded.login()

@@ -42,7 +42,7 @@ class TestMarathon(TargetContract):
         stage.later(30)
         target.status([BILLING, CART, WEB])
 
-        assert stage.front.seen == [
+        assert list(stage.front.seen) == [
             ("PATCH", "/service/marathon/v2/apps"),
             ("GET", "/service/marathon/v2/apps"),
             ("GET", "/service/marathon/v2/queue"),

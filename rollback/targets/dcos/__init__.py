@@ -17,7 +17,7 @@ from typing import Any
 
 from rollback.app import App, Change, Deployment, Failure, Status
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
-from rollback.targets.base import Options
+from rollback.targets.base import Options, Target
 from rollback.targets.dcos.program import Absent, Program
 from rollback.targets.dcos.witness import Witness
 from rollback.targets.marathon import definition
@@ -33,7 +33,7 @@ _ALWAYS = (
 _AT_ONCE = 4  # programs that run at the same time
 
 
-def connect(options: Options) -> Dcos:
+def connect(options: Options) -> Target:
     """Make the target; asks nothing yet.
 
     Settings: `program` (a path, or a name on PATH; default `dcos`), `cluster` (an id or a name; default: the

@@ -8,7 +8,7 @@ from typing import Any
 
 from rollback.app import App, Change, Deployment, Status
 from rollback.errors import NoAnswer, TargetError
-from rollback.targets.base import Options
+from rollback.targets.base import Options, Target
 from rollback.targets.marathon import answers, definition
 from rollback.targets.marathon.api import Api
 
@@ -16,7 +16,7 @@ from rollback.targets.marathon.api import Api
 _EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFailure", "apps.readiness")
 
 
-def connect(options: Options) -> Marathon:
+def connect(options: Options) -> Target:
     """Make the target; asks nothing yet.
 
     Settings: `url` (of Marathon or of DC/OS), `ca_bundle` (a file), `insecure` (true: certificates are not
