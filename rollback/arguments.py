@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -93,3 +94,16 @@ def environment_name(text: str) -> str:
 def names(text: str | None) -> frozenset[str]:
     """Read a comma-separated list of services, as `--only` and `--skip` take it; may be empty."""
     return frozenset(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def duration(text: str, flag: str) -> float:
+    """Read a duration such as `90s`, `30m`, `4h` or `2d`; seconds.
+
+    Raises:
+        BadInput: not one, or longer than a year.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text, re.ASCII)
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]] if found else -1
+    if not 0 <= seconds <= 366 * 86_400:
+        raise BadInput(f"{flag}: {text!r:.40} is not a duration", hint="write 90s, 30m, 4h or 2d")
+    return seconds

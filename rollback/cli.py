@@ -5,14 +5,19 @@ Usage:
                [--json] [--debug]
   rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
                [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>] [--dump=<dr>]
-               [--config=<file>] [--json] [--debug]
-  rollback run --date=<d> --env=<e> [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
-               [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>] [--by=<who>]
-               [--reason=<why>] [--incident=<id>] [--target=<name>] [--registry=<url>] [--config=<file>]
-               [--dry-run] [--yes] [--json] [--debug]
+               [--max-age=<t>] [--out=<file>] [--config=<file>] [--json] [--debug]
+  rollback run (--date=<d> --env=<e> | --plan=<file>) [--slack=<s>] [--user=<u>]
+               [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>] [--only=<s>] [--skip=<s>] [--strict]
+               [--on-failure=<p>] [--timeout=<s>] [--by=<who>] [--reason=<why>] [--incident=<id>]
+               [--target=<name>] [--registry=<url>] [--max-age=<t>]
+               [--freeze=<t> | --no-freeze] [--steal-lock] [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
   rollback undo [--run=<id>] [--env=<e>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
                [--accept-moved=<s>] [--timeout=<s>] [--by=<who>] [--reason=<why>] [--incident=<id>]
-               [--target=<name>] [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
+               [--target=<name>] [--steal-lock] [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
+  rollback check --env=<e> [--image=<ref>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>]
+               [--config=<file>] [--json] [--debug]
+  rollback thaw --env=<e> [--by=<who>] [--reason=<why>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>]
+               [--target=<name>] [--config=<file>] [--json] [--debug]
   rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--json] [--debug]
   rollback sandbox [--dump=<dr>] [--port=<n>] [--debug]
   rollback -h | --help
@@ -23,6 +28,8 @@ Commands:
   plan     Show what run would do; change nothing.
   run      Put every service back to its image of the date, or the nearest earlier one; wait until all are up.
   undo     Put back what a run changed.
+  check    Tell a deployment job whether it may deploy: 0 yes, 1 frozen or rolled back, 2 cannot tell.
+  thaw     Lift the freeze that a run has left behind.
   history  List past runs, or tell one.
   sandbox  Serve a registry and a Marathon with a small fleet on this machine, for trying and rehearsing.
 
@@ -41,6 +48,13 @@ Options:
   --skip=<s>           Not these services.
   --accept-moved=<s>   Undo these services although somebody has changed them since.
   --strict             Refuse if a service has no image on or before the date.
+  --max-age=<t>        Refuse a rollback.json older than this: 90m, 4h, 2d.
+  --out=<file>         Write the plan to a file.
+  --plan=<file>        Run this plan, or refuse if anything has changed since it was made.
+  --freeze=<t>         How long `check` shall say no after this run; by default 4h.
+  --no-freeze          Do not freeze the environment.
+  --steal-lock         Go ahead although somebody else's run holds the lock; that run writes nothing more.
+  --image=<ref>        An image that is about to be deployed.
   --on-failure=<p>     restore, keep or stop.
   --timeout=<s>        Seconds that a service may take to come up.
   --by=<who>           Who does it, for the record.
@@ -77,7 +91,7 @@ if TYPE_CHECKING:
     from rollback.commands.result import Result
     from rollback.errors import RollbackError
 
-_COMMANDS = ("get", "plan", "run", "undo", "history", "sandbox")
+_COMMANDS = ("get", "plan", "run", "undo", "check", "thaw", "history", "sandbox")
 _BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from rollback.app import Deployment
 from rollback.errors import Reason
 from rollback.history import History
-from rollback.image import belongs
+from rollback.image import Instant, belongs
 from rollback.plan import Action, Environment, Plan, Step
 
 
@@ -57,6 +57,28 @@ def of_history(history: History, env: Environment, tag_pattern: str) -> tuple[Re
             ),
         )
     return ()
+
+
+def of_age(history: History, now: Instant, max_age_s: float) -> tuple[Reason, ...]:
+    """Whether a history is too old: newer releases, and tags that moved, are not in it.
+
+    Args:
+        history: as it was read.
+        now: the time.
+        max_age_s: seconds; 0 for no limit.
+    """
+    if not max_age_s or history.generated is None:
+        return ()
+    age_s = (now.time - history.generated.time).total_seconds()
+    if age_s <= max_age_s:
+        return ()
+    return (
+        Reason(
+            f"this history is {age_s / 3600:.1f} hours old",
+            why=f"it was made at {history.generated}, and may be {max_age_s / 3600:g} hours old at most",
+            hint="make it anew with `rollback get`, or allow more with --max-age",
+        ),
+    )
 
 
 def of_plan(

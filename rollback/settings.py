@@ -50,6 +50,8 @@ class RunSettings:
     settle_s: float = 10.0
     poll_s: float = 2.0
     pin: bool = True
+    max_age_s: float = 0.0
+    freeze_s: float = 4 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,14 @@ class _Reader:
             self.mistake(("app_id",), "it needs {service} and {env}, or it would fit other apps too")
         if not settings.app_id.startswith("/"):
             self.mistake(("app_id",), "an app's id begins with /")
-        for name, least in (("timeout_s", 1.0), ("settle_s", 0.0), ("poll_s", 0.01), ("parallel", 1)):
+        for name, least in (
+            ("timeout_s", 1.0),
+            ("settle_s", 0.0),
+            ("poll_s", 0.01),
+            ("parallel", 1),
+            ("max_age_s", 0),
+            ("freeze_s", 0),
+        ):
             if getattr(settings.run, name) < least:
                 self.mistake(("run", name), f"expected at least {least:g}")
         if not 1 <= settings.registry.connections <= 128:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from rollback import outcome as outcomes
 from rollback.app import App, Status
 from rollback.commands import gather
 from rollback.commands.gather import Given
-from rollback.errors import BadInput, RecordError
+from rollback.errors import BadInput, RecordError, Refused
 from rollback.execution import Execution, execute, put_back
 from rollback.outcome import Outcome
-from rollback.plan import OnFailure, Plan
+from rollback.plan import Action, OnFailure, Plan
+from rollback.planfile import moved
 from rollback.policy import Clock, Policy
 from rollback.progress import Progress, stamp
 from rollback.record import Captured, Header, Journal, Record
@@ -106,7 +107,7 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
     header = _header(order, how.on_failure)
     undo = _undo_command(order, header.run)
     with lock.held(_state(), plan.env.name, plan.target, _holder(header)), _signals() as clock:
-        captured = _captured([change.app for change in plan.changes], target)
+        captured = _captured(plan, target)
         journal = Journal(gather.dump_folder(options), header, captured, stamp)
         try:
             _announce(order, header, progress)
@@ -154,9 +155,24 @@ def tell_nothing(order: Order, took_s: float) -> Outcome:
     return ended
 
 
-def _captured(apps: list[App], target: Target) -> list[Captured]:
-    statuses = target.status([app.id for app in apps])
-    return [Captured(app, _is_up(statuses.get(app.id))) for app in apps]
+def _captured(plan: Plan, target: Target) -> list[Captured]:
+    """What runs right now, unless it is not what the plan was made for: a person may have read it for a while.
+
+    Raises:
+        Refused: somebody has changed an app since.
+    """
+    steps = [step for step in plan.steps if step.action is Action.CHANGE and step.app]
+    statuses = target.status([step.app.id for step in steps if step.app])
+    reasons = [
+        reason for step in steps if step.app for reason in moved(step, _as_seen(step.app, statuses.get(step.app.id)))
+    ]
+    if reasons:
+        raise Refused(reasons)
+    return [Captured(step.app, _is_up(statuses.get(step.app.id))) for step in steps if step.app]
+
+
+def _as_seen(app: App, status: Status | None) -> App | None:
+    return replace(app, image=status.image, version=status.version) if status else None
 
 
 def _is_up(status: Status | None) -> bool:

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timezone
+from pathlib import Path
 
-from rollback import report
+from rollback import planfile, report
 from rollback.commands import gather, prepare
 from rollback.commands.gather import Given
 from rollback.commands.perform import policy
 from rollback.commands.prepare import Prepared
 from rollback.commands.result import Result, as_asked
 from rollback.errors import Refused
-from rollback.progress import Progress
+from rollback.files import write_whole
+from rollback.progress import Progress, stamp
 from rollback.settings import Settings
 
 
-def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
-    """Show the plan and every reason against it."""
+def main(options: Given, progress: Progress) -> Result:
+    """Show the plan and every reason against it; with `--out`, write it to a file that `run --plan` takes."""
     config = gather.load_settings(options)
+    policy(options, config)
     known = gather.secrets(options, config)
-    history, env, as_of = prepare.read(options, config)
+    wanted = prepare.read(options, config, datetime.now(timezone.utc))
     target = gather.target(config, options, known.password)
     try:
-        prepared = prepare.prepare(history, env, as_of, target=target, config=config, options=options)
+        prepared = prepare.prepare(wanted, target=target, config=config, options=options)
     finally:
         target.close()
+    if options["--out"] and not prepared.reasons:
+        how = policy(options, config)
+        text = planfile.dumps(
+            prepared.plan,
+            registry=prepared.registry,
+            made=stamp(),
+            on_failure=how.on_failure.value,
+            timeout_s=how.limits.timeout_s,
+        )
+        write_whole(Path(options["--out"]), text)
+        progress.say(f"wrote {options['--out']}")
     return shown(options, config, prepared)
 
 

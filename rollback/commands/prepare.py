@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from rollback import arguments, preflight, selection
 from rollback import plan as plans
-from rollback import preflight, selection
 from rollback.commands import gather
 from rollback.commands.gather import Given
-from rollback.errors import NotInRegistry, Reason, Refused, RegistryError
+from rollback.errors import LoginRefused, NotInRegistry, Reason, Refused, RegistryError
 from rollback.history import History
-from rollback.image import Image
+from rollback.image import Image, Instant
 from rollback.plan import Action, Environment, OnFailure, Plan
+from rollback.planfile import Approved, held_against
 from rollback.preflight import Evidence, Found
 from rollback.registry.client import Registry
 from rollback.selection import AsOf, Selection
@@ -28,52 +31,90 @@ _AT_A_TIME = 8  # questions to the registry
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan, and every reason that stands against running it."""
+    """A plan, every reason that stands against running it, and the registry that was asked."""
 
     plan: Plan
     reasons: tuple[Reason, ...]
+    registry: str = ""
 
 
-def read(options: Given, config: Settings) -> tuple[History, Environment, AsOf]:
-    """What needs no network: the history, the environment and the date.
+@dataclass(frozen=True)
+class Wanted:
+    """What needs no network: the history, the environment and the date."""
+
+    history: History
+    env: Environment
+    as_of: AsOf
+
+
+def read(options: Given, config: Settings, now: datetime) -> Wanted:
+    """Read what is wanted.
 
     Raises:
-        BadInput: one of them cannot be read.
-        Refused: the history is of another environment.
+        BadInput: a part of it cannot be read.
+        Refused: the history is of another environment, or too old.
     """
     env = gather.environment(options, config)
     as_of = selection.parse_as_of(options["--date"])
+    max_age_s = (
+        arguments.duration(options["--max-age"], "--max-age") if options["--max-age"] else config.run.max_age_s
+    )
     history = gather.read_history(options)
-    reasons = preflight.of_history(history, env, config.tag_pattern)
+    reasons = (
+        *preflight.of_history(history, env, config.tag_pattern),
+        *preflight.of_age(history, Instant(now), max_age_s),
+    )
     if reasons:
         raise Refused(reasons)
-    return history, env, as_of
+    return Wanted(history, env, as_of)
 
 
-def prepare(
-    history: History, env: Environment, as_of: AsOf, *, target: Target, config: Settings, options: Given
-) -> Prepared:
-    """Select, ask the target what runs, plan, and ask whether it may be done.
+def prepare(wanted: Wanted | Approved, *, target: Target, config: Settings, options: Given) -> Prepared:
+    """Make the plan for a date, or hold an approved one against what runs now; ask whether it may be done.
 
     Raises:
-        Refused: the date is not one of the history's.
+        Refused: the date is not one of the history's, or the login is not accepted.
         BadInput: `--only` or `--skip` names an unknown service.
         TargetError: the target cannot be asked.
     """
-    chosen = selection.select(history, as_of)
-    registry = gather.registry(config, options, url=history.registry, cached=False)
-    try:
-        target.login()
+    if isinstance(wanted, Wanted):
+        return _by_date(wanted, target, config, options)
+    with _registry(config, options, wanted.registry) as registry:
+        _log_in(target)
+        return _checked(held_against(wanted, target.apps(), target.name), target, registry, {})
+
+
+def _by_date(wanted: Wanted, target: Target, config: Settings, options: Given) -> Prepared:
+    chosen = selection.select(wanted.history, wanted.as_of)
+    with _registry(config, options, wanted.history.registry) as registry:
+        _log_in(target)
         apps = target.apps()
         chosen, unknown = _with_digests(chosen, registry)
-        made = plans.build(chosen, apps, env, target.name, gather.rules(config, options, registry.url))
-        images = [step.image for step in made.steps if step.action is Action.CHANGE and step.image]
-        evidence = {**_evidence(images, registry), **unknown}
-        reasons = preflight.of_plan(made, evidence, target.deployments(), registry.url)
+        made = plans.build(chosen, apps, wanted.env, target.name, gather.rules(config, options, registry.url))
+        return _checked(made, target, registry, unknown)
+
+
+@contextmanager
+def _registry(config: Settings, options: Given, url: str) -> Iterator[Registry]:
+    registry = gather.registry(config, options, url=url, cached=False)
+    try:
+        yield registry
     finally:
         log.debug("requests to the registry: %s", registry.counts)
         registry.close()
-    return Prepared(made, reasons)
+
+
+def _log_in(target: Target) -> None:
+    try:
+        target.login()
+    except LoginRefused as error:
+        raise Refused([Reason(error.what, error.why, error.hint)]) from error
+
+
+def _checked(made: Plan, target: Target, registry: Registry, unknown: Mapping[str, Evidence]) -> Prepared:
+    images = [step.image for step in made.steps if step.action is Action.CHANGE and step.image]
+    evidence = {**_evidence(images, registry), **unknown}
+    return Prepared(made, preflight.of_plan(made, evidence, target.deployments(), registry.url), registry.url)
 
 
 def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Mapping[str, Evidence]]:

@@ -4,38 +4,61 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import datetime, timezone
+from pathlib import Path
 
-from rollback import report
+from rollback import planfile, report
 from rollback.commands import gather, prepare
 from rollback.commands.gather import Given
 from rollback.commands.perform import Order, perform, policy, tell_nothing
 from rollback.commands.plan import screen, shown
+from rollback.commands.prepare import Wanted
 from rollback.commands.result import Result, as_asked
-from rollback.errors import Refused
+from rollback.errors import BadInput, Refused
+from rollback.plan import Action
+from rollback.planfile import Approved
 from rollback.progress import Progress
 
 
 def main(options: Given, progress: Progress) -> Result:
-    """Put every service back to its image of the date."""
+    """Put every service back to its image of the date, or to that of an approved plan."""
     began = time.monotonic()
     config = gather.load_settings(options)
     policy(options, config)
     known = gather.secrets(options, config)
-    history, env, as_of = prepare.read(options, config)
+    wanted: Wanted | Approved
+    if options["--plan"]:
+        wanted = _approved(options["--plan"])
+        options = {**options, "--on-failure": wanted.on_failure, "--timeout": f"{wanted.timeout_s:g}"}
+    else:
+        wanted = prepare.read(options, config, datetime.now(timezone.utc))
     target = gather.target(config, options, known.password)
     try:
-        prepared = prepare.prepare(history, env, as_of, target=target, config=config, options=options)
+        prepared = prepare.prepare(wanted, target=target, config=config, options=options)
         if options["--dry-run"]:
             return shown(options, config, prepared)
         sys.stderr.write(screen(options, config, prepared) + "\n")
         if prepared.reasons:
             raise Refused(prepared.reasons)
-        order = Order("run", prepared.plan, options, config, known.slack)
-        if prepared.plan.changes:
-            gather.consent(options, f"Change {len(prepared.plan.changes)} services of {env.name}?", needed=False)
+        plan = prepared.plan
+        order = Order("run", plan, options, config, known.slack)
+        if plan.changes:
+            gather.consent(options, f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?", needed=False)
             ended = perform(order, target, progress)
         else:
             ended = tell_nothing(order, time.monotonic() - began)
     finally:
         target.close()
     return as_asked(options, report.outcome_text(ended, arrow=report.arrow()), report.outcome_json(ended), ended.code)
+
+
+def _approved(name: str) -> Approved:
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"the plan {name} cannot be read",
+            why=getattr(error, "strerror", None) or str(error),
+            hint="make it with `rollback plan --out`",
+        ) from error
+    return planfile.loads(text, name)
