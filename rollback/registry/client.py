@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback.errors import BadInput, NotInRegistry, RegistryError
-from rollback.image import Image, Skipped, is_digest, is_repo, is_tag
-from rollback.registry import crew
+from rollback.errors import BadInput
+from rollback.image import is_digest, is_repo, is_tag
 from rollback.registry.address import Address
 from rollback.registry.asking import Asker
 from rollback.registry.auth.files import Kept
@@ -18,12 +17,12 @@ from rollback.registry.auth.gate import Gate
 from rollback.registry.auth.login import Identity, Login
 from rollback.registry.counts import Counts, Tally
 from rollback.registry.courier import Courier
-from rollback.registry.crew import Done, Job
 from rollback.registry.dating import TagDate
-from rollback.registry.listing import Listing
+from rollback.registry.flavours import hub
 from rollback.registry.memory import Forgetful, Memory
 from rollback.registry.patience import Budget
 from rollback.registry.reading import Choices, Reader
+from rollback.registry.survey import Survey, Surveyor, check_flavour
 from rollback.registry.wire import Pool, Wire
 from rollback.secret import Secret
 
@@ -65,14 +64,6 @@ class Options:
     flavour: str = "auto"
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What a registry holds of the wanted tags: each is an image, or skipped for a reason."""
-
-    images: tuple[Image, ...]
-    skipped: tuple[Skipped, ...]
-
-
 def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
@@ -96,6 +87,7 @@ def connect(
         BadInput: the URL, a certificate or a pattern cannot be used.
     """
     address = Address.parse(options.url)
+    flavour = check_flavour(options.flavour)
     tally = Tally()
     verify = False if options.insecure else options.ca_bundle or True
     client_cert = (options.client_cert, options.client_key) if options.client_cert else None
@@ -107,8 +99,9 @@ def connect(
         now=now(),
         tag_date=TagDate(options.tag_date) if options.tag_date else None,
         immutable_tags=options.immutable_tags,
+        head_first=flavour == hub.NAME or (flavour == "auto" and address.is_hub),
     )
-    return Registry(asker, _memory(options, address), choices, max(1, options.connections))
+    return Registry(asker, _memory(options, address), choices, flavour, max(1, options.connections))
 
 
 def _credentials(options: Options, address: Address) -> Callable[[str], Login]:
@@ -133,10 +126,11 @@ def _memory(options: Options, address: Address) -> Memory:
 class Registry:
     """One registry. `url` is its address, normalised and without credentials."""
 
-    def __init__(self, asker: Asker, memory: Memory, choices: Choices, connections: int) -> None:
+    def __init__(self, asker: Asker, memory: Memory, choices: Choices, flavour: str, connections: int) -> None:
         self.url = asker.address.url
         self._asker = asker
         self._memory = memory
+        self._flavour = flavour
         self._connections = connections
         self._reader = Reader(asker, memory, choices)
 
@@ -174,28 +168,12 @@ class Registry:
         repos = list(dict.fromkeys(repos))
         for repo in repos:
             _check_repo(repo)
-        found: list[Image | Skipped] = []
-        known = 0
-
-        def tell(result: Image | Skipped) -> None:
-            found.append(result)
-            progress(len(found), known)
-
-        def learn(count: int) -> None:
-            nonlocal known
-            known += count
-
         self._asker.courier.stop.clear()
-        self._asker.gate.expect(repos)
-        jobs = [self._list(Listing(self._asker, repo), wanted, set(), learn) for repo in repos]
-        crew.work(jobs, hands=self._connections, stop=self._asker.courier.stop, tell=tell)
-        self._memory.save()
-        place = {repo: number for number, repo in enumerate(repos)}
-        images = [one for one in found if isinstance(one, Image)]
-        skipped = [one for one in found if isinstance(one, Skipped)]
-        images.sort(key=lambda image: (place[image.repo], image.order))
-        skipped.sort(key=lambda one: (place[one.repo], one.tag))
-        return Survey(tuple(images), tuple(skipped))
+        try:
+            surveyor = Surveyor(self._asker, self._reader, self._flavour, wanted, progress)
+            return surveyor.make(repos, self._connections)
+        finally:
+            self._memory.save()
 
     def digest(self, repo: str, tag: str) -> str:
         """What a tag names now, `sha256:…`.
@@ -230,28 +208,10 @@ class Registry:
         self._memory.close()
         self._asker.courier.close()
 
-    def _list(
-        self, listing: Listing, wanted: Callable[[str], bool], seen: set[str], learn: Callable[[int], None]
-    ) -> Job[Image | Skipped]:
-        def job() -> Done[Image | Skipped]:
-            page = listing.turn()
-            fresh = [tag for tag in dict.fromkeys(page.tags) if wanted(tag) and tag not in seen]
-            seen.update(fresh)
-            more = [self._read(listing.repo, tag) for tag in fresh]
-            learn(len(fresh))
-            if listing.more:
-                more.insert(0, self._list(listing, wanted, seen, learn))
-            return Done(more=more)
-
-        return job
-
-    def _read(self, repo: str, tag: str) -> Job[Image | Skipped]:
-        return lambda: Done((self._reader.read(repo, tag),))
-
 
 def _check_repo(repo: str) -> None:
     if not is_repo(repo):
         raise BadInput(f"{repo!r} is not a repository's path", hint="for instance shop/billing, without host and tag")
 
 
-__all__ = ["NotInRegistry", "Options", "Registry", "RegistryError", "Survey", "connect"]
+__all__ = ["Options", "Registry", "Survey", "connect"]

@@ -28,7 +28,6 @@ def work(
     hands: int,
     stop: threading.Event,
     tell: Callable[[Result], None],
-    grown: Callable[[int], None] = lambda _count: None,
 ) -> None:
     """Work off the jobs and all that follow from them.
 
@@ -37,7 +36,6 @@ def work(
         hands: how many threads.
         stop: set when the work ends early, so that a job which waits gives up.
         tell: takes each result, in the caller's thread, in the order of arrival.
-        grown: hears how many jobs were added.
 
     Raises:
         Exception: what the first job raised that failed; the others are dropped.
@@ -69,8 +67,6 @@ def work(
             for job in done.more:
                 waiting.put(job)
             left += len(done.more)
-            if done.more:
-                grown(len(done.more))
             for result in done.results:
                 tell(result)
     except BaseException:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rollback.errors import NotInRegistry, RegistryError
-from rollback.image import Image, Skipped, is_digest, is_tag
+from rollback.image import CreatedFrom, Image, Skipped, is_digest, is_tag
 from rollback.registry import dating, manifest
 from rollback.registry.asking import Asker, Question
 from rollback.registry.counts import Kind
 from rollback.registry.dating import Evidence, TagDate, Undated
+from rollback.registry.flavours.known import Known
 from rollback.registry.manifest import ConfigFacts, Facts, ImageFacts, IndexFacts, Stranger
 from rollback.registry.memory import Memory, Once
 from rollback.registry.wire import Answer, TooLarge
@@ -56,8 +57,21 @@ class Reader:
         self._manifests: Once[Facts] = Once()
         self._configs: Once[ConfigFacts] = Once()
 
-    def read(self, repo: str, tag: str) -> Image | Skipped:
+    def remembered(self, repo: str, tag: str) -> bool:
+        """Whether the tag is known from an earlier run, if it has not moved."""
+        return self._memory.facts(self._memory.hint(repo, tag)) is not None
+
+    def settled(self, repo: str, tag: str) -> bool:
+        """Whether reading the tag takes no request."""
+        return self._choices.immutable_tags and self.remembered(repo, tag)
+
+    def read(self, repo: str, tag: str, known: Known | None = None) -> Image | Skipped:
         """Read the image that a tag names.
+
+        Args:
+            repo: repository.
+            tag: tag.
+            known: what the registry's own way of listing tells; if its time can be believed, that settles it.
 
         Returns:
             The image, or what keeps the tag from being one.
@@ -69,6 +83,8 @@ class Reader:
             return Skipped(repo, tag[:128], "not a name that a tag can have")
         if manifest.is_referrer(tag):
             return Skipped(repo, tag, "a signature or other companion of an image, not an image")
+        if known and _is_plausible(known, self._choices.now):
+            return Image(repo, tag, known.created, known.digest, CreatedFrom.CONFIG)
         try:
             digest, facts = self._of_tag(repo, tag)
             evidence = self._evidence(repo, facts)
@@ -248,6 +264,14 @@ class Reader:
             kind = answer.headers.get("Content-Type", "") or "nothing known"
             raise self._asker.failure(question, f"the answer is not a manifest but {kind[:60]!r}")
         raise self._asker.failure(question, self._asker.words(answer))
+
+
+def _is_plausible(known: Known, now: datetime) -> bool:
+    try:
+        dating.plausible(known.created, now)
+    except Undated:
+        return False
+    return True
 
 
 def _digest_of(answer: Answer) -> str:
