@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,11 +24,12 @@ class Registry:
 
     def __init__(self, images: ImageStore) -> None:
         self.images = images
-        self.seen: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)  # method and path of requests, in order
+        self.seen: list[tuple[str, str]] = []  # method and path of the newest requests, in order
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
         self.seen.append((request.method, request.path))
+        del self.seen[:-_REMEMBERED]
         if request.method not in ("GET", "HEAD"):
             return _error(405, "UNSUPPORTED", "The operation is unsupported.")
         if request.path in ("/v2", "/v2/"):

@@ -7,7 +7,6 @@ unless it is told to.
 from __future__ import annotations
 
 import json
-from collections import deque
 from typing import Any
 
 from rollback.sandbox.behaviour import Behaviour, Fate
@@ -47,11 +46,12 @@ class Front:
         self.faults = Faults()
         self._direct_login = direct_login
         self._controls = controls
-        self.seen: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)  # method and path of requests, in order
+        self.seen: list[tuple[str, str]] = []  # method and path of the newest requests, in order
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
         self.seen.append((request.method, request.path))
+        del self.seen[:-_REMEMBERED]
         path = request.path
         if path.startswith("/acs/api/v1/auth/"):
             return self._auth(request)
