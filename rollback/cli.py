@@ -1,8 +1,8 @@
 """Put a fleet of microservices back to how it was on a date.
 
 Usage:
-  rollback get --repo=<r> --env=<e> [--dump=<dr>] [--last=<n>] [--registry=<url>] [--no-cache] [--config=<file>]
-               [--json] [--debug]
+  rollback get --repo=<r> --env=<e> [--dump=<dr>] [--date=<d>] [--last=<n>] [--html=<file>] [--target=<name>]
+               [--registry=<url>] [--no-cache] [--config=<file>] [--json] [--debug]
   rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
                [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>] [--dump=<dr>]
                [--max-age=<t>] [--out=<file>] [--config=<file>] [--json] [--debug]
@@ -18,7 +18,7 @@ Usage:
                [--config=<file>] [--json] [--debug]
   rollback thaw --env=<e> [--by=<who>] [--reason=<why>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>]
                [--target=<name>] [--config=<file>] [--json] [--debug]
-  rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--json] [--debug]
+  rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>] [--json] [--debug]
   rollback sandbox [--dump=<dr>] [--port=<n>] [--debug]
   rollback -h | --help
   rollback --version
@@ -68,6 +68,7 @@ Options:
   --dry-run            Show the plan and stop.
   --yes                Do not ask.
   --json               Print the result as JSON.
+  --html=<file>        Write the timeline as a page for a browser, complete in one file.
   --debug              Tell every step; show where an error comes from.
   -h --help            Show this.
   --version            Show the version.

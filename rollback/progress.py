@@ -7,7 +7,7 @@ import sys
 from datetime import datetime, timezone
 from typing import TextIO
 
-from rollback.report import short
+from rollback.screens.words import short
 from rollback.watch import State, Watch
 
 _EVERY = 50  # a log gets a line for so many images, a terminal for each

@@ -1,43 +1,56 @@
-"""All that a person sees on standard output: values in, text out, nothing cut and nothing coloured."""
+"""Results as text and as JSON: values in, text out. Nothing is cut where there is no terminal."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rollback import history as histories
 from rollback.errors import Reason
 from rollback.history import History
 from rollback.image import Reference
-from rollback.outcome import Outcome, Row
+from rollback.outcome import Outcome, Row, Verdict
 from rollback.plan import Action, Plan, Step
-from rollback.record import Record
-from rollback.selection import Match
+from rollback.screens.matrix import list_text, matrix_text, selection_text
+from rollback.screens.surface import Ink, Surface
+from rollback.screens.words import DIGEST_SHOWN, duration, paragraph, short, table
+from rollback.selection import Match, Selection
 
-WIDTH = 80
-_DIGEST_SHOWN = 19  # `sha256:` and twelve digits, as Docker shows it
+PLAIN = Surface()  # a file, a message: any width, no colour
+
+_INKS = {
+    Verdict.DONE: Ink.GOOD,
+    Verdict.NOTHING: Ink.GOOD,
+    Verdict.RESTORED: Ink.CARE,
+    Verdict.REFUSED: Ink.CARE,
+    Verdict.PARTLY: Ink.BAD,
+    Verdict.FAILED: Ink.BAD,
+}
+_STATES = {
+    "changed": Ink.GOOD,
+    "restored": Ink.CARE,
+    "failed": Ink.BAD,
+    "unknown": Ink.BAD,
+    "not taken": Ink.BAD,
+    "not reached": Ink.CARE,
+}
 
 
-def history_text(history: History) -> str:
-    """The dates, newest first, with what each holds."""
+def history_text(history: History, surface: Surface = PLAIN, chosen: Selection | None = None) -> str:
+    """What existed when: the matrix; without a terminal also every date with its images in full.
+
+    Args:
+        history: what the registry holds.
+        surface: where it is shown.
+        chosen: the selection that stands out, and is told in full.
+    """
     env = history.env if history.env == history.tag_env else f"{history.env} (tags: {history.tag_env})"
-    lines = [f"{env} in {history.registry}, days in {history.timezone}", ""]
-    for day in history.dates:
-        lines += _wrapped(f"{day}  ", [f"{i.repo}:{i.tag}" for i in history.released(day)])
-    if not history.dates:
-        lines.append("no image of this environment: there is no date to go back to")
-    return "\n".join(lines) + "\n"
-
-
-def _wrapped(head: str, parts: Sequence[str]) -> list[str]:
-    lines, line = [], head
-    for part in parts:
-        if len(line) + len(part) + 2 > WIDTH and line.strip() and line != head:
-            lines.append(line.rstrip())
-            line = " " * len(head)
-        line += f"{part}  "
-    return [*lines, line.rstrip()]
+    parts = [f"{env} in {history.registry}, days in {history.timezone}\n", matrix_text(history, surface, chosen)]
+    if chosen:
+        parts.append(selection_text(chosen, history, surface))
+    if surface.width is None and history.dates:
+        parts.append(list_text(history))
+    return "\n".join(parts)
 
 
 def history_json(history: History) -> dict[str, Any]:
@@ -45,49 +58,45 @@ def history_json(history: History) -> dict[str, Any]:
     return histories.as_json(history)
 
 
-def short(reference: str) -> str:
-    """The part of an image reference that differs between releases: its tag, or else its digest."""
-    if not reference:
-        return "-"
-    tail = reference.rpartition("/")[2]
-    name, _, digest = tail.partition("@")
-    tag = name.partition(":")[2]
-    return tag or digest[:_DIGEST_SHOWN] or name
+def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
+    """The plan: one line per service, then what a person should know.
 
-
-def arrow() -> str:
-    """An arrow that standard output can show."""
-    try:
-        "→".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return "->"
-    return "→"
-
-
-def plan_text(plan: Plan, *, arrow: str = "→", footer: str = "") -> str:
-    """The plan: one line per service, then what a person should know."""
+    Args:
+        plan: what would be done.
+        surface: where it is shown.
+        footer: a sentence behind the counts.
+    """
     lines = [f"Plan: {plan.env.name} as of {plan.as_of}", f"      on {plan.target}", ""]
-    rows = [_plan_row(step, arrow) for step in plan.steps]
-    lines += _table([("service", "now", "", "then", "", ""), *rows])
+    rows = [_plan_row(step, surface) for step in plan.steps]
+    head, *body = table([("service", "now", "", "then", "", ""), *rows], surface, shrinkable=(0, 1, 3))
+    lines.append(surface.paint(head, Ink.QUIET))
+    lines += [
+        surface.paint(line, Ink.STRONG) if step.action is Action.CHANGE else line
+        for line, step in zip(body, plan.steps, strict=True)
+    ]
     lines.append("")
-    lines += [f"Note: {step.service}: {note}" for step in plan.steps for note in step.notes]
-    lines += [f"Warning: {warning}" for warning in plan.warnings]
+    for step in plan.steps:
+        for note in step.notes:
+            lines += paragraph("Note: ", f"{step.service}: {note}", surface)
+    for warning in plan.warnings:
+        told = paragraph("Warning: ", warning, surface)
+        lines += [surface.paint(line, Ink.CARE) for line in told]
     if lines[-1]:
         lines.append("")
-    lines.append(
+    counts = (
         f"{plan.count(Action.CHANGE)} to change, {plan.count(Action.SAME)} the same, {plan.count(Action.STAYS)} stay."
-        + (f" {footer}" if footer else "")
     )
+    lines += paragraph("", f"{counts} {footer}".rstrip(), surface)
     return "\n".join(lines) + "\n"
 
 
-def _plan_row(step: Step, arrow: str) -> tuple[str, ...]:
+def _plan_row(step: Step, surface: Surface) -> tuple[str, ...]:
     now = short(step.before)
     if step.action is Action.CHANGE:
         then = short(step.after)
         if then == now:  # only the digest differs
-            then = f"{then}@{Reference.parse(step.after).digest[:_DIGEST_SHOWN]}"
-        return (step.service, now, arrow, then, "change", _match_text(step))
+            then = f"{then}@{Reference.parse(step.after).digest[:DIGEST_SHOWN]}"
+        return (step.service, now, surface.arrow, then, "change", _match_text(step))
     if step.action is Action.SAME:
         return (step.service, now, "", "", "same", _match_text(step))
     return (step.service, now, "", "", "stays", "")
@@ -96,16 +105,7 @@ def _plan_row(step: Step, arrow: str) -> tuple[str, ...]:
 def _match_text(step: Step) -> str:
     if step.image is None or step.match is Match.MISSING:
         return ""
-    day = step.image.day()
-    return "released that day" if step.match is Match.EXACT else f"since {day}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip()
-        for row in rows
-    ]
+    return "released that day" if step.match is Match.EXACT else f"since {step.image.day()}"
 
 
 def plan_json(plan: Plan, reasons: Sequence[Reason]) -> dict[str, Any]:
@@ -160,20 +160,20 @@ def error_text(what: str, why: str = "", hint: str = "") -> str:
     return "\n".join(lines)
 
 
-def duration(seconds: float) -> str:
-    """A duration as a person says it: `850 ms`, `12 s`, `3 min 20 s`."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
+    """The report: the verdict and the time it took, one line per service, then the undo command.
 
-
-def outcome_text(outcome: Outcome, *, arrow: str = "→") -> str:
-    """The report: the verdict and the time it took, one line per service, then the undo command."""
-    lines = [f"{outcome.verdict.value} after {duration(outcome.took_s)}: {outcome.summary}", ""]
-    if outcome.rows:
-        lines += _table([_outcome_row(row, arrow) for row in outcome.rows])
+    On a terminal a long detail goes below its service, in lines that fit; the undo command is never broken.
+    """
+    verdict = surface.paint(outcome.verdict.value, _INKS[outcome.verdict], Ink.STRONG)
+    lines = [f"{verdict} after {duration(outcome.took_s)}: {outcome.summary}", ""]
+    rows = [_outcome_row(row, surface) for row in outcome.rows]
+    beside = _beside(rows, surface)
+    told = table([row if beside else (*row[:-1], "") for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
+    for line, row, cells in zip(told, outcome.rows, rows, strict=True):
+        lines.append(surface.paint(line, *([_STATES[row.state]] if row.state in _STATES else [])))
+        if not beside and cells[-1]:
+            lines += paragraph("      ", cells[-1], surface)
     if outcome.run:
         lines += ["", f"Run:  {outcome.run}"]
     if outcome.undo:
@@ -181,12 +181,18 @@ def outcome_text(outcome: Outcome, *, arrow: str = "→") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _outcome_row(row: Row, arrow: str) -> tuple[str, ...]:
+def _beside(rows: Sequence[Sequence[str]], surface: Surface) -> bool:
+    """Whether every service fits into one line together with its detail."""
+    return not surface.width or not rows or max(map(len, table(rows))) < surface.width
+
+
+def _outcome_row(row: Row, surface: Surface) -> tuple[str, ...]:
+    before, after = short(row.before), short(row.after)
     if row.state in {"changed", "failed", "unknown"}:
-        return (row.service, short(row.before), arrow, short(row.after), row.state, row.detail)
+        return (row.service, before, surface.arrow, after, row.state, row.detail)
     if row.state == "restored":
-        return (row.service, short(row.after), arrow, short(row.before), row.state, row.detail)
-    return (row.service, short(row.before), "", "", row.state, row.detail)
+        return (row.service, after, surface.arrow, before, row.state, row.detail)
+    return (row.service, before, "", "", row.state, row.detail)
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
@@ -201,59 +207,3 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "changed": outcome.touched,
         "services": [dict(vars(row)) for row in outcome.rows],
     }
-
-
-def runs_text(records: Sequence[Record]) -> str:
-    """Past runs, newest first, one line each."""
-    if not records:
-        return "no runs yet\n"
-    rows = [("run", "what", "as of", "by", "outcome")]
-    for record in records:
-        header = record.header
-        verdict = str(record.outcome.get("verdict", "")) or "no outcome (killed, or still running)"
-        rows.append((header.run, header.kind, header.as_of, header.by, verdict))
-    return "\n".join(_table(rows)) + "\n"
-
-
-def run_text(record: Record) -> str:
-    """One past run: who, why, what came of it, and each of its steps with its time."""
-    header = record.header
-    lines = [f"{header.run}: {header.kind} of {header.env} to {header.as_of}", f"  on       {header.target}"]
-    for name in ("by", "place", "at", "reason", "incident", "link", "on_failure"):
-        if value := getattr(header, name):
-            lines.append(f"  {name.replace('_', ' '):<8} {value}")
-    lines += ["", *_table([_event_row(line) for line in record.lines if line["event"] != "captured"])]
-    if record.outcome:
-        lines += ["", f"{record.outcome['verdict']}: {record.outcome['summary']}"]
-    else:
-        lines += ["", "It has no outcome: it was killed, or it is still running."]
-    return "\n".join(lines) + "\n"
-
-
-def _event_row(line: Mapping[str, Any]) -> tuple[str, str, str]:
-    match line["event"]:
-        case "began":
-            told = f"{len(line['steps'])} services"
-        case "writing":
-            told = ", ".join(f"{app} {short(image)}" for app, image in line["images"].items())
-        case "cancelling":
-            told = f"deployment {line['deployment']}"
-        case "written":
-            told = line["problem"] or f"deployment {line['deployment']}"
-        case "judged":
-            told = f"{line['app']} {line['state']}: {line['detail']}"
-        case _:
-            told = line.get("verdict", "")
-    return (str(line["when"]), str(line["event"]), told)
-
-
-def runs_json(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """What `history --json` prints."""
-    return [
-        {
-            **{key: value for key, value in vars(record.header).items() if key != "steps"},
-            "steps": [dict(step) for step in record.header.steps],
-            "outcome": dict(record.outcome) or None,
-        }
-        for record in records
-    ]

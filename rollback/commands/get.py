@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import sys
 from datetime import datetime, timezone
 
-from rollback import arguments, history, report
+from rollback import arguments, history, report, selection
 from rollback.commands import gather
 from rollback.commands.gather import Given
 from rollback.commands.result import Result, as_asked
-from rollback.errors import BadInput
+from rollback.errors import BadInput, Refused
 from rollback.files import write_whole
+from rollback.history import History
 from rollback.image import Instant, belongs
 from rollback.progress import Progress
+from rollback.screens.surface import Surface
+from rollback.selection import AsOf, Selection
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +25,7 @@ def main(options: Given, progress: Progress) -> Result:
     """Ask which images existed when, write them down, and show the dates."""
     repos = arguments.repos(options["--repo"])
     last = _count(options["--last"])
+    as_of = selection.parse_as_of(options["--date"]) if options["--date"] else None
     config = gather.load_settings(options)
     env = gather.environment(options, config)
     registry = gather.registry(config, options)
@@ -49,7 +54,20 @@ def main(options: Given, progress: Progress) -> Result:
     path = gather.dump_folder(options) / history.FILE
     write_whole(path, history.dumps(made))
     progress.say(f"wrote {path}")
-    return as_asked(options, report.history_text(made), report.history_json(made))
+    chosen = _chosen(made, as_of)
+    text = report.history_text(made, Surface.of(sys.stdout), chosen)
+    return as_asked(options, text, report.history_json(made))
+
+
+def _chosen(made: History, as_of: AsOf | None) -> Selection | None:
+    """What a date would select; a date that is not offered is said to be so, and spoils nothing."""
+    if as_of is None:
+        return None
+    try:
+        return selection.select(made, as_of)
+    except Refused as error:
+        log.warning("%s: %s", error.what, error.why)
+        return None
 
 
 def _count(text: str) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from rollback import record, report
+import sys
+
+from rollback import record
 from rollback.commands import gather
 from rollback.commands.gather import Given
 from rollback.commands.result import Result, as_asked
 from rollback.progress import Progress
+from rollback.screens.past import run_text, runs_json, runs_text
+from rollback.screens.surface import Surface
 from rollback.settings import Settings
 
 
@@ -15,9 +19,9 @@ def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
     folder = gather.dump_folder(options)
     if options["--run"]:
         found = record.find(folder, options["--run"], None)
-        return as_asked(options, report.run_text(found), [dict(line) for line in found.lines])
+        return as_asked(options, run_text(found, Surface.of(sys.stdout)), [dict(line) for line in found.lines])
     records = [record.read(path) for path in record.files(folder)]
     if options["--env"]:
         env = Settings().environment(options["--env"]).name
         records = [past for past in records if past.header.env == env]
-    return as_asked(options, report.runs_text(records), report.runs_json(records))
+    return as_asked(options, runs_text(records, Surface.of(sys.stdout)), runs_json(records))

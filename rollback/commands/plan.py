@@ -15,6 +15,7 @@ from rollback.commands.result import Result, as_asked
 from rollback.errors import Refused
 from rollback.files import write_whole
 from rollback.progress import Progress, stamp
+from rollback.screens.surface import Surface
 from rollback.settings import Settings
 
 
@@ -46,7 +47,7 @@ def main(options: Given, progress: Progress) -> Result:
 def shown(options: Given, config: Settings, prepared: Prepared) -> Result:
     """The plan as a result; the exit code says whether it could be run."""
     data = report.plan_json(prepared.plan, prepared.reasons)
-    text = screen(options, config, prepared)
+    text = screen(options, config, prepared, Surface.of(sys.stdout))
     if not prepared.reasons:
         return as_asked(options, text, data)
     for reason in prepared.reasons:
@@ -54,11 +55,11 @@ def shown(options: Given, config: Settings, prepared: Prepared) -> Result:
     return as_asked(options, f"{text}\nREFUSED: {count(prepared)}\n", data, Refused.exit_code)
 
 
-def screen(options: Given, config: Settings, prepared: Prepared) -> str:
+def screen(options: Given, config: Settings, prepared: Prepared, surface: Surface) -> str:
     """The plan as a person reads it."""
     how = policy(options, config)
     footer = prepare.policy_text(how.on_failure, how.limits.timeout_s) if prepared.plan.changes else ""
-    return report.plan_text(prepared.plan, arrow=report.arrow(), footer=footer)
+    return report.plan_text(prepared.plan, surface=surface, footer=footer)
 
 
 def count(prepared: Prepared) -> str:

@@ -18,6 +18,7 @@ from rollback.errors import BadInput, Refused
 from rollback.plan import Action
 from rollback.planfile import Approved
 from rollback.progress import Progress
+from rollback.screens.surface import Surface
 
 
 def main(options: Given, progress: Progress) -> Result:
@@ -37,7 +38,7 @@ def main(options: Given, progress: Progress) -> Result:
         prepared = prepare.prepare(wanted, target=target, config=config, options=options)
         if options["--dry-run"]:
             return shown(options, config, prepared)
-        sys.stderr.write(screen(options, config, prepared) + "\n")
+        sys.stderr.write(screen(options, config, prepared, Surface.of(sys.stderr)) + "\n")
         if prepared.reasons:
             raise Refused(prepared.reasons)
         plan = prepared.plan
@@ -49,7 +50,8 @@ def main(options: Given, progress: Progress) -> Result:
             ended = tell_nothing(order, time.monotonic() - began)
     finally:
         target.close()
-    return as_asked(options, report.outcome_text(ended, arrow=report.arrow()), report.outcome_json(ended), ended.code)
+    text = report.outcome_text(ended, surface=Surface.of(sys.stdout))
+    return as_asked(options, text, report.outcome_json(ended), ended.code)
 
 
 def _approved(name: str) -> Approved:

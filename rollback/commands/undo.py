@@ -14,6 +14,7 @@ from rollback.commands.prepare import Prepared
 from rollback.commands.result import Result, as_asked
 from rollback.errors import Reason, Refused
 from rollback.progress import Progress
+from rollback.screens.surface import Surface
 
 
 def main(options: Given, progress: Progress) -> Result:
@@ -36,7 +37,7 @@ def main(options: Given, progress: Progress) -> Result:
         prepared = Prepared(made, reasons)
         if options["--dry-run"]:
             return shown(options, config, prepared)
-        sys.stderr.write(screen(options, config, prepared) + "\n")
+        sys.stderr.write(screen(options, config, prepared, Surface.of(sys.stderr)) + "\n")
         if reasons:
             raise Refused(reasons)
         order = Order("undo", made, options, config, known.slack, past)
@@ -47,7 +48,8 @@ def main(options: Given, progress: Progress) -> Result:
             ended = tell_nothing(order, time.monotonic() - began)
     finally:
         target.close()
-    return as_asked(options, report.outcome_text(ended, arrow=report.arrow()), report.outcome_json(ended), ended.code)
+    text = report.outcome_text(ended, surface=Surface.of(sys.stdout))
+    return as_asked(options, text, report.outcome_json(ended), ended.code)
 
 
 def _elsewhere(then: str, now: str) -> Reason:
