@@ -137,9 +137,10 @@ class Dcos:
 
     def _list(self, what: str, *argv: str) -> list[Mapping[str, Any]]:
         answer = self._program.ask(what, *argv)
-        entries = answer.get("queue") if isinstance(answer, dict) else answer  # 0.7 and later wrap the queue
-        if entries is None and isinstance(answer, dict | None):
-            return []  # Go prints an empty list as null
+        # 0.7 and later wrap the queue, and print an empty list as null.
+        entries = answer["queue"] if isinstance(answer, dict) and "queue" in answer else answer
+        if entries is None:
+            return []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise TargetError(what, why="dcos printed no list of objects")
         return entries

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rollback.app import App, Change, Deployment, Status
-from rollback.errors import NoAnswer, TargetError
+from rollback.errors import AppLocked, NoAnswer, TargetError
 from rollback.targets.base import Options, Target
 from rollback.targets.marathon import answers, definition
+from rollback.targets.marathon import marker as mark
 from rollback.targets.marathon.api import Api
 
 # Members that an app comes without unless they are asked for; deployments and counts always come.
@@ -87,6 +89,35 @@ class Marathon:
         except answers.NotThere:
             return None
         return _accepted(response, deployment.apps)
+
+    def place(self, marker: str, labels: Mapping[str, str]) -> bool:
+        """See `Markers`. One request."""
+        try:
+            self._api.write("POST", "/v2/apps", f"the marker {marker} cannot be made", mark.body(marker, labels))
+        except AppLocked as error:
+            if mark.is_taken(error):
+                return False
+            raise
+        return True
+
+    def labels(self, marker: str) -> Mapping[str, str] | None:
+        """See `Markers`. One request."""
+        try:
+            response = self._api.read(f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be read")
+        except answers.NotThere:
+            return None
+        answer = answers.parse(response)
+        return mark.labels_of(answer.get("app") or {}) if isinstance(answer, dict) else {}
+
+    def relabel(self, marker: str, labels: Mapping[str, str]) -> None:
+        """See `Markers`. One request."""
+        path, what = f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be changed"
+        self._api.write("PATCH", path, what, {"labels": dict(labels)})
+
+    def remove(self, marker: str) -> None:
+        """See `Markers`. One request."""
+        with suppress(answers.NotThere):
+            self._api.write("DELETE", f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be removed")
 
     def close(self) -> None:
         """See `Target`."""

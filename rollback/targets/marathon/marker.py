@@ -1,0 +1,33 @@
+"""A marker: an app without instances, whose labels keep facts where everybody who reaches the target sees them. Pure.
+
+Creating an app is atomic in Marathon: of two machines one is told that it is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rollback.errors import AppLocked
+
+
+def body(marker: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The definition of a marker: it never runs, and says so if somebody scales it up."""
+    return {
+        "id": marker,
+        "cmd": "echo 'a marker of rollback: it keeps facts in its labels and runs nothing'; sleep 60",
+        "instances": 0,
+        "cpus": 0.01,
+        "mem": 16,
+        "labels": dict(labels),
+    }
+
+
+def is_taken(error: AppLocked) -> bool:
+    """Whether a refusal means that there is such an app already, and not that a deployment holds it."""
+    return "already exists" in error.why
+
+
+def labels_of(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of an app as Marathon shows it."""
+    return {str(key): str(value) for key, value in (entry.get("labels") or {}).items()}

@@ -1,0 +1,236 @@
+"""The `dcos` program: what its words mean, what is copied for it, and whom it is asked about."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollback.app import App, Change, Failure, Status
+from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
+from rollback.secret import Secret
+from rollback.targets import connect
+from rollback.targets.base import Options, Target
+from rollback.targets.dcos import folder
+from rollback.targets.dcos.program import Absent
+from rollback.targets.dcos.witness import Witness
+
+UUID = "5d8ff4b2-3c1e-4b57-9f0e-1f8a53c9b6aa"
+APP = App("/a/b", "a:1", "1", 1, False, (), {"container": {"type": "DOCKER", "docker": {"image": "a:1"}}})
+
+
+Saying = Callable[..., Target]
+
+
+@pytest.fixture
+def saying(tmp_path: Path) -> Iterator[Saying]:
+    """Makes a target whose program says the same, whatever it is asked."""
+    made = []
+
+    def make(*, out: str = "", err: str = "", code: int = 0, **options: Any) -> Target:
+        (tmp_path / "out").write_text(out)
+        (tmp_path / "err").write_text(err)
+        program = tmp_path / "dcos"
+        program.write_text(
+            f"#!/bin/sh\ncat >/dev/null\ncat '{tmp_path}/out'\ncat '{tmp_path}/err' >&2\nexit {code}\n"
+        )
+        program.chmod(0o700)
+        made.append(connect(Options("dcos", {"kind": "dcos", "program": str(program)}, **options)))
+        return made[-1]
+
+    yield make
+    for target in made:
+        target.close()
+
+
+def update(target: Target) -> object:
+    return target.update([Change(APP, "a:2")])
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("err", "kind"),
+        [
+            ("Changes blocked: deployment already in progress for app.", AppLocked),
+            ("Error: App '/a/b' does not exist", Absent),
+            (
+                "Error decoding response from [http://x/service/marathon/v2/apps/a/b]: HTTP 401: Unauthorized",
+                LoginRefused,
+            ),
+            ("Your core.dcos_acs_token is invalid. Please run: `dcos auth login`", LoginRefused),
+            ('Error while fetching [http://x]: HTTP 422: "{"message":"Object is not valid"}".', TargetError),
+            ("Error decoding response from [http://x]: HTTP 403: Forbidden", TargetError),
+            ("Error: Max number (100) of running deployments is achieved. Wait until …", TargetError),
+            ("dcos: 'marathon' is not a dcos command. See 'dcos help'.", TargetError),
+            ("Error: no cluster is attached. Please run `dcos cluster attach`", TargetError),
+            ('Missing required config parameter: "core.dcos_url".', TargetError),
+            ("Error loading JSON.", TargetError),
+        ],
+    )
+    def test_a_refused_write_was_not_taken(self, saying: Saying, err: str, kind: type[TargetError]) -> None:
+        with pytest.raises(TargetError) as caught:
+            update(saying(err=err, code=1))
+
+        assert type(caught.value) is kind
+        assert caught.value.what == "the update of /a/b failed"
+
+    @pytest.mark.parametrize(
+        "err",
+        [
+            "URL [http://x/service/marathon/v2/apps/a/b] is unreachable.",
+            "Request to URL [http://x/service/marathon/v2/apps/a/b] timed out.",
+            "Error decoding response from [http://x/service/marathon/v2/apps/a/b]: HTTP 502: Bad Gateway",
+            "Error decoding response from [http://x/service/marathon/v2/apps/a/b]: HTTP 504: Gateway Time-out",
+            "Error: Futures timed out after [30 seconds]",
+            "Traceback (most recent call last):\n  File x, line 1\nValueError: no JSON",
+            "",
+        ],
+    )
+    def test_whatever_else_happens_to_a_write_may_have_happened_after_it(self, saying: Saying, err: str) -> None:
+        with pytest.raises(NoAnswer):
+            update(saying(err=err, code=1))
+
+    @pytest.mark.parametrize("out", ["", "Created deployment None", "{}"])
+    def test_a_write_that_names_no_deployment_is_no_answer(self, saying: Saying, out: str) -> None:
+        with pytest.raises(NoAnswer):
+            update(saying(out=out))
+
+    def test_the_usage_in_place_of_an_update_means_a_missing_plug_in(self, saying: Saying) -> None:
+        with pytest.raises(TargetError) as caught:
+            update(saying(out="Usage:\n    dcos [command]\n"))
+
+        assert not isinstance(caught.value, NoAnswer)
+        assert "plug-in" in caught.value.hint
+
+    def test_an_accepted_write_names_its_deployment(self, saying: Saying) -> None:
+        target = saying(out=f"Created deployment {UUID}\n")
+
+        assert update(target) == target.update([Change(APP, "a:2")])
+
+    def test_a_traceback_is_told_by_its_last_line(self, saying: Saying) -> None:
+        err = "Traceback (most recent call last):\n  File x, line 1\ntoml.TomlDecodeError: bad"
+
+        with pytest.raises(TargetError) as caught:
+            saying(err=err, code=1).apps()
+
+        assert caught.value.why == "toml.TomlDecodeError: bad"
+
+    @pytest.mark.parametrize("out", ["not JSON", '{"apps": []}', "[1]", '"text"'])
+    def test_another_output_than_a_list_is_a_clear_error(self, saying: Saying, out: str) -> None:
+        with pytest.raises(TargetError):
+            saying(out=out).deployments()
+
+    @pytest.mark.parametrize("out", ["[]", "null"])
+    def test_an_empty_list_is_one_in_either_language(self, saying: Saying, out: str) -> None:
+        assert saying(out=out).deployments() == ()
+
+    def test_a_password_that_the_program_repeats_is_hidden(self, saying: Saying) -> None:
+        err = "Authentication failed for u with hunter2"
+        target = saying(err=err, code=1, user="u", password=Secret("hunter2"))
+
+        with pytest.raises(LoginRefused) as caught:
+            target.login()
+
+        assert caught.value.why == "Authentication failed for u with ***"
+
+    def test_a_user_without_a_password_is_not_asked_for_one_at_a_terminal(self, saying: Saying) -> None:
+        with pytest.raises(LoginRefused) as caught:
+            saying(user="u").login()
+
+        assert "--pwd" in caught.value.hint
+
+
+class TestFolder:
+    def test_the_copy_is_private_and_links_the_plug_ins(self, tmp_path: Path) -> None:
+        users = tmp_path / "dcos"
+        (users / "clusters" / "c1" / "subcommands" / "core").mkdir(parents=True)
+        (users / "clusters" / "c1" / "dcos.toml").write_text("[core]\n")
+        (users / "clusters" / "c1" / "dcos.toml").chmod(0o644)
+        os.mkfifo(users / "pipe")
+
+        copy = folder.private_copy(users)
+
+        found = Path(copy.name)
+        assert stat.S_IMODE(found.stat().st_mode) == 0o700
+        assert stat.S_IMODE((found / "clusters/c1/dcos.toml").stat().st_mode) == 0o600
+        assert (found / "clusters/c1/subcommands").is_symlink()
+        assert not (found / "pipe").exists()
+        copy.cleanup()
+        assert (users / "clusters/c1/subcommands/core").is_dir()
+
+    def test_a_folder_that_is_not_there_is_an_empty_one(self, tmp_path: Path) -> None:
+        copy = folder.private_copy(tmp_path / "none")
+
+        assert list(Path(copy.name).iterdir()) == []
+        copy.cleanup()
+
+    def test_the_address_is_that_of_the_cluster_in_use(self, tmp_path: Path) -> None:
+        for name in ("one", "two"):
+            cluster = tmp_path / "clusters" / f"id-{name}"
+            cluster.mkdir(parents=True)
+            (cluster / "dcos.toml").write_text(
+                f'[cluster]\nname = "{name}"\n[core]\ndcos_url = "https://u:p@{name}/"\n'
+            )
+        (tmp_path / "clusters" / "id-two" / "attached").touch()
+
+        assert folder.address(tmp_path, "") == "https://two"
+        assert folder.address(tmp_path, "one") == "https://one"
+        assert folder.address(tmp_path, "id-one") == "https://one"
+        assert folder.address(tmp_path, "three") == ""
+
+    def test_an_address_in_the_environment_wins(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DCOS_URL", "https://elsewhere/")
+
+        assert folder.address(tmp_path, "") == "https://elsewhere"
+
+
+class TestWitness:
+    def test_the_first_look_suspects_nobody(self) -> None:
+        assert Witness().suspects([(status(), [task("1")])]) == []
+
+    def test_a_task_that_is_gone_is_suspicious(self) -> None:
+        witness = Witness()
+        witness.suspects([(status(), [task("1"), task("2")])])
+
+        assert witness.suspects([(status(), [task("2"), task("3")])]) == ["/a"]
+
+    def test_tasks_of_an_older_version_may_go(self) -> None:
+        witness = Witness()
+        witness.suspects([(status(), [task("1", "0"), task("2")])])
+
+        assert witness.suspects([(status(), [task("2")])]) == []
+
+    def test_a_new_version_starts_anew(self) -> None:
+        witness = Witness()
+        witness.suspects([(status(), [task("1")])])
+        witness.testify(status(), Failure("f1", "bad"))
+
+        assert witness.suspects([(status(version="2"), [task("9", "2")])]) == []
+        assert witness.testify(status(version="2"), None).failure is None
+
+    def test_a_back_off_is_suspicious_and_waiting_for_offers_is_not(self) -> None:
+        witness = Witness()
+
+        assert witness.suspects([(status(waiting="back-off 3 s"), []), (status("/b", waiting="no offers"), [])]) == [
+            "/a"
+        ]
+
+    def test_a_known_failure_stays_until_a_newer_one(self) -> None:
+        witness = Witness()
+        witness.suspects([(status(), [])])
+        witness.testify(status(), Failure("f1", "bad"))
+
+        assert witness.testify(status(), None).failure == Failure("f1", "bad")
+        assert witness.testify(status(), Failure("f2", "worse")).failure == Failure("f2", "worse")
+
+
+def status(app_id: str = "/a", version: str = "1", waiting: str = "") -> Status:
+    return Status(app_id, "a:1", version, 1, (), 0, 0, 0, waiting=waiting)
+
+
+def task(task_id: str, version: str = "1") -> dict[str, str]:
+    return {"id": task_id, "version": version}
