@@ -16,7 +16,7 @@ _LEFT = 2  # columns before the names
 _GAP = 2  # columns between two dates
 _DAY = 5  # `11-20`
 _LEAST = 4  # dates that have to fit with their tags, or the tags give way to more dates
-_WIDEST = 160  # columns to which a log's matrix keeps its tags; below it a list names every image in full
+_WIDEST = 160  # columns of a log in which the tags have to fit; the list below it names every image in full
 _LONGEST_NAME = 24  # columns for a service, on a terminal
 
 
@@ -47,9 +47,9 @@ def matrix_text(history: History, surface: Surface, chosen: Selection | None = N
         row = _row(history, repo, columns, surface, tags=tags, image=picked[1].get(repo), day=picked[0])
         lines.append(f"{' ' * _LEFT}{name:<{edge - _LEFT}}{row}".rstrip())
     lines.append("")
-    told = [f"{surface.released} released", f"{surface.carried * 2} carried from an earlier date"]
+    told = [f"{surface.released} released", f"{surface.carried * 2} carried on"]
     if hidden:
-        told.append(f"{hidden} older date{'s' if hidden > 1 else ''} not shown (a wider terminal shows more)")
+        told.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left: widen the terminal")
     lines.append(surface.paint(f"{' ' * _LEFT}{'   '.join(told)}", Ink.QUIET))
     return "\n".join(lines) + "\n"
 
@@ -57,8 +57,8 @@ def matrix_text(history: History, surface: Surface, chosen: Selection | None = N
 def list_text(history: History) -> str:
     """The dates, newest first, each with the images of that day in full: a line per date, however long."""
     return "".join(
-        f"{day}  {'  '.join(f'{image.repo}:{image.tag}' for image in history.released(day))}\n"
-        for day in history.dates
+        f"{day}  {'  '.join(f'{image.repo}:{image.tag}' for image in images.values())}\n"
+        for day, images in _released(history).items()
     )
 
 
@@ -94,7 +94,7 @@ def _columns(history: History, surface: Surface, edge: int) -> tuple[list[_Colum
 
     On a terminal the environment's ending is left off, since the line above the matrix names it.
     """
-    released = {day: {image.repo: image for image in history.released(day)} for day in history.dates}
+    released = _released(history)
 
     def made(tags: str) -> list[_Column]:
         return [
@@ -103,15 +103,26 @@ def _columns(history: History, surface: Surface, edge: int) -> tuple[list[_Colum
         ]
 
     if surface.width is None:
-        whole = made("whole")
-        wide = edge + sum(column.width + _GAP for column in whole)
-        chosen, tags = (whole, "whole") if wide <= _WIDEST else (made(""), "")
-        return chosen[::-1], tags
+        for tags in ("whole", "bare", ""):
+            every = made(tags)
+            if edge + sum(column.width + _GAP for column in every) <= _WIDEST:
+                break
+        return every[::-1], tags
     for tags in ("whole", "bare", ""):
         fitting = _fitting(made(tags), surface.width - edge)
         if len(fitting) == len(released) or not tags or (tags == "bare" and len(fitting) >= _LEAST):
             break
     return fitting[::-1], tags
+
+
+def _released(history: History) -> dict[date, dict[str, Image]]:
+    """What `History.released` tells of each date, in one pass over thousands of images."""
+    newest: dict[tuple[date, str], Image] = {}
+    for image in history.images:
+        newest.setdefault((image.day(history.zone), image.repo), image)
+    return {
+        day: {repo: newest[day, repo] for repo in history.repos if (day, repo) in newest} for day in history.dates
+    }
 
 
 def _fitting(newest_first: Sequence[_Column], room: int) -> list[_Column]:
@@ -146,7 +157,7 @@ def _head(columns: Sequence[_Column], surface: Surface, edge: int, day: date | N
         days += " " * (column.width + _GAP - _DAY)
     lines = [surface.paint(years.rstrip(), Ink.QUIET), days.rstrip()]
     if day in [column.day for column in columns] and not surface.colour:
-        start = edge + sum(c.width + _GAP for c in columns if day and c.day < day)
+        start = edge + sum(c.width + _GAP for c in columns if day is not None and c.day < day)
         lines.append(" " * start + "^" * _DAY)
     return lines
 
