@@ -80,7 +80,9 @@ def zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise BadInput(
-            f"there is no time zone called {name!r}", why=str(error), hint="use a name such as Europe/Berlin or UTC"
+            f"there is no time zone called {name!r:.60}",
+            why=f"{error!s:.200}",
+            hint="use a name such as Europe/Berlin or UTC",
         ) from error
 
 
@@ -189,8 +191,10 @@ def loads(text: str) -> History:
     """
     try:
         data = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise _bad([str(error) or "it is nested too deeply"]) from error
+    except RecursionError as error:
+        raise _bad(["it is nested too deeply"]) from error
+    except ValueError as error:
+        raise _bad([str(error)]) from error
     reader = _Reader()
     history = reader.history(data)
     if reader.mistakes or history is None:
@@ -210,7 +214,7 @@ def _bad(mistakes: Sequence[str]) -> BadInput:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
     if twice:
-        raise ValueError(f"the member {twice[0]!r} is there twice")
+        raise ValueError(f"the member {twice[0]!r:.60} is there twice")
     return dict(pairs)
 
 
@@ -226,7 +230,7 @@ class _Reader:
             return None
         schema = data.get("schema", SCHEMA)
         if schema != SCHEMA:
-            self.mistakes.append(f"schema {schema!r} is not one that this version reads ({SCHEMA})")
+            self.mistakes.append(f"schema {schema!r:.60} is not one that this version reads ({SCHEMA})")
             return None
         repos = self._repos(data)
         released = self._released(data, repos)
@@ -247,7 +251,7 @@ class _Reader:
             name = "UTC"
         last = data.get("last", 0)
         if not isinstance(last, int) or isinstance(last, bool) or last < 0:
-            self.mistakes.append(f"last: {last!r} is not a count")
+            self.mistakes.append(f"last: {last!r:.60} is not a count")
             last = 0
         return History(
             repos=tuple(repos),
@@ -331,7 +335,7 @@ class _Reader:
                 if image.repo not in repos or not is_tag(image.tag) or not is_digest(image.digest):
                     raise ValueError("its repo, tag or digest is not one")
             except (KeyError, TypeError, ValueError) as error:
-                self.mistakes.append(f"images: {entry!r:.80} cannot be read ({error})")
+                self.mistakes.append(f"images: {entry!r:.80} cannot be read ({error!s:.80})")
                 continue
             images.append(image)
         twice = [key for key, times in Counter((image.repo, image.tag) for image in images).items() if times > 1]
@@ -347,13 +351,21 @@ class _Reader:
                 self.mistakes.append(f"{day} offers {repo}:{tag}, which `images` does not have")
             elif image.day(days) != day:
                 self.mistakes.append(f"{day} offers {repo}:{tag}, which `images` says was created {image.created}")
+        offered = {(day, repo): tag for day, repo, tag in released}
+        listed = {day for day, _, _ in released}
+        newest: dict[tuple[date, str], Image] = {}
+        for image in sorted(images, key=lambda image: image.order):
+            newest[image.day(days), image.repo] = image
+        for (day, repo), image in sorted(newest.items()):
+            if day in listed and offered.get((day, repo), "") != image.tag:
+                self.mistakes.append(f"{day} does not offer {repo}:{image.tag}, which `images` has of that day")
 
     def _generated(self, data: dict[str, Any]) -> Instant | None:
         text = self._text(data, "generated")
         try:
             return Instant.parse(text) if text else None
         except ValueError as error:
-            self.mistakes.append(f"generated: {error}")
+            self.mistakes.append(f"generated: {error!s:.80}")
             return None
 
     def _skipped(self, data: dict[str, Any]) -> list[Skipped]:

@@ -51,6 +51,13 @@ class Instant(NamedTuple):
             raise ValueError(f"{text!r} is outside the calendar") from error
         return cls(time, int(digits[6:9]))
 
+    def day(self, zone: tzinfo = timezone.utc) -> date:
+        """The day that it is in `zone`; a day beyond either end of the calendar is the calendar's last one there."""
+        try:
+            return self.time.astimezone(zone).date()
+        except OverflowError:
+            return self.time.date()
+
     def __str__(self) -> str:
         """RFC 3339 with Z, with no more digits than it needs."""
         text = self.time.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
@@ -93,7 +100,7 @@ class Image:
 
     def day(self, zone: tzinfo = timezone.utc) -> date:
         """The release date: the day of `created` in `zone`."""
-        return self.created.time.astimezone(zone).date()
+        return self.created.day(zone)
 
 
 @dataclass(frozen=True)

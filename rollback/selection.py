@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timezone, tzinfo
 from enum import Enum
 
 from rollback.errors import BadInput, Reason, Refused
@@ -43,10 +43,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Selection:
-    """One choice per repository, in the order of the history's `repos`."""
+    """One choice per repository, in the order of the history's `repos`; `until` is the last moment that counts."""
 
     as_of: AsOf
     choices: tuple[Choice, ...]
+    until: Instant | None = None
 
 
 def parse_as_of(text: str) -> AsOf:
@@ -78,14 +79,20 @@ def select(history: History, as_of: AsOf) -> Selection:
         _refuse_unreached(history, as_of.instant)
     elif as_of.day not in history.dates:
         raise Refused([_not_offered(history, as_of)])
-    return Selection(as_of, tuple(_choose(history, repo, as_of) for repo in history.repos))
+    choices = tuple(_choose(history, repo, as_of) for repo in history.repos)
+    return Selection(as_of, choices, as_of.instant or _end_of(as_of.day, history.zone))
+
+
+def _end_of(day: date | None, days: tzinfo) -> Instant | None:
+    """The last microsecond of a day."""
+    return Instant(datetime.combine(day, time.max, days).astimezone(timezone.utc)) if day else None
 
 
 def _choose(history: History, repo: str, as_of: AsOf) -> Choice:
     days = history.zone
     if as_of.instant is not None:
         until = as_of.instant
-        day = until.time.astimezone(days).date()
+        day = until.day(days)
         candidates: Iterable[Image] = (image for image in history.of(repo) if image.created <= until)
     elif as_of.day is not None:
         day = as_of.day
