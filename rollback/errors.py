@@ -103,3 +103,12 @@ class ProgramTimeout(Failed):
 
 class RecordError(Failed):
     """The record of a run cannot be written or read."""
+
+
+class Undecided(RollbackError):
+    """`check` cannot tell (exit code 2): whoever asks must not take that for a yes."""
+
+    exit_code = 2
+
+    def __init__(self, cause: RollbackError) -> None:
+        super().__init__(f"cannot tell: {cause.what}", why=cause.why, hint=cause.hint)

@@ -69,6 +69,7 @@ class Outcome:
         run: the run's id; empty if there was none.
         undo: the command that undoes it; empty where there is nothing to undo.
         touched: how many apps were written.
+        remains: what did not go back with the images, a line each.
     """
 
     verdict: Verdict
@@ -79,6 +80,7 @@ class Outcome:
     run: str = ""
     undo: str = ""
     touched: int = 0
+    remains: tuple[str, ...] = ()
 
 
 def conclude(

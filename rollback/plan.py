@@ -11,7 +11,7 @@ from typing import Any
 
 from rollback.app import App, Change
 from rollback.errors import BadInput, Reason
-from rollback.image import Image, Reference
+from rollback.image import Image, Instant, Reference
 from rollback.selection import Choice, Match, Selection
 
 _MOST_CANDIDATES = 6
@@ -84,6 +84,7 @@ class Plan:
         steps: one per service, in the order of the history.
         reasons: everything that stands against it; a plan with reasons is never run.
         warnings: what a person should know about the fleet as a whole.
+        until: the last moment that `as_of` stands for; None for an undo.
     """
 
     env: Environment
@@ -92,6 +93,7 @@ class Plan:
     steps: tuple[Step, ...]
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[str, ...] = ()
+    until: Instant | None = None
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -162,7 +164,15 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
         steps.append(step)
         reasons += against
     reasons += _shared_apps(steps)
-    return Plan(env, target, selection.as_of.text, tuple(steps), tuple(reasons), _warnings(steps, selection))
+    return Plan(
+        env,
+        target,
+        selection.as_of.text,
+        tuple(steps),
+        tuple(reasons),
+        _warnings(steps, selection),
+        selection.until,
+    )
 
 
 def app_pattern(pattern: str, env: str, service: str) -> re.Pattern[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rollback.app import App
@@ -54,6 +54,7 @@ def dumps(plan: Plan, *, registry: str, made: str, on_failure: str, timeout_s: f
         "target": plan.target,
         "registry": registry,
         "as_of": plan.as_of,
+        "until": str(plan.until) if plan.until else None,
         "on_failure": on_failure,
         "timeout_s": timeout_s,
         "warnings": list(plan.warnings),
@@ -112,6 +113,7 @@ def loads(text: str, name: str) -> Approved:
             data["as_of"],
             tuple(_step(entry) for entry in data["steps"]),
             warnings=tuple(data["warnings"]),
+            until=Instant.parse(data["until"]) if data["until"] else None,
         )
         return Approved(
             plan, data["registry"], data["made"], data["on_failure"], float(data["timeout_s"]), data["fingerprint"]
@@ -155,7 +157,7 @@ def held_against(approved: Approved, apps: Iterable[App], target: str) -> Plan:
     if plan.target != target:
         why = f"the plan is for {plan.target}, and this is {target}"
         reason = Reason("this plan was made for another target", why=why, hint="name that target with --target")
-        return Plan(plan.env, plan.target, plan.as_of, plan.steps, (reason,), plan.warnings)
+        return replace(plan, reasons=(reason,))
     running = {app.id: app for app in apps}
     steps: list[Step] = []
     reasons: list[Reason] = []
@@ -164,7 +166,7 @@ def held_against(approved: Approved, apps: Iterable[App], target: str) -> Plan:
         if step.app and step.action is not Action.STAYS:
             reasons += moved(step, now)
         steps.append(Step(step.service, step.repo, step.action, step.match, now, step.image, step.after, step.notes))
-    return Plan(plan.env, plan.target, plan.as_of, tuple(steps), tuple(reasons), plan.warnings)
+    return replace(plan, steps=tuple(steps), reasons=tuple(reasons))
 
 
 def moved(step: Step, now: App | None) -> tuple[Reason, ...]:

@@ -24,6 +24,13 @@ from rollback.plan import Environment, OnFailure
 FILE = "rollback.yaml"
 
 
+class SharedState(str, Enum):
+    """Where freeze and lock are kept."""
+
+    FOLDER = "folder"  # the state folder: known to this machine
+    TARGET = "target"  # a marker on the target: known to every machine
+
+
 @dataclass(frozen=True)
 class RegistrySettings:
     """The section `registry`."""
@@ -88,6 +95,7 @@ class Settings:
     run: RunSettings = RunSettings()
     login: LoginSettings = LoginSettings()
     slack: SlackSettings = SlackSettings()
+    shared_state: SharedState = SharedState.FOLDER
     source: Path | None = None
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -17,10 +20,11 @@ from rollback.history import History
 from rollback.plan import Environment, Rules
 from rollback.registry import client as registries
 from rollback.secret import Secret
-from rollback.settings import Settings
+from rollback.settings import Settings, SharedState
+from rollback.shelf import InFolder, OnTarget, Shelf, marker_id
 from rollback.targets import connect
+from rollback.targets.base import Markers, Target
 from rollback.targets.base import Options as TargetOptions
-from rollback.targets.base import Target
 
 Given = dict[str, Any]  # what docopt read
 
@@ -191,3 +195,61 @@ def consent(options: Given, question: str, *, needed: bool) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])
+
+
+def state_folder() -> Path:
+    """Where locks and freezes of this machine are kept."""
+    return platformdirs.user_state_path("rollback")
+
+
+def markers(reached: Target) -> Markers:
+    """The target as a place for markers.
+
+    Raises:
+        BadInput: facts cannot be kept on it.
+    """
+    if not hasattr(reached, "place"):
+        raise BadInput(f"{reached.name} cannot keep shared state", hint="set shared_state: folder in the settings")
+    return cast(Markers, reached)
+
+
+def shelf(config: Settings, reached: Target, env: str, app_ids: list[str]) -> Shelf:
+    """Where an environment's state is kept.
+
+    Args:
+        config: the settings.
+        reached: the target; asked for nothing unless state is shared.
+        env: deployment name of the environment.
+        app_ids: apps of the environment; only needed if state is shared.
+
+    Raises:
+        TargetError: there is no place for it on the target.
+    """
+    if config.shared_state is SharedState.FOLDER:
+        return InFolder(state_folder(), env, reached.name)
+    return OnTarget(markers(reached), marker_id(app_ids, env, "rollback-freeze"))
+
+
+@contextmanager
+def kept(options: Given, config: Settings, env: str) -> Iterator[Shelf]:
+    """Where an environment's state is kept, for a command that has no target open otherwise."""
+    reached = target(config, options, secrets(options, config).password)
+    try:
+        app_ids = []
+        if config.shared_state is SharedState.TARGET:
+            reached.login()
+            app_ids = [app.id for app in reached.apps()]
+        yield shelf(config, reached, env, app_ids)
+    finally:
+        reached.close()
+
+
+def who(options: Given) -> str:
+    """Who does it: as given, else as the build server says, else the login name."""
+    given = options.get("--by") or os.environ.get("BUILD_USER_ID")
+    if given:
+        return str(given)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"user {os.getuid()}"

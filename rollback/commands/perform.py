@@ -2,63 +2,39 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import platform
 import shlex
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
 
-import platformdirs
-
-from rollback import lock, notify, record, report
+from rollback import notify, record, report
 from rollback import outcome as outcomes
 from rollback.app import App, Status
 from rollback.commands import gather
+from rollback.commands.aftermath import freeze_s, remains, remember
 from rollback.commands.gather import Given
+from rollback.commands.interruption import stoppable
+from rollback.commands.order import Order
 from rollback.errors import BadInput, RecordError, Refused
 from rollback.execution import Execution, execute, put_back
+from rollback.lock import FileLock, Lock, MarkerLock
 from rollback.outcome import Outcome
 from rollback.plan import Action, OnFailure, Plan
 from rollback.planfile import moved
 from rollback.policy import Clock, Policy
 from rollback.progress import Progress, stamp
-from rollback.record import Captured, Header, Journal, Record
-from rollback.secret import Secret
-from rollback.settings import Settings
+from rollback.record import Captured, Header, Journal
+from rollback.settings import Settings, SharedState
+from rollback.shelf import marker_id
 from rollback.targets.base import Target
 from rollback.watch import Limits
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be performed.
-
-    Attributes:
-        kind: `run` or `undo`.
-        plan: what is to be done.
-        options: what was given.
-        config: the settings.
-        slack: the webhook.
-        undoes: the record of the run that an undo undoes; None for a run.
-    """
-
-    kind: str
-    plan: Plan
-    options: Given
-    config: Settings
-    slack: Secret
-    undoes: Record | None = None
 
 
 def policy(options: Given, config: Settings) -> Policy:
@@ -104,9 +80,10 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
     began = time.monotonic()
     plan, options = order.plan, order.options
     how = policy(options, order.config)
+    freeze_s(order)
     header = _header(order, how.on_failure)
     undo = _undo_command(order, header.run)
-    with lock.held(_state(), plan.env.name, plan.target, _holder(header)), _signals() as clock:
+    with _locked(order, target, header) as locks, stoppable(locks) as clock:
         captured = _captured(plan, target)
         journal = Journal(gather.dump_folder(options), header, captured, stamp)
         try:
@@ -120,9 +97,11 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
                 run=header.run,
                 undo=undo,
             )
+            ended = replace(ended, remains=remains(order, execution, target))
             _close(journal, ended, execution)
         finally:
             journal.close()
+        remember(order, header, execution, target)
     notify.send(order.slack, _title(order, ended), report.outcome_text(ended))
     return ended
 
@@ -146,6 +125,20 @@ def _execute(
     return put_back(
         changes, target, ours=ours, policy=how, clock=clock, journal=journal, was_ready=ready, look=progress.look
     )
+
+
+@contextmanager
+def _locked(order: Order, target: Target, header: Header) -> Iterator[list[Lock]]:
+    env, holder, steal = order.plan.env.name, _holder(header), bool(order.options["--steal-lock"])
+    locks: list[Lock] = [FileLock(gather.state_folder(), env, target.name, holder, steal=steal)]
+    try:
+        if order.config.shared_state is SharedState.TARGET:
+            marker = marker_id([change.app.id for change in order.plan.changes], env, "rollback-lock")
+            locks.append(MarkerLock(gather.markers(target), marker, env, holder, steal=steal))
+        yield locks
+    finally:
+        for lock in reversed(locks):
+            lock.release()
 
 
 def tell_nothing(order: Order, took_s: float) -> Outcome:
@@ -214,7 +207,7 @@ def _header(order: Order, on_failure: OnFailure) -> Header:
         env=order.plan.env.name,
         target=order.plan.target,
         as_of=order.plan.as_of,
-        by=options.get("--by") or os.environ.get("BUILD_USER_ID") or _login(),
+        by=gather.who(options),
         at=stamp(),
         on_failure=on_failure.value,
         reason=options.get("--reason") or "",
@@ -225,19 +218,15 @@ def _header(order: Order, on_failure: OnFailure) -> Header:
     )
 
 
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name
-        return f"user {os.getuid()}"
-
-
 def _holder(header: Header) -> Mapping[str, str]:
-    return {"run": header.run, "by": header.by, "on": header.place, "since": header.at, "link": header.link}
-
-
-def _state() -> Path:
-    return platformdirs.user_state_path("rollback")
+    return {
+        "run": header.run,
+        "by": header.by,
+        "host": platform.node(),
+        "pid": str(os.getpid()),
+        "since": header.at,
+        "link": header.link,
+    }
 
 
 def _undo_command(order: Order, run: str) -> str:
@@ -251,41 +240,3 @@ def _undo_command(order: Order, run: str) -> str:
     if options.get("--user"):
         words += [f"--user={options['--user']}", "--pwd=-"]
     return shlex.join(words)
-
-
-class _Clock:
-    """The system's clock, and a wish to stop that wakes sleepers."""
-
-    def __init__(self) -> None:
-        self._stop = threading.Event()
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        self._stop.wait(seconds)
-
-    def stopping(self) -> bool:
-        return self._stop.is_set()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-
-@contextmanager
-def _signals() -> Iterator[_Clock]:
-    """While the block runs, the first signal asks to stop and the second one ends the program at once."""
-    clock = _Clock()
-
-    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
-        if clock.stopping():
-            os._exit(outcomes.INTERRUPTED)
-        clock.stop()
-        sys.stderr.write("\nrollback: stopping: no new write is started; again to end at once\n")
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield clock
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,7 +10,8 @@ from pathlib import Path
 from rollback import planfile, report
 from rollback.commands import gather, prepare
 from rollback.commands.gather import Given
-from rollback.commands.perform import Order, perform, policy, tell_nothing
+from rollback.commands.order import Order
+from rollback.commands.perform import perform, policy, tell_nothing
 from rollback.commands.plan import screen, shown
 from rollback.commands.prepare import Wanted
 from rollback.commands.result import Result, as_asked

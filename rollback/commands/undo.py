@@ -8,7 +8,8 @@ import time
 from rollback import arguments, preflight, record, report, undoing
 from rollback.commands import gather
 from rollback.commands.gather import Given
-from rollback.commands.perform import Order, perform, policy, tell_nothing
+from rollback.commands.order import Order
+from rollback.commands.perform import perform, policy, tell_nothing
 from rollback.commands.plan import screen, shown
 from rollback.commands.prepare import Prepared
 from rollback.commands.result import Result, as_asked

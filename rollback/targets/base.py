@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rollback.app import App, Change, Deployment, Status
+from rollback.image import Instant
 from rollback.secret import Secret
 
 
@@ -147,5 +148,19 @@ class Markers(Protocol):
 
         Raises:
             TargetError: the target cannot be asked, or does not allow it.
+        """
+        ...
+
+
+class Remembering(Protocol):
+    """What a target also has if it keeps earlier definitions."""
+
+    def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
+        """What has changed in an app's configuration since a time, its image aside; a few words each, no secrets.
+
+        Empty, too, if its memory does not reach back so far.
+
+        Raises:
+            TargetError: the target cannot be asked.
         """
         ...

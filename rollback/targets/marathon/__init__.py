@@ -9,8 +9,9 @@ from typing import Any
 
 from rollback.app import App, Change, Deployment, Status
 from rollback.errors import AppLocked, NoAnswer, TargetError
+from rollback.image import Instant
 from rollback.targets.base import Options, Target
-from rollback.targets.marathon import answers, definition
+from rollback.targets.marathon import answers, definition, past
 from rollback.targets.marathon import marker as mark
 from rollback.targets.marathon.api import Api
 
@@ -119,6 +120,17 @@ class Marathon:
         with suppress(answers.NotThere):
             self._api.write("DELETE", f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be removed")
 
+    def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
+        """See `Remembering`. Three requests."""
+        path, what = f"/v2/apps/{app_id.strip('/')}", f"the past of {app_id} cannot be read"
+        versions = answers.parse(self._api.read(f"{path}/versions", what))
+        version = past.version_at(versions["versions"] if isinstance(versions, dict) else (), until)
+        if not version:
+            return ()
+        then = answers.parse(self._api.read(f"{path}/versions/{version}", what))
+        now = answers.parse(self._api.read(path, what))
+        return past.drift(then, now["app"])
+
     def close(self) -> None:
         """See `Target`."""
         self._api.close()
@@ -144,8 +156,8 @@ def _accepted(response: Any, ids: tuple[str, ...]) -> Deployment:
     """
     try:
         body = answers.parse(response)
-        return Deployment(str(body["deploymentId"]), ids, str(body["version"]))
-    except (TargetError, KeyError, TypeError) as error:
+        return Deployment(str(body["deploymentId"]), ids, str(body.get("version") or ""))
+    except (TargetError, KeyError, TypeError, AttributeError) as error:
         raise NoAnswer(
             "Marathon took a write, but its answer names no deployment", why=answers.words(response)
         ) from error

@@ -74,7 +74,7 @@ class Api:
         except requests.RequestException as error:
             raise _unreachable(self.url, what, error) from error
         if not response.ok or response.is_redirect:
-            raise answers.refusal(response, what)
+            raise self._refusal(response, what)
         return response
 
     def write(self, method: str, path: str, what: str, body: Any = None) -> requests.Response:
@@ -92,7 +92,7 @@ class Api:
                 raise _unreachable(self.url, what, error) from error
             raise NoAnswer(what, why=f"sent, but no answer came: {_cause(error)}") from error
         if not response.ok or response.is_redirect:
-            raise answers.refusal(response, what)
+            raise self._refusal(response, what)
         return response
 
     def close(self) -> None:
@@ -153,16 +153,27 @@ class Api:
 
     def _locate(self) -> None:
         """Tell a Marathon's own address from that of a DC/OS cluster, which keeps its Marathon below /service."""
-        try:
-            found = self._session.get(
-                f"{self.url}/v2/info", headers={"Accept": "application/json"}, allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise _unreachable(self.url, "Marathon cannot be asked", error) from error
-        direct = found.status_code in {401, 403} or (found.ok and "json" in found.headers.get("Content-Type", ""))
+        info = self._probe("/v2/info")
+        direct = info.ok and "json" in info.headers.get("Content-Type", "")
+        if info.status_code in {401, 403}:  # either of them, with a guard before it
+            direct = self._probe(f"{_SERVICE}/v2/info").status_code in {404, 405, 500}
         if not direct:
             self.url += _SERVICE
         self._certain = True
+
+    def _probe(self, path: str) -> requests.Response:
+        """Ask without a login."""
+        try:
+            return self._send("GET", path, Secret())
+        except requests.RequestException as error:
+            raise _unreachable(self.url, "Marathon cannot be asked", error) from error
+
+    def _refusal(self, response: requests.Response, what: str) -> TargetError:
+        """What an answer that is not a success means, with the next step for this login."""
+        error = answers.refusal(response, what)
+        if isinstance(error, LoginRefused) and self._token_file and not self._options.user:
+            return LoginRefused(what, why=error.why, hint=f"renew the token in {self._token_file}")
+        return error
 
 
 def _base(url: str, name: str) -> tuple[str, bool]:

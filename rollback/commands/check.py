@@ -1,0 +1,30 @@
+"""`rollback check`: may a deployment job deploy now? Answered by the exit code, and in a sentence."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from rollback import freeze
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.commands.result import Result, as_asked
+from rollback.errors import RollbackError, Undecided
+from rollback.progress import Progress
+
+FREE, NO = 0, 1
+
+
+def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
+    """0: free; 1: frozen, or this very image was rolled back; 2: it cannot be told."""
+    try:
+        config = gather.load_settings(options)
+        env = gather.environment(options, config).name
+        with gather.kept(options, config, env) as shelf:
+            state = shelf.load()
+        told = freeze.objections(state, options["--image"] or "", datetime.now(timezone.utc))
+    except RollbackError as error:
+        raise Undecided(error) from error
+    data = {"env": env, "free": not told, "objections": list(told), **freeze.as_json(state)}
+    if not told:
+        return as_asked(options, f"FREE: {env} may be deployed to\n", data, FREE)
+    return as_asked(options, "".join(f"NO: {env}: {why}\n" for why in told), data, NO)

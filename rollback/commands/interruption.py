@@ -1,0 +1,60 @@
+"""The wish to stop: a signal, or a lock that somebody has taken over."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rollback.lock import Lock
+from rollback.outcome import INTERRUPTED
+from rollback.policy import Clock
+
+log = logging.getLogger(__name__)
+
+
+class _Clock:
+    """The system's clock, and a wish to stop that wakes sleepers."""
+
+    def __init__(self, locks: Sequence[Lock]) -> None:
+        self._stop = threading.Event()
+        self._locks = locks
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+
+    def stopping(self) -> bool:
+        if not self._stop.is_set() and any(lock.lost() for lock in self._locks):
+            log.warning("somebody has taken over the lock: this run writes nothing more")
+            self._stop.set()
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+@contextmanager
+def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
+    """While the block runs, the first signal asks to stop and the second one ends the program at once."""
+    clock = _Clock(locks)
+
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        if clock.stopping():
+            os._exit(INTERRUPTED)
+        clock.stop()
+        sys.stderr.write("\nrollback: stopping: no new write is started; again to end at once\n")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield clock
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

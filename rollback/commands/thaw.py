@@ -1,0 +1,27 @@
+"""`rollback thaw`: lift the freeze that a run has left behind."""
+
+from __future__ import annotations
+
+from rollback import freeze
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.commands.result import Result, as_asked
+from rollback.progress import Progress
+
+
+def main(options: Given, progress: Progress) -> Result:
+    """Lift the freeze; what was rolled back stays remembered."""
+    config = gather.load_settings(options)
+    env = gather.environment(options, config).name
+    with gather.kept(options, config, env) as shelf:
+        before = shelf.load().freeze
+        shelf.change(freeze.thawed)
+    if before is None:
+        return as_asked(options, f"NOTHING TO DO: {env} is not frozen\n", {"env": env, "thawed": None})
+    why = f" because {options['--reason']}" if options["--reason"] else ""
+    progress.say(f"thawed by {gather.who(options)}{why}")
+    return as_asked(
+        options,
+        f"DONE: {env} is no longer frozen (it was since {before.since}, by {before.by})\n",
+        {"env": env, "thawed": freeze.as_json(freeze.State(before))["freeze"]},
+    )
