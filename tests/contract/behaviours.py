@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -321,6 +322,20 @@ class TargetContract:
 
         assert BILLING in seen
         assert look(target, BILLING).image == wanted.image
+
+    def test_several_threads_share_a_renewed_login(self, target: Target, stage: Stage) -> None:
+        changes = [change(target, app_id, "1.0.0-master") for app_id in (BILLING, CART, WEB)]
+        batches = [changes] if target.batch == 0 else [[one] for one in changes]
+        stage.logins.expire_all()
+        stage.front.seen.clear()
+
+        with ThreadPoolExecutor(4) as pool:
+            reading = pool.submit(target.deployments)
+            deployments = list(pool.map(target.update, batches))
+            reading.result()
+
+        assert len(stage.fleet.deployments) == len({one.id for one in deployments}) == len(batches)
+        assert len([path for method, path in stage.front.seen if path.endswith("/auth/login")]) == 1
 
     def test_without_a_login_the_next_step_is_named(self, options: Options) -> None:
         target = self.make(replace(options, user="", password=Secret()))

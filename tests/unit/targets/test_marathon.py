@@ -64,6 +64,21 @@ class TestAddresses:
 
         assert found.name == "marathon at http://master:8080"
 
+    def test_a_cluster_that_asks_everybody_for_a_login_is_told_from_such_a_marathon(
+        self, server: responses.RequestsMock
+    ) -> None:
+        for host in (DCOS, "http://master:8080"):
+            server.get(f"{host}/v2/info", status=401, body=HTML, content_type="text/html")
+            server.post(f"{host}/acs/api/v1/auth/login", json={"token": "T"})
+        server.get("http://master:8080/service/marathon/v2/info", status=404, json={"message": "not found"})
+        server.get("http://master:8080/v2/info", json={"version": "1.10.0"})
+        behind, direct = (target(url, user="u", password=Secret("p")) for url in (DCOS, "http://master:8080"))
+
+        behind.login()
+        direct.login()
+
+        assert (behind.name, direct.name) == (f"marathon at {URL}", "marathon at http://master:8080")
+
     @pytest.mark.parametrize("url", ["", "dcos.example.com", "ftp://dcos.example.com", "https://"])
     def test_what_is_no_address_is_refused(self, url: str) -> None:
         with pytest.raises(BadInput) as caught:
@@ -170,6 +185,22 @@ class TestLogins:
         found.login()
 
         assert found.apps() == ()
+
+    def test_a_token_from_a_file_is_read_again_when_it_has_run_out(
+        self, server: responses.RequestsMock, tmp_path: Path
+    ) -> None:
+        (tmp_path / "token").write_text("OLD")
+        server.get(APPS, json={"apps": []}, match=[matchers.header_matcher({"Authorization": "token=NEW"})])
+        server.get(APPS, status=401, body=HTML, match=[matchers.header_matcher({"Authorization": "token=OLD"})])
+        found = target(settings={"token_file": "token"}, folder=tmp_path)
+        found.login()
+
+        with pytest.raises(LoginRefused) as caught:
+            found.apps()
+        (tmp_path / "token").write_text("NEW")
+
+        assert found.apps() == ()
+        assert str(tmp_path / "token") in caught.value.hint
 
     def test_a_token_file_that_is_missing_is_a_clear_error(self, tmp_path: Path) -> None:
         with pytest.raises(LoginRefused) as caught:
