@@ -218,7 +218,10 @@ def definition(service: str, environment: str, image: str) -> dict[str, Any]:
                 "maxConsecutiveFailures": 3,
             }
         ],
-        "upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 0.5 if front else 1},
+        "upgradeStrategy": {
+            "minimumHealthCapacity": 0.5 if front else 1,
+            "maximumOverCapacity": 0.5 if front else 1,
+        },
         **({"dependencies": [f"/ds/{environment}/{PROJECT}/cart"]} if front and environment == "prod" else {}),
         **({"resourceLimits": {"cpus": 1, "mem": 768}} if service == "billing" and environment == "prod" else {}),
     }

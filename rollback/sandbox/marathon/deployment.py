@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from rollback.sandbox.marathon.definition import Definition
 
@@ -52,7 +53,7 @@ class Deployment:
     step: int = 0
     done: set[Action] = field(default_factory=set)
 
-    @property
+    @cached_property
     def apps(self) -> tuple[str, ...]:
         """The apps that it holds."""
         return tuple(sorted({action.app_id for step in self.steps for action in step}))

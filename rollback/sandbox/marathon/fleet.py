@@ -6,21 +6,22 @@ outcome does not depend on how often somebody looks.
 
 from __future__ import annotations
 
-import math
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from rollback.sandbox.behaviour import Behaviour, Behaviours, Fate
 from rollback.sandbox.clock import Clock, system
-from rollback.sandbox.marathon.definition import Definition, complete, image_of, needs_restart
+from rollback.sandbox.marathon.definition import Definition, complete, needs_restart
 from rollback.sandbox.marathon.deployment import Action, Deployment, Kind, plan
-from rollback.sandbox.marathon.state import HOSTS, AppState, slave_of, stamp_of
-from rollback.sandbox.marathon.task import Task, Turn, schedule
+from rollback.sandbox.marathon.launch import behaviour_of, new_task
+from rollback.sandbox.marathon.rolling import replacement
+from rollback.sandbox.marathon.state import AppState, slave_of, stamp_of
+from rollback.sandbox.marathon.task import Task, Turn
 
 _KILL_S = 0.3  # seconds at speed 1 from asking a task to stop until it is gone
+_SCALE_CHECK_S = 300  # until what is too many after a stopped deployment is killed
 _MOST_VERSIONS = 50  # Marathon's --zk_max_versions
 _LONG_BACKOFF = 40  # failures after which 1 s, growing by 15 % each, has reached the usual limit of 300 s
 
@@ -209,6 +210,7 @@ class Fleet:
 
     def _next(self) -> float | None:
         times = [task.next_at for app in self.apps.values() for task in app.tasks]
+        times += [app.trim_at for app in self.apps.values() if app.trim_at > self.at]
         times += [app.not_before for app in self.apps.values() if app.waiting and app.not_before > self.at]
         return min((at for at in times if at is not None), default=None)
 
@@ -257,8 +259,9 @@ class Fleet:
             for deployment in list(self.deployments.values()):
                 if deployment.step == 0:
                     deployment.step = 1
+            holders = {app_id: deployment for deployment in self.deployments.values() for app_id in deployment.apps}
             for app_id in list(self.apps):
-                self._steer(app_id)
+                self._steer(app_id, holders.get(app_id))
             for deployment in list(self.deployments.values()):
                 for action in deployment.current:
                     if self._through(action):
@@ -284,41 +287,27 @@ class Fleet:
             return up == app.instances and len(app.tasks) == up
         return len(app.tasks) == app.instances and all(task.counts for task in app.tasks)
 
-    def _steer(self, app_id: str) -> None:
+    def _steer(self, app_id: str, holder: Deployment | None) -> None:
         """Launch and kill what an app's situation asks for."""
         app = self.apps[app_id]
-        holder = next((d for d in self.deployments.values() if app_id in d.apps), None)
         kind = holder.present(app_id) if holder else None
         live = [task for task in app.tasks if task.live]
         if holder and kind is None and not holder.is_through_with(app_id):
             app.waiting = 0  # its step has not come
         elif kind is Kind.RESTART:
-            self._replace(app)
+            surplus, missing = replacement(app)
+            self._kill(surplus)
+            self._launch(app, missing)
         elif kind is Kind.STOP:
             self._kill(live)
         else:
-            if kind is Kind.SCALE and len(live) > app.instances:
+            if len(live) <= app.instances:
+                app.trim_at = 0.0
+            elif kind is not Kind.SCALE and app.trim_at == 0.0:
+                app.trim_at = self.at + _SCALE_CHECK_S / self.speed
+            elif kind is Kind.SCALE or self.at >= app.trim_at:
                 self._kill(sorted(live, key=lambda t: (t.counts, -t.staged_at))[: len(live) - app.instances])
             self._launch(app, app.instances - len(live))
-
-    def _replace(self, app: AppState) -> None:
-        """One look at a rolling restart, by the app's upgrade strategy.
-
-        Old tasks go as far as enough healthy ones remain; new ones come as far as there is room. The default,
-        1 and 1, brings a whole second set up before the first old task dies.
-        """
-        strategy = app.definition["upgradeStrategy"]
-        enough = math.ceil(app.instances * strategy["minimumHealthCapacity"])
-        room = math.floor(app.instances * (1 + strategy["maximumOverCapacity"]))
-        if room == enough:
-            room += 1  # else neither could begin
-        new = app.present()
-        old = [task for task in app.outdated() if task.live]
-        up = sum(task.counts for task in new)
-        spare = len(old) if up >= app.instances else max(0, len(old) + up - enough)
-        self._kill(sorted(old, key=lambda task: (task.counts, task.staged_at))[:spare])
-        self._kill(new[app.instances :])
-        self._launch(app, min(app.instances - len(new), room - len(app.tasks)))
 
     def _kill(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
@@ -343,34 +332,10 @@ class Fleet:
         return app.waiting > 0 and self.at >= app.not_before
 
     def _behaviour(self, app: AppState) -> Behaviour:
-        image = image_of(app.definition)
-        behaviour = self.behaviours.of(image) if image else Behaviour()
-        if app.worn == app.config_version:
-            behaviour = replace(behaviour, lasts_s=0)  # the time for which all went well was over long ago
-        if behaviour.times and app.launches.get(image, 0) >= behaviour.times:
-            return Behaviour(start_s=behaviour.start_s, ready_s=behaviour.ready_s)
-        return behaviour
+        return behaviour_of(self.behaviours, app)
 
     def _task(self, app: AppState, behaviour: Behaviour) -> Task:
-        image = image_of(app.definition)
-        app.launches[image] = app.launches.get(image, 0) + 1
-        mappings = (app.definition.get("container") or {}).get("portMappings") or app.definition.get(
-            "portDefinitions"
-        )
-        app_id = str(app.definition["id"])
-        unique = self._uuid()
-        task = Task(
-            id=f"{app_id.strip('/').replace('/', '_')}.instance-{unique}._app.1",
-            app_id=app_id,
-            version=app.version,
-            host=HOSTS[self._made % len(HOSTS)],
-            ports=tuple(20001 + (self._made * 7 + index) % 10000 for index in range(len(mappings or ()))),
-            checked=bool(app.definition.get("healthChecks")),
-            probed=bool(app.definition.get("readinessChecks")),
-            staged_at=self.at,
-        )
-        schedule(task, behaviour, app.definition, self.speed)
-        return task
+        return new_task(app, behaviour, self._uuid(), self._made, self.at, self.speed)
 
     # --- definitions --------------------------------------------------------------------------------------------
 

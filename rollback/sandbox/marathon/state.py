@@ -27,6 +27,7 @@ class AppState:
         not_before: seconds since the epoch until which nothing is launched.
         waiting: instances that are not launched yet.
         waiting_since: since when.
+        trim_at: seconds since the epoch at which tasks beyond `instances` are killed; 0 if there are none.
         launches: how many containers of an image were launched.
         worn: a version that was there before anybody looked, so that what befalls its containers in time has
             befallen them.
@@ -43,6 +44,7 @@ class AppState:
     not_before: float = 0.0
     waiting: int = 0
     waiting_since: float = 0.0
+    trim_at: float = 0.0
     launches: dict[str, int] = field(default_factory=dict)
     worn: str = ""
 

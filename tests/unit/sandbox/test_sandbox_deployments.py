@@ -228,6 +228,20 @@ def test_stopping_a_deployment_leaves_the_bad_definition_and_its_tasks(bench: Be
     assert bench.tags() == ["1", "1", "unhealthy", "unhealthy"]
 
 
+def test_what_a_stopped_deployment_left_over_is_trimmed_some_minutes_later() -> None:
+    bench = Bench(definition(readinessChecks=[{"name": "warm"}]))
+    deployment = bench.deploy(BILLING, "never-ready").json()["deploymentId"]
+    bench.later(3)
+    bench.send("DELETE", f"/v2/deployments/{deployment}?force=true")
+
+    bench.later(290)
+    before = bench.tags()
+    bench.later(30)
+
+    assert before == ["1", "1", "never-ready", "never-ready"]
+    assert len(bench.app().tasks) == 2
+
+
 def test_only_a_running_deployment_can_be_deleted(bench: Bench) -> None:
     response = bench.send("DELETE", "/v2/deployments/no-such")
 
