@@ -3,50 +3,84 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import time
+from collections.abc import Callable
 
+from rollback.outcome import Outcome
+from rollback.plan import Plan
+from rollback.record import Header
+from rollback.screens import slack
 from rollback.secret import Secret
 
 log = logging.getLogger(__name__)
 
 _SECONDS = 5.0  # for connecting, and for each byte of the answer
-_MOST = 3000  # characters; Slack cuts longer sections (docs.slack.dev, block kit)
+_TIMES = 3  # so often is a message offered at most
+_PAUSE_S = 5.0  # all pauses of one message together; a rollback does not wait for a chat
 
 
-def escape(text: str) -> str:
-    """Text as Slack's mrkdwn wants it: the three characters that it reads as markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def started(webhook: Secret, header: Header, plan: Plan) -> bool:
+    """Tell that a run begins."""
+    return bool(webhook) and post(webhook, slack.started(header, plan))
+
+
+def ended(webhook: Secret, what: str, outcome: Outcome, header: Header | None = None) -> bool:
+    """Tell how a run ended."""
+    return bool(webhook) and post(webhook, slack.ended(what, outcome, header))
 
 
 def send(webhook: Secret, title: str, body: str) -> bool:
-    """Post one message.
+    """Tell anything else: a title, and lines set in a fixed-width font."""
+    return bool(webhook) and post(webhook, slack.plain(title, body))
+
+
+def post(webhook: Secret, message: slack.Message, *, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Post one message, again after 429 or 5xx as long as the pauses stay within a small budget.
 
     A failure of whatever kind is one warning and nothing else; the address is never shown, since it is a
     credential, and requests puts it into the text of its exceptions.
 
     Args:
-        webhook: the address of an incoming webhook; empty for none.
-        title: the first line.
-        body: the rest, set in a fixed-width font.
+        webhook: the address of an incoming webhook.
+        message: what its API takes.
+        sleep: waits for so many seconds.
 
     Returns:
         Whether Slack took it.
     """
-    if not webhook:
-        return False
     import requests
 
     from rollback import session
+    from rollback.errors import RollbackError
 
-    text = escape(body.strip())[:_MOST]
-    message: dict[str, Any] = {"text": f"{escape(title)}\n```{text}```" if text else escape(title)}
+    left = _PAUSE_S
+    answered = ""
     try:
-        with session.connect(read_s=_SECONDS, retries=0) as slack:
-            answer = slack.post(webhook.reveal(), json=message, allow_redirects=False)
-    except (requests.RequestException, ValueError) as error:
-        log.warning("Slack was not told (%s)", type(error).__name__)
-        return False
-    if answer.status_code == requests.codes.ok:
-        return True
-    log.warning("Slack was not told: it answered %s %s", answer.status_code, answer.text.strip()[:60])
+        with session.connect(read_s=_SECONDS, retries=0) as door:
+            for _ in range(_TIMES):
+                answer = door.post(webhook.reveal(), json=message, allow_redirects=False)
+                if answer.status_code == requests.codes.ok:
+                    return True
+                answered = f"it answered {answer.status_code} {_word(answer.text)}".rstrip()
+                pause = _pause(answer.headers.get("Retry-After", ""))
+                if not (answer.status_code == requests.codes.too_many_requests or answer.status_code >= 500):
+                    break
+                if pause > left:
+                    break
+                left -= pause
+                sleep(pause)
+    except (requests.RequestException, RollbackError, ValueError, OSError) as error:
+        answered = type(error).__name__
+    log.warning("Slack was not told (%s)", answered)
     return False
+
+
+def _pause(retry_after: str) -> float:
+    """The seconds that Slack asks for (https://docs.slack.dev/apis/web-api/rate-limits); 1 where it does not say."""
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 1.0
+
+
+def _word(text: str) -> str:
+    """Slack's answer is one word such as `invalid_blocks`; a proxy's is a page, of which nothing is shown."""
+    word = text.strip()
+    return word if len(word) <= 40 and word.replace("_", "").isalnum() else ""

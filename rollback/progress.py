@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rollback.screens.words import short
+from rollback.screens.surface import Ink, Surface
+from rollback.screens.words import duration, short
 from rollback.watch import State, Watch
 
-_EVERY = 50  # a log gets a line for so many images, a terminal for each
+if TYPE_CHECKING:
+    from rollback.plan import Plan
+    from rollback.screens.board import Board
+    from rollback.screens.live import Screen
+
+_LOG_S = 10.0  # a log hears of counting so often
+_SURE_S = 1.0  # before that nobody can say how long it will take
+_BAR = 24  # characters
 
 
 class Progress:
@@ -19,48 +30,113 @@ class Progress:
     Args:
         stream: where to.
         quiet: say nothing at all (warnings go through logging).
+        now: seconds of a clock that never goes back.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, *, quiet: bool = False, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = stream or sys.stderr
         self._quiet = quiet
-        self._live = self._stream.isatty()
+        self._now = now
+        self._surface = Surface.of(self._stream)
+        self._live = self._surface.width is not None
         self._open = False
+        self._counting_since: float | None = None
+        self._told_at = 0.0
+        self._board: Board | None = None
+        self._screen: Screen | None = None
+        self._lock = threading.RLock()
 
     def say(self, text: str) -> None:
         """One line."""
         if self._quiet:
             return
-        self._finish()
-        self._stream.write(f"{'' if self._live else stamp() + ' '}{text}\n")
-        self._stream.flush()
+        with self._lock:
+            if self._screen:
+                self._screen.say(text)
+                return
+            self._finish()
+            self._stream.write(f"{'' if self._live else stamp() + ' '}{text}\n")
+            self._stream.flush()
 
     def count(self, done: int, known: int) -> None:
         """So many images of those known so far have been dated."""
         if self._quiet:
             return
-        if self._live:
-            self._stream.write(f"\r\x1b[K{done} of {known} images")
-            self._stream.flush()
-            self._open = True
-        elif done and (done % _EVERY == 0):
-            self.say(f"{done} of {known} images")
+        with self._lock:
+            now = self._now()
+            if self._counting_since is None:
+                self._counting_since = self._told_at = now
+            rest = self._remaining(done, known, now - self._counting_since)
+            if self._live:
+                self._stream.write(f"\r\x1b[K{self._bar(done, known)}{rest}")
+                self._stream.flush()
+                self._open = True
+            elif now - self._told_at >= _LOG_S:
+                self._told_at = now
+                self.say(f"{done} of {known} images{rest}")
+
+    def _remaining(self, done: int, known: int, elapsed: float) -> str:
+        if not done or done >= known or elapsed < _SURE_S:
+            return ""
+        return f", about {duration(max(elapsed / done * (known - done), 1.0))} left"
+
+    def _bar(self, done: int, known: int) -> str:
+        part = round(_BAR * done / known) if known else 0
+        surface = self._surface
+        bar = surface.paint(surface.full * part, Ink.GOOD) + surface.paint(surface.empty * (_BAR - part), Ink.QUIET)
+        return f"{bar} {done} of {known} images"
+
+    def begin(self, plan: Plan) -> None:
+        """A plan is about to be carried out: from now on there is a line for each of its services."""
+        if self._quiet or not plan.changes:
+            return
+        from rollback.screens.board import Board
+
+        with self._lock:
+            self._finish()
+            self._board = Board(plan, self._now)
+            if self._live:
+                from rollback.screens.live import Screen  # with rich, which is slow to import
+
+                self._screen = Screen(self._board, self._stream)
 
     def look(self, watch: Watch) -> None:
         """An app's state or detail changed."""
-        app = watch.change.app
-        mark = {State.UP: "up", State.FAILED: "failed", State.WAITING: "waiting"}[watch.state]
-        detail = f": {watch.detail}" if watch.detail else ""
-        self.say(f"{app.id} {short(watch.change.image)} {mark}{detail}")
+        if self._quiet:
+            return
+        with self._lock:
+            if self._board is None:
+                self.say(_told(watch.change.app.id, "", short(watch.change.image), watch, ""))
+                return
+            line = self._board.take(watch)
+            if self._screen:
+                self._screen.refresh()
+                return
+            arrow = f"{line.old} {self._surface.arrow}"
+            took = "" if watch.state is State.WAITING else self._board.elapsed(line)
+            self.say(_told(watch.change.app.id, arrow, line.new, watch, took, back=line.back))
 
     def close(self) -> None:
         """Leave the cursor at the start of a line."""
-        self._finish()
+        with self._lock:
+            if self._screen:
+                self._screen.stop()
+                self._screen = None
+            self._board = None
+            self._finish()
 
     def _finish(self) -> None:
         if self._open:
             self._stream.write("\r\x1b[K")
             self._open = False
+
+
+def _told(app: str, arrow: str, new: str, watch: Watch, took: str, *, back: bool = False) -> str:
+    word = {State.UP: "up", State.FAILED: "failed", State.WAITING: "waiting"}[watch.state]
+    state = f"{'put back: ' if back else ''}{word}{f' after {took}' if took else ''}"
+    return " ".join(part for part in (app, arrow, new, state) if part) + (f": {watch.detail}" if watch.detail else "")
 
 
 def stamp() -> str:

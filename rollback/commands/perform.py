@@ -102,7 +102,7 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
         finally:
             journal.close()
         remember(order, header, execution, target)
-    notify.send(order.slack, _title(order, ended), report.outcome_text(ended))
+    notify.ended(order.slack, _what(order), ended, header)
     return ended
 
 
@@ -144,7 +144,7 @@ def _locked(order: Order, target: Target, header: Header) -> Iterator[list[Lock]
 def tell_nothing(order: Order, took_s: float) -> Outcome:
     """The outcome of a plan without changes."""
     ended = outcomes.nothing_to_do(order.plan, took_s)
-    notify.send(order.slack, _title(order, ended), report.outcome_text(ended))
+    notify.ended(order.slack, _what(order), ended)
     return ended
 
 
@@ -184,13 +184,8 @@ def _close(journal: Journal, ended: Outcome, execution: Execution) -> None:
 
 def _announce(order: Order, header: Header, progress: Progress) -> None:
     progress.say(f"{order.kind} {header.run}: {len(order.plan.changes)} to change on {order.plan.target}")
-    why = f" because {header.reason}" if header.reason else ""
-    title = f"Started: {_what(order)}, by {header.by}{why}"
-    notify.send(order.slack, title, report.plan_text(order.plan))
-
-
-def _title(order: Order, ended: Outcome) -> str:
-    return f"{ended.verdict.value}: {_what(order)}"
+    notify.started(order.slack, header, order.plan)
+    progress.begin(order.plan)
 
 
 def _what(order: Order) -> str:

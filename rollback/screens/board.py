@@ -1,0 +1,126 @@
+"""Where every service of a run stands, and how that is told in a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from rollback.plan import Action, Plan
+from rollback.screens.surface import Surface
+from rollback.screens.words import duration, short
+from rollback.watch import State, Watch
+
+_SPARE = 4  # lines of the terminal that are left for what stands around the live part
+_STYLES = {State.UP: "green", State.FAILED: "red", State.WAITING: ""}
+_WORDS = {State.UP: "up", State.FAILED: "failed", State.WAITING: "under way"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is known of one service.
+
+    Attributes:
+        service: its name.
+        old: the tag that it comes from.
+        new: the tag that it goes to.
+        state: None before it is written.
+        detail: `1 of 2 ready`, or why it failed.
+        began: when it was written, in seconds of the clock.
+        ended: when it came up or failed; None while it has not.
+        back: whether it is being put back.
+    """
+
+    service: str
+    old: str
+    new: str
+    state: State | None = None
+    detail: str = ""
+    began: float = 0.0
+    ended: float | None = None
+    back: bool = False
+
+
+class Board:
+    """The state of every service of a plan, and how it is told."""
+
+    def __init__(self, plan: Plan, now: Callable[[], float]) -> None:
+        self._now = now
+        self._began = now()
+        self.lines = {
+            step.app.id: Line(step.service, short(step.before), short(step.after))
+            for step in plan.steps
+            if step.action is Action.CHANGE and step.app
+        }
+
+    def take(self, watch: Watch) -> Line:
+        """Take a look into account."""
+        app = watch.change.app
+        line = self.lines.get(app.id) or Line(app.id, short(app.image), short(watch.change.image))
+        back = watch.change.image == app.image
+        if back and not line.back:
+            line = replace(line, old=line.new, new=short(app.image), back=True, state=None)
+        now = self._now()
+        began = now if line.state is None else line.began
+        ended = now if watch.state is not State.WAITING else None
+        if line.state is watch.state and line.ended is not None:
+            ended = line.ended
+        line = replace(line, state=watch.state, detail=watch.detail, began=began, ended=ended)
+        self.lines[app.id] = line
+        return line
+
+    def elapsed(self, line: Line) -> str:
+        """How long a service has been under way, or took."""
+        if line.state is None:
+            return ""
+        return duration(max((line.ended if line.ended is not None else self._now()) - line.began, 0.0)).replace(
+            "0 ms", "0 s"
+        )
+
+    def summary(self) -> str:
+        """One line for all of them."""
+        states = [line.state for line in self.lines.values()]
+        told = [f"{states.count(State.UP)} of {len(states)} up"]
+        if states.count(State.FAILED):
+            told.append(f"{states.count(State.FAILED)} failed")
+        if states.count(State.WAITING):
+            told.append(f"{states.count(State.WAITING)} under way")
+        return f"{', '.join(told)}; {duration(max(self._now() - self._began, 1.0))}"
+
+    def shown(self, most: int) -> list[Line]:
+        """The services that matter most, at most so many, in the plan's order."""
+        order = {State.FAILED: 0, State.WAITING: 1, None: 2, State.UP: 3}
+        urgent = sorted(self.lines.values(), key=lambda line: (order[line.state], -line.began))[:most]
+        chosen = {line.service for line in urgent}
+        return [line for line in self.lines.values() if line.service in chosen]
+
+    def draw(self, surface: Surface) -> list[tuple[str, str]]:
+        """The lines of text and their styles, for a surface that has a width and a height."""
+        lines = self.shown(max(surface.height - _SPARE, 3))
+        width = (surface.width or 80) - 1
+        # A column is as wide as it has to be, but no name or tag may push the state off the screen.
+        name = min(max((len(line.service) for line in lines), default=1), 24)
+        old, new = (min(max((len(getattr(line, side)) for line in lines), default=1), 18) for side in ("old", "new"))
+        drawn = []
+        for line in lines:
+            head = (
+                f"  {surface.fit(line.service, name):<{name}}  {surface.fit(line.old, old):<{old}} {surface.arrow} "
+                f"{surface.fit(line.new, new):<{new}}  "
+            )
+            took = self.elapsed(line)
+            word = ("back: " if line.back else "") + _WORDS[line.state] if line.state else "waits"
+            if line.state is State.WAITING and line.detail:
+                word = f"{'back: ' if line.back else ''}{line.detail}"
+            elif line.state is State.FAILED:
+                word = f"failed: {line.detail}"
+            elif line.state is State.UP and line.detail:
+                word = f"{word}, {line.detail}"
+            room = width - len(head) - len(took) - 2
+            drawn.append(
+                (
+                    f"{head}{surface.fit(word, room):<{max(room, 0)}}  {took}",
+                    _STYLES[line.state] if line.state else "dim",
+                )
+            )
+        hidden = len(self.lines) - len(lines)
+        told = f"  {self.summary()}" + (f"   ({hidden} more not shown)" if hidden else "")
+        return [*drawn, (surface.fit(told, width), "bold")]
