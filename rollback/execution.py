@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rollback.app import Change
+from rollback.app import Change, Deployment
 from rollback.plan import OnFailure
 from rollback.policy import Clock, Journal, Policy
 from rollback.restore import Restore
@@ -76,12 +76,26 @@ def execute(
     result = Execution(rollout.watches, rollout.refused, None, rollout.interrupted, rollout.stopped_because)
     if result.clean or result.interrupted or policy.on_failure is not OnFailure.RESTORE or not result.forward:
         return result
-    back = [Change(watch.change.app, watch.change.app.image) for watch in result.forward.values()][::-1]
-    ours = {app_id: frozenset({watch.change.image}) for app_id, watch in result.forward.items()}
+    # What somebody else has taken over meanwhile is not ours any more: it is told, and left alone.
+    taken_over = {app_id: watch for app_id, watch in result.forward.items() if watch.foreign}
+    touched = [watch for watch in result.forward.values() if not watch.foreign]
     restored = put_back(
-        back, target, ours=ours, policy=policy, clock=clock, journal=journal, was_ready=was_ready, look=look
+        [Change(watch.change.app, watch.change.app.image) for watch in touched][::-1],
+        target,
+        ours={watch.change.app.id: frozenset({watch.change.image}) for watch in touched},
+        policy=policy,
+        clock=clock,
+        journal=journal,
+        was_ready=was_ready,
+        look=look,
+        is_ours=lambda held: held.id in rollout.deployments or not rollout.unanswered.isdisjoint(held.apps),
+        late={
+            watch.change.app.id: watch.since + policy.limits.lost_s
+            for watch in touched
+            if watch.change.app.id in rollout.unanswered
+        },
     )
-    return replace(result, restored=restored.forward, interrupted=restored.interrupted)
+    return replace(result, restored={**taken_over, **restored.forward}, interrupted=restored.interrupted)
 
 
 def put_back(
@@ -94,6 +108,8 @@ def put_back(
     journal: Journal,
     was_ready: Mapping[str, bool],
     look: Callable[[Watch], None] = lambda _: None,
+    is_ours: Callable[[Deployment], bool] = lambda _: True,
+    late: Mapping[str, float] | None = None,
 ) -> Execution:
     """Bring apps back to what they were: roll our running deployments back, write again what is left, watch it.
 
@@ -108,7 +124,10 @@ def put_back(
         journal: told before and after each write; that it cannot write does not keep apps from being put back.
         was_ready: by app id, whether the app was ready in its old state; one that was not need not be now.
         look: told each time that an app's state or detail changes.
+        is_ours: whether a running deployment of these apps may be rolled back, where its apps run our images.
+        late: by app id, until when, in seconds of the clock, a write of ours without an answer may yet be carried
+            out; until then an app is not back, whatever it runs.
     """
-    restore = Restore(target, policy, clock, journal, look, changes, ours, was_ready)
+    restore = Restore(target, policy, clock, journal, look, changes, ours, was_ready, is_ours, late or {})
     restore.run()
     return Execution(restore.watches, interrupted=restore.waiting() > 0)

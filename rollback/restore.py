@@ -10,7 +10,7 @@ from functools import partial
 
 from rollback.app import Change, Deployment, Status
 from rollback.errors import NoAnswer, RecordError, TargetError
-from rollback.looking import Looker, batches, send, tell_written
+from rollback.looking import Answer, Looker, batches, send, tell_written
 from rollback.policy import Clock, Journal, Policy
 from rollback.targets.base import Target
 from rollback.watch import State, Watch, judge
@@ -33,11 +33,13 @@ class Restore(Looker):
         changes: Sequence[Change],
         ours: Mapping[str, frozenset[str]],
         was_ready: Mapping[str, bool],
+        is_ours: Callable[[Deployment], bool],
+        late: Mapping[str, float],
     ) -> None:
         super().__init__(target, policy, clock, journal, look)
-        self._ours = ours
+        self._ours, self._is_ours, self._late = ours, is_ours, late
         self._cancelled: set[str] = set()
-        # Somebody who has the image and another definition around it is told apart from one who is back already.
+        # An app that has the image already and another definition around it is not back before it was written.
         self._unlike = {c.app.id for c in changes if c.captured is not None and c.app.image == c.image}
         now = clock.now()
         for change in changes:
@@ -66,16 +68,34 @@ class Restore(Looker):
     def _judge(self, statuses: Mapping[str, Status]) -> None:
         """Judge what runs its old image again; the rest is still on its way."""
         now = self.clock.now()
+        hung = self._hung(statuses)
         for app_id, watch in list(self.watches.items()):
             status = statuses.get(app_id)
             if status is None:
                 self.keep(replace(watch, state=State.FAILED, detail="the target no longer shows this app"))
+            elif now < self._late.get(app_id, now):
+                self.keep(replace(watch, detail="a write without an answer may yet be carried out"))
             elif status.image == watch.change.image and app_id not in self._unlike:
+                seen = replace(status, deployments=tuple(held for held in status.deployments if held not in hung))
                 # Rolling a deployment back and writing again may make two versions one after the other.
-                self.keep(judge(replace(watch, version=""), status, now, self.policy.limits))
+                self.keep(judge(replace(watch, version=""), seen, now, self.policy.limits))
+
+    def _hung(self, statuses: Mapping[str, Status]) -> frozenset[str]:
+        """Deployments that may never end, since they bring back an app that was not up before either.
+
+        What else they hold is judged by its instances alone.
+        """
+        return frozenset(
+            held
+            for app_id, status in statuses.items()
+            if not self.watches[app_id].healthy
+            for held in status.deployments
+        )
 
     def _push(self, statuses: Mapping[str, Status]) -> None:
         """Do what brings back the apps that do not run their old image yet."""
+        # A write without an answer was taken if there is another version now.
+        self._unlike -= {a for a in self._unlike & statuses.keys() if statuses[a].version != self._version_of(a)}
         away = {
             app_id: status
             for app_id, status in statuses.items()
@@ -97,17 +117,26 @@ class Restore(Looker):
         ]
         self._write_again(list(batches(free, self.target.batch)))
 
+    def _version_of(self, app_id: str) -> str:
+        return self.watches[app_id].change.app.version
+
     def _write_again(self, batches: Sequence[Sequence[Change]]) -> None:
         if not batches or self.clock.stopping():
             return
+
+        def write(batch: Sequence[Change]) -> Answer:
+            if self.clock.stopping():  # while others were being sent
+                return Answer(None, "not sent: it was interrupted", taken=False)
+            return send(self.target, batch)
+
         for batch in batches:
             self._record(partial(self.journal.writing, batch, restoring=True))
         with ThreadPoolExecutor(max_workers=self.policy.parallel) as pool:
-            answers = list(pool.map(lambda batch: send(self.target, batch), batches))
+            answers = list(pool.map(write, batches))
         for batch, answer in zip(batches, answers, strict=True):
             tell_written(self.journal, batch, answer)
             for change in batch:
-                if answer.taken:
+                if answer.deployment:
                     self._unlike.discard(change.app.id)
                 if answer.problem:
                     self.keep(replace(self.watches[change.app.id], detail=answer.problem))
@@ -126,6 +155,7 @@ class Restore(Looker):
             deployment
             for deployment in running
             if deployment.id in holding
+            and self._is_ours(deployment)
             and set(deployment.apps) <= set(self.watches)
             and all(app_id not in away or away[app_id].image in self._ours[app_id] for app_id in deployment.apps)
         ]
@@ -136,8 +166,9 @@ class Restore(Looker):
         self._record(partial(self.journal.cancelling, deployment))
         try:
             self.target.cancel(deployment)
-        except NoAnswer:
-            pass  # the next look tells whether it was taken
+        except NoAnswer as error:
+            log.warning("deployment %s was to be rolled back (%s); looking again", deployment.id, error.why)
+            return  # one that is still there at the next look was not rolled back
         except TargetError as error:
             log.warning(
                 "deployment %s cannot be rolled back (%s); trying again", deployment.id, error.why or error.what

@@ -23,12 +23,14 @@ class Rollout(Looker):
     ) -> None:
         super().__init__(target, policy, clock, journal, look)
         self.refused: dict[str, str] = {}
+        self.deployments: set[str] = set()  # ids of those that our writes began
+        self.unanswered: set[str] = set()  # apps whose write may still be carried out
         self.stopped_because = ""
         self.interrupted = False
 
     def deploy(self, changes: Sequence[Change]) -> None:
         """Write and watch until everything is up, or the policy says that it is enough."""
-        queue = deque(batches(changes, self.target.batch))
+        queue = deque(batches(changes, self._size))
         while (queue or self.waiting()) and not self.clock.stopping():
             if self._failing() and self.policy.on_failure is OnFailure.RESTORE:
                 return
@@ -52,10 +54,19 @@ class Rollout(Looker):
             self.refused or self.stopped_because or any(w.state is State.FAILED for w in self.watches.values())
         )
 
+    @property
+    def _size(self) -> int:
+        """How many changes one write carries: all, if one failure means that everything goes back.
+
+        A deployment never ends as long as one of its apps does not come up, and holds the others until then; where
+        the others are to go on, or nothing more is to be written, every app therefore gets a deployment of its own.
+        """
+        return self.target.batch if self.policy.on_failure is OnFailure.RESTORE else 1
+
     def _window(self, queue: deque[list[Change]]) -> list[list[Change]]:
         free = self.policy.parallel - self.waiting()
         taken: list[list[Change]] = []
-        while queue and (free > 0 or self.target.batch == 0):
+        while queue and (free > 0 or self._size == 0):
             taken.append(queue.popleft())
             free -= len(taken[-1])
         return taken
@@ -77,6 +88,10 @@ class Rollout(Looker):
         now = self.clock.now()
         for batch, answer in zip(batches, answers, strict=True):
             tell_written(self.journal, batch, answer)
+            if answer.deployment:
+                self.deployments.add(answer.deployment.id)
+            elif answer.taken:
+                self.unanswered.update(change.app.id for change in batch)
             for change in batch:
                 if answer.taken:
                     version = answer.deployment.version if answer.deployment else ""

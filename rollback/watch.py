@@ -13,7 +13,7 @@ from enum import Enum
 from rollback.app import Change, Status
 
 CRASHES = 3  # so many different failed tasks of one version are a crash loop
-LOST_S = 20.0  # a write without an answer that shows no effect for so long was not taken
+LOST_S = 20.0  # seconds: a write without an answer that shows no effect for so long was not taken
 
 
 class State(str, Enum):
@@ -31,10 +31,12 @@ class Limits:
     Attributes:
         timeout_s: how long an app may take to come up.
         settle_s: how long it has to stay up to count.
+        lost_s: how long a write without an answer may still show its effect.
     """
 
     timeout_s: float = 600.0
     settle_s: float = 10.0
+    lost_s: float = LOST_S
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Watch:
         state: the judgement.
         detail: why, in a few words: `1 of 2 ready`, or the target's own words for a failure.
         healthy: whether it has to be ready; False for an app that was not so before it is put back.
+        foreign: whether somebody else has changed it since, so that it is not ours to put back.
     """
 
     change: Change
@@ -62,6 +65,7 @@ class Watch:
     state: State = State.WAITING
     detail: str = ""
     healthy: bool = True
+    foreign: bool = False
 
 
 def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Watch:
@@ -81,9 +85,10 @@ def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Wa
     if status is None:
         return _failed(watch, "the target no longer shows this app")
     if status.image != watch.change.image:
-        return _another_image(watch, status, now)
+        return _another_image(watch, status, now, limits)
     if watch.version and status.version != watch.version:
-        return _failed(watch, "somebody else changed it meanwhile (its version is not the one that this run made)")
+        why = "somebody else changed it meanwhile (its version is not the one that this run made)"
+        return replace(_failed(watch, why), foreign=True)
     failures = watch.failures | ({status.failure.key} if status.failure else frozenset())
     fresh = len(failures) > len(watch.failures)
     watch = replace(watch, answered=True, version=status.version, failures=failures)
@@ -106,10 +111,12 @@ def _failed(watch: Watch, why: str) -> Watch:
     return replace(watch, state=State.FAILED, ready_since=None, detail=why)
 
 
-def _another_image(watch: Watch, status: Status, now: float) -> Watch:
-    if watch.answered:
-        return _failed(watch, f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now")
-    if now - watch.since >= LOST_S:
+def _another_image(watch: Watch, status: Status, now: float, limits: Limits) -> Watch:
+    as_before = status.image == watch.change.app.image
+    if watch.answered or not as_before:
+        why = f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now"
+        return replace(_failed(watch, why), foreign=not as_before)
+    if now - watch.since >= limits.lost_s:
         return _failed(watch, "the target gave no answer to the write and did not take it")
     return replace(watch, detail="no answer to the write yet")
 
