@@ -32,19 +32,20 @@ class Api:
         options: `settings` holds `url`, and perhaps `ca_bundle`, `insecure` and `token_file`.
 
     Raises:
-        BadInput: the settings do not name a Marathon.
+        BadInput: the settings do not name a Marathon, or a file that is not there.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self.url, self._certain = _base(str(options.settings.get("url") or ""), options.name)
         self._token_file = _path(options, "token_file")
+        bundle = _path(options, "ca_bundle")
+        if bundle and not bundle.is_file():
+            raise BadInput(f"target {options.name!r}: there is no ca_bundle {bundle}")
         insecure = bool(options.settings.get("insecure"))
         if insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would come with every request
-        self._session = session.connect(
-            verify=False if insecure else (_path(options, "ca_bundle") or True), read_s=options.timeout_s
-        )
+        self._session = session.connect(verify=False if insecure else (bundle or True), read_s=options.timeout_s)
         self._token = Secret()
         self._gate = threading.Lock()
 
