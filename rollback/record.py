@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -78,6 +79,7 @@ class Record:
         sent: by app id, the images that were sent to it or were about to be, answered or not. Apps that are not
             here were not touched.
         deployments: ids of the deployments that the run is known to have begun.
+        unsure: apps that deployments of this run may hold whose ids it never learned.
         outcome: the closing line; empty if the run was killed, or still goes on.
         lines: every line of the file, in order.
         path: the file.
@@ -90,6 +92,7 @@ class Record:
     outcome: Mapping[str, Any]
     lines: tuple[Mapping[str, Any], ...]
     path: Path
+    unsure: frozenset[str] = frozenset()
 
 
 def new_run(now: datetime, env: str) -> str:
@@ -120,13 +123,16 @@ class Journal:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._cannot(error) from error
-        self._append("began", schema=SCHEMA, **{**vars(header), "steps": list(header.steps)})
-        for before in captured:
-            self._append("captured", ready=before.ready, **vars(before.app))
         try:
+            self._append("began", schema=SCHEMA, **{**vars(header), "steps": list(header.steps)})
+            for before in captured:
+                self._append("captured", ready=before.ready, **vars(before.app))
             sync_folder(self.path.parent)
-        except OSError as error:
-            raise self._cannot(error) from error
+        except (RecordError, OSError) as error:
+            self.close()
+            with suppress(OSError):
+                self.path.unlink()  # half a beginning tells nothing and changes nothing
+            raise error if isinstance(error, RecordError) else self._cannot(error) from error
 
     def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
         """About to be sent."""
@@ -228,7 +234,9 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
     captured: dict[str, Captured] = {}
     sent: dict[str, frozenset[str]] = {}
     deployments: set[str] = set()
+    unsure: set[str] = set()
     outcome: Mapping[str, Any] = {}
+    reachable = {s["app"]: {s.get("before"), s.get("after")} - {None} for s in header.steps if s.get("app")}
     for line in lines[1:]:
         if line["event"] == "captured":
             app = App(
@@ -238,16 +246,35 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
         elif line["event"] == "writing":
             for app_id, image in line["images"].items():
                 sent[app_id] = sent.get(app_id, frozenset()) | {image}
+            unsure.update(line["images"])
+        elif line["event"] == "cancelling":
+            # A run rolls its own deployment back, to what was before; an undo that of the run before it.
+            for app_id in line["apps"]:
+                sent[app_id] = sent.get(app_id, frozenset()) | reachable.get(app_id, set())
+            unsure.update(line["apps"])
         elif line["event"] == "written" and line["deployment"]:
             deployments.add(line["deployment"])
+            unsure.difference_update(line["apps"])
         elif line["event"] == "ended":
             outcome = line
-    return Record(header, captured, sent, frozenset(deployments), outcome, tuple(lines), path)
+    return Record(header, captured, sent, frozenset(deployments), outcome, tuple(lines), path, frozenset(unsure))
 
 
 def files(folder: Path) -> tuple[Path, ...]:
-    """The records in a dump folder, newest first."""
-    return tuple(sorted((folder / FOLDER).glob("*.jsonl"), key=lambda path: path.name, reverse=True))
+    """The records in a dump folder, newest first; without those that were cut off in their first line.
+
+    A run that ended before its first line was written has touched nothing.
+    """
+    found = sorted((folder / FOLDER).glob("*.jsonl"), key=lambda path: path.name, reverse=True)
+    return tuple(path for path in found if _begun(path))
+
+
+def _begun(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError:
+        return True  # reading it tells why it cannot be read
 
 
 def find(folder: Path, run: str | None, env: str | None) -> Record:

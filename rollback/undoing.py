@@ -77,11 +77,13 @@ def _step(service: str, repo: str, before: Captured, now: App) -> Step:
 def is_of(record: Record, plan: Plan, deployment: Deployment) -> bool:
     """Whether a running deployment is one that the undone run began, so that it may be rolled back.
 
-    One whose answer was lost is known by its apps: it holds none that the run did not change, and all of them run
-    what the run sent.
+    One whose answer was lost is known by its apps: the run was left without an answer about one of them, it holds
+    none that the run did not change, and all of them run what the run sent.
     """
     if deployment.id in record.deployments:
         return True
+    if record.unsure.isdisjoint(deployment.apps):
+        return False
     now = {step.app.id: step.app.image for step in plan.steps if step.app}
     return bool(deployment.apps) and all(
         now.get(app_id) in record.sent.get(app_id, frozenset()) for app_id in deployment.apps
