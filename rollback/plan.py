@@ -115,6 +115,7 @@ class Rules:
         pin: write `repo:tag@digest`, so that what was seen is what runs.
         strict: refuse where a service has nothing on or before the date.
         host: the registry's host as the history knows it; an app that pulls from another one is noted.
+        environments: deployment names of all environments; an app that the settings name is not another one's.
         only: services to which the plan is narrowed; empty for all.
         skip: services that are left out.
     """
@@ -124,6 +125,7 @@ class Rules:
     pin: bool = True
     strict: bool = False
     host: str = ""
+    environments: frozenset[str] = frozenset()
     only: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
 
@@ -196,6 +198,16 @@ def _apps_of(
     named = (rules.apps or {}).get(repo) or (rules.apps or {}).get(service)
     if named:
         app_id = named.replace("{env}", env.name)
+        segments = app_id.split("/")
+        other = next((part for part in segments if part in rules.environments), "")
+        if other and env.name not in segments:
+            general = "/".join("{env}" if part == other else part for part in segments)
+            return Reason(
+                f"{service}: the settings name the app {app_id}, which is of {other} and not of {env.name}",
+                why="the same line of the settings counts for every environment",
+                hint=f"write it so that it fits them all: apps: {{{service}: {general}}}",
+                service=service,
+            )
         if app_id in by_id:
             return (by_id[app_id],)
         return Reason(

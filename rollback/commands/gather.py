@@ -164,6 +164,7 @@ def rules(config: Settings, options: Given, registry_url: str) -> Rules:
         pin=config.run.pin,
         strict=bool(options.get("--strict")),
         host=urlsplit(registry_url).netloc.rpartition("@")[2],
+        environments=frozenset(config.environments),
         only=arguments.names(options.get("--only")),
         skip=arguments.names(options.get("--skip")),
     )
