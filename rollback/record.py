@@ -236,7 +236,11 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
     deployments: set[str] = set()
     unsure: set[str] = set()
     outcome: Mapping[str, Any] = {}
-    reachable = {s["app"]: {s.get("before"), s.get("after")} - {None} for s in header.steps if s.get("app")}
+    reachable = {
+        step["app"]: {str(step[name]) for name in ("before", "after") if step.get(name)}
+        for step in header.steps
+        if step.get("app")
+    }
     for line in lines[1:]:
         if line["event"] == "captured":
             app = App(

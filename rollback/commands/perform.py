@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from rollback import notify, record, report
+from rollback import notify, record, report, undoing
 from rollback import outcome as outcomes
 from rollback.app import App, Status
 from rollback.commands import gather
@@ -119,11 +119,17 @@ def _execute(
     if order.undoes is None:
         ready = {before.app.id: before.ready for before in captured}
         return execute(changes, target, policy=how, clock=clock, journal=journal, was_ready=ready, look=progress.look)
-    first = order.undoes.captured
-    ours = {change.app.id: order.undoes.sent[change.app.id] | {change.app.image} for change in changes}
-    ready = {app_id: before.ready for app_id, before in first.items()}
+    past = order.undoes
     return put_back(
-        changes, target, ours=ours, policy=how, clock=clock, journal=journal, was_ready=ready, look=progress.look
+        changes,
+        target,
+        ours={change.app.id: past.sent[change.app.id] | {change.app.image} for change in changes},
+        policy=how,
+        clock=clock,
+        journal=journal,
+        was_ready={app_id: before.ready for app_id, before in past.captured.items()},
+        look=progress.look,
+        is_ours=lambda held: undoing.is_of(past, order.plan, held),
     )
 
 
