@@ -101,7 +101,7 @@ class Asker:
 
     def _refused(self, question: Question, answer: Answer, sent: Secret) -> RegistryError:
         login = self.gate.login(question.repo)
-        who = f"as {login.user or 'the owner of an identity token'} ({login.source})" if login else "as anonymous"
+        who = f"as {login.name} ({login.source})"
         shown = "" if sent or not login else ", which it did not ask for"
         hint = "check the credentials: docker login, or podman login"
         return self.failure(question, f"no access {who}{shown}: {self.words(answer)}", hint)

@@ -28,6 +28,7 @@ from rollback.registry.counts import Tally
 
 ANSWER_S = 120.0  # seconds for a whole answer, however steadily it drips
 _CHUNK = 1 << 16
+_ONCE = urllib3.Retry(total=False, redirect=0)  # errors and redirects come back as they are
 _log = logging.getLogger(__name__)
 
 
@@ -96,6 +97,8 @@ class Pool:
         client_cert: tuple[Path, Path | None] | None = None,
         read_s: float = READ_S,
     ) -> None:
+        # Its debug lines quote whole URLs, and so the signatures of redirected blobs.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
         self._tally = tally
         self._read_s = read_s
         self._verify = verify
@@ -127,7 +130,7 @@ class Pool:
                 body=body,
                 headers={"User-Agent": USER_AGENT, **headers},
                 redirect=False,
-                retries=False,
+                retries=_ONCE,
                 assert_same_host=False,
                 preload_content=False,
             )

@@ -61,7 +61,8 @@ class Reply:
         return replace(self, headers={**self.headers, **named})
 
 
-Rule = Callable[[Asked, Callable[[], Reply]], Reply]
+Go = Callable[[], Reply]
+Rule = Callable[[Asked, Go], Reply]
 
 
 class Front:
@@ -139,6 +140,11 @@ def front(upstream: str, *rules: Rule, tls: ssl.SSLContext | None = None, host: 
 
             self._answer(through(0))
 
+        def finish(self) -> None:
+            super().finish()
+            if hasattr(local, "line"):
+                local.line.close()
+
         do_GET = do_HEAD = do_POST = do_CONNECT = _any  # noqa: N815
 
         def _answer(self, reply: Reply) -> None:
@@ -200,7 +206,7 @@ def basic(user: str, password: str) -> Rule:
     """Admit one user."""
     wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
-    def rule(asked: Asked, go: Callable[[], Reply]) -> Reply:
+    def rule(asked: Asked, go: Go) -> Reply:
         if asked.headers.get("authorization") != wanted:
             return refusal(401, "UNAUTHORIZED", "authentication required").with_headers(
                 WWW_Authenticate='Basic realm="Registry, the inner"'
@@ -232,7 +238,7 @@ class Bearer:
         self.given: list[list[str]] = []
         self._lock = threading.Lock()
 
-    def registry(self, asked: Asked, go: Callable[[], Reply]) -> Reply:
+    def registry(self, asked: Asked, go: Go) -> Reply:
         """The registry's rule."""
         if not asked.path.startswith("/v2/"):
             return go()
@@ -249,7 +255,7 @@ class Bearer:
         said = refusal(401, "UNAUTHORIZED", "authentication required")
         return said.with_headers(WWW_Authenticate="Bearer " + ",".join(parts))
 
-    def server(self, asked: Asked, _go: Callable[[], Reply]) -> Reply:
+    def server(self, asked: Asked, _go: Go) -> Reply:
         """The token server's rule."""
         if asked.method == "POST":
             form = dict(parse_qsl(asked.body.decode()))
@@ -286,7 +292,7 @@ def pages(size: int, form: Callable[[str, str, list[str]], str | None]) -> Rule:
         form: makes the Link header out of the front's host, the repository and this page's tags.
     """
 
-    def rule(asked: Asked, go: Callable[[], Reply]) -> Reply:
+    def rule(asked: Asked, go: Go) -> Reply:
         reply = go()
         if not asked.path.endswith("/tags/list") or reply.status != 200:
             return reply
@@ -306,7 +312,7 @@ def pages(size: int, form: Callable[[str, str, list[str]], str | None]) -> Rule:
 def redirected(storage: Callable[[], str], status: int = 307) -> Rule:
     """Send everyone who wants a blob to the storage's URL, with a signature in the query."""
 
-    def rule(asked: Asked, go: Callable[[], Reply]) -> Reply:
+    def rule(asked: Asked, go: Go) -> Reply:
         if "/blobs/" not in asked.path:
             return go()
         return Reply(status, {"Location": f"{storage()}{asked.path}?X-Signature=very-secret-signature"})
@@ -314,7 +320,7 @@ def redirected(storage: Callable[[], str], status: int = 307) -> Rule:
     return rule
 
 
-def storage(asked: Asked, go: Callable[[], Reply]) -> Reply:
+def storage(asked: Asked, go: Go) -> Reply:
     """What object storage does: a signature opens it, a second permission is an error."""
     if "authorization" in asked.headers:
         return Reply(400, {}, b"<Error><Message>Only one auth mechanism allowed</Message></Error>")
@@ -329,7 +335,7 @@ class Faults:
         self._met: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def __call__(self, asked: Asked, go: Callable[[], Reply]) -> Reply:
+    def __call__(self, asked: Asked, go: Go) -> Reply:
         if self._part not in asked.path:
             return go()
         with self._lock:
@@ -358,7 +364,7 @@ def status(number: int, **headers: str) -> Callable[[Reply], Reply]:
     return lambda _reply: refusal(number, "FAULT", "a fault").with_headers(**headers)
 
 
-def zipped(_asked: Asked, go: Callable[[], Reply]) -> Reply:
+def zipped(_asked: Asked, go: Go) -> Reply:
     """Compress every body, as some registries do unasked."""
     reply = go()
     if reply.status != 200 or not reply.body:
@@ -366,7 +372,7 @@ def zipped(_asked: Asked, go: Callable[[], Reply]) -> Reply:
     return replace(reply, body=gzip.compress(reply.body)).with_headers(Content_Encoding="gzip")
 
 
-def untyped(_asked: Asked, go: Callable[[], Reply]) -> Reply:
+def untyped(_asked: Asked, go: Go) -> Reply:
     """Call everything JSON, and leave the digest out."""
     reply = go()
     headers = {name: value for name, value in reply.headers.items() if name.lower() != "docker-content-digest"}

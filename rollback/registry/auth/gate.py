@@ -52,8 +52,7 @@ class Gate:
     def identity(self) -> Identity:
         """As whom the registry is asked."""
         login = self.login()
-        user = login.user or ("the owner of an identity token" if login else "anonymous")
-        return Identity(user, login.source)
+        return Identity(login.name, login.source)
 
     def expect(self, repos: Iterable[str]) -> None:
         """Name the repositories that will be asked about, so that they can share tokens."""

@@ -28,6 +28,11 @@ class Login:
         return bool(self.user or self.identity_token)
 
     @property
+    def name(self) -> str:
+        """As whom this is, in words."""
+        return self.user or ("the owner of an identity token" if self.identity_token else "anonymous")
+
+    @property
     def basic(self) -> Secret:
         """The Authorization header of the Basic scheme (RFC 7617)."""
         pair = f"{self.user}:{self.password.reveal()}".encode()

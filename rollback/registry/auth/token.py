@@ -138,7 +138,7 @@ class Tokens:
 
     def _who(self, name: str) -> str:
         login = self._login(name)
-        return f"{login.user or 'the owner of an identity token'} ({login.source})" if login else "anonymous"
+        return f"{login.name} ({login.source})"
 
     def _fetch(self, group: Group, name: str) -> Secret:
         asked = self._clock()
