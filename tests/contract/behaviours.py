@@ -201,6 +201,7 @@ class TargetContract:
         assert sick.started > 0
         assert sick.ready == 0
         assert sick.deployments
+        assert sick.waiting.startswith("health check: ")
 
     def test_an_app_without_room_waits_for_offers(self, target: Target, stage: Stage) -> None:
         target.update([change(target, CART, "huge")])

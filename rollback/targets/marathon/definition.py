@@ -129,7 +129,7 @@ def status(entry: Mapping[str, Any], queue: Iterable[Mapping[str, Any]] = ()) ->
             started=len(running),
             stale=len(live) - len(present),
             failure=failure(entry),
-            waiting=_waiting(seen.id, queue),
+            waiting=_waiting(seen.id, queue) or _sick(running, held_back),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise TargetError(f"Marathon's answer about {seen.id} cannot be read", why=repr(error)) from error
@@ -202,6 +202,15 @@ def _waiting(app_id: str, queue: Iterable[Mapping[str, Any]]) -> str:
         if left > 0:
             return f"back-off {left:.0f} s"
     return ""
+
+
+def _sick(running: Iterable[Mapping[str, Any]], held_back: Iterable[Any]) -> str:
+    """What the checks of a running task say against it."""
+    for task in running:
+        for result in task.get("healthCheckResults") or ():
+            if not result.get("alive"):
+                return f"health check: {result.get('lastFailureCause') or 'no success yet'}"
+    return "readiness check: not passed yet" if any(held_back) else ""
 
 
 def _offers(waiting: Mapping[str, Any]) -> str:

@@ -260,6 +260,25 @@ class TestStatus:
 
         assert definition.status(entry(), queue).waiting == words
 
+    @pytest.mark.parametrize(
+        ("result", "words"),
+        [
+            ({"alive": True}, ""),
+            ({"alive": False}, "health check: no success yet"),
+            (
+                {"alive": False, "lastFailureCause": "503 Service Unavailable"},
+                "health check: 503 Service Unavailable",
+            ),
+        ],
+    )
+    def test_a_sick_task_is_told_by_the_cause(self, result: dict[str, Any], words: str) -> None:
+        assert definition.status(entry(healthChecks=[{}], tasks=[task(healthCheckResults=[result])])).waiting == words
+
+    def test_a_pending_readiness_check_is_told(self) -> None:
+        raw = entry(readinessCheckResults=[{"taskId": "billing.1", "ready": False}], tasks=[task(1)])
+
+        assert definition.status(raw).waiting == "readiness check: not passed yet"
+
     def test_what_cannot_be_read_is_a_clear_error(self) -> None:
         with pytest.raises(TargetError, match="cannot be read"):
             definition.status(entry(tasks=["what"]))
