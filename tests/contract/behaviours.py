@@ -338,6 +338,19 @@ class TargetContract:
         assert len(stage.fleet.deployments) == len({one.id for one in deployments}) == len(batches)
         assert len([path for method, path in stage.front.seen if path.endswith("/auth/login")]) == 1
 
+    def test_a_password_that_is_refused_meanwhile_is_not_tried_at_every_look(
+        self, target: Target, stage: Stage
+    ) -> None:
+        stage.logins.expire_all()
+        stage.logins._users.clear()
+        stage.front.seen.clear()
+
+        for _ in range(3):
+            with pytest.raises(LoginRefused):
+                target.status([BILLING])
+
+        assert len([path for method, path in stage.front.seen if path.endswith("/auth/login")]) == 1
+
     def test_without_a_login_the_next_step_is_named(self, options: Options) -> None:
         target = self.make(replace(options, user="", password=Secret()))
 

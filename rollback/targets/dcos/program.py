@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ _REFUSED = re.compile(
     r"|unknown flag|unknown command|is not a dcos command|no cluster is attached|core\.dcos_url|Permissions '",
     re.IGNORECASE,
 )
+_REFUSED_S = 30.0  # seconds before a login that was refused is tried again; quicker ones get an account locked
 _LONGEST = 400  # characters of the program's words that go into an error
 
 
@@ -71,6 +73,7 @@ class Program:
         self._path = ""
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self._gate = threading.Lock()
+        self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
         self._by_flag = True  # whether the login takes --password-env (0.6), until it says that it does not
 
     @property
@@ -161,13 +164,17 @@ class Program:
         with self._gate:
             if self._folder != stale:
                 return
+            if self._refused and time.monotonic() < self._refused[0] + _REFUSED_S:
+                raise self._refused[1]
             self._path = self._path or self._find()
             fresh = folder.private_copy(folder.source())
             try:
                 if self._options.user:
                     self._log_in(Path(fresh.name))
-            except BaseException:
+            except BaseException as error:
                 fresh.cleanup()
+                if isinstance(error, LoginRefused):
+                    self._refused = (time.monotonic(), error)
                 raise
             self._folders.append(fresh)
 

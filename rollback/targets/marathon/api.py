@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from rollback.targets.marathon import answers
 log = logging.getLogger(__name__)
 
 _LOGIN = "/acs/api/v1/auth/login"  # https://docs.d2iq.com/mesosphere/dcos/2.2/security/ent/iam-api/
+_REFUSED_S = 30.0  # seconds before a login that was refused is tried again; quicker ones get an account locked
 _SERVICE = "/service/marathon"  # where DC/OS's Admin Router keeps Marathon
 
 
@@ -48,6 +50,7 @@ class Api:
         self._session = session.connect(verify=False if insecure else (bundle or True), read_s=options.timeout_s)
         self._token = Secret()
         self._gate = threading.Lock()
+        self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
 
     def login(self) -> None:
         """Find Marathon, log in where a user or a token file is given, and see that requests are accepted.
@@ -124,8 +127,14 @@ class Api:
         with self._gate:
             if self._token != stale:
                 return
+            if self._refused and time.monotonic() < self._refused[0] + _REFUSED_S:
+                raise self._refused[1]
             if self._options.user:
-                self._token = self._log_in()
+                try:
+                    self._token = self._log_in()
+                except LoginRefused as error:
+                    self._refused = (time.monotonic(), error)
+                    raise
             elif self._token_file:
                 self._token = _read_token(self._token_file)
 
