@@ -18,7 +18,8 @@ Usage:
                [--config=<file>] [--json] [--debug]
   rollback thaw --env=<e> [--by=<who>] [--reason=<why>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>]
                [--target=<name>] [--config=<file>] [--json] [--debug]
-  rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>] [--json] [--debug]
+  rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>]
+               [--json | --markdown] [--debug]
   rollback sandbox [--dump=<dr>] [--port=<n>] [--debug]
   rollback -h | --help
   rollback --version
@@ -68,6 +69,7 @@ Options:
   --dry-run            Show the plan and stop.
   --yes                Do not ask.
   --json               Print the result as JSON.
+  --markdown           Print one run as a page for the incident.
   --html=<file>        Write the timeline as a page for a browser, complete in one file.
   --debug              Tell every step; show where an error comes from.
   -h --help            Show this.

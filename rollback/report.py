@@ -11,6 +11,7 @@ from rollback.history import History
 from rollback.image import Reference
 from rollback.outcome import Outcome, Row, Verdict
 from rollback.plan import Action, Plan, Step
+from rollback.screens import handover
 from rollback.screens.matrix import list_text, matrix_text, selection_text
 from rollback.screens.surface import Ink, Surface
 from rollback.screens.words import DIGEST_SHOWN, duration, paragraph, short, table
@@ -174,6 +175,8 @@ def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
         lines.append(surface.paint(line, *([_STATES[row.state]] if row.state in _STATES else [])))
         if not beside and cells[-1]:
             lines += paragraph("      ", cells[-1], surface)
+    for block in (handover.by_hand(outcome), handover.remains(outcome)):
+        lines += ["", *block] if block else []
     if outcome.run:
         lines += ["", f"Run:  {outcome.run}"]
     if outcome.undo:
@@ -205,5 +208,6 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "run": outcome.run or None,
         "undo": outcome.undo or None,
         "changed": outcome.touched,
+        "remains": list(outcome.remains),
         "services": [dict(vars(row)) for row in outcome.rows],
     }

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from rollback import notify, record, report, undoing
 from rollback import outcome as outcomes
@@ -20,8 +21,9 @@ from rollback.commands.aftermath import freeze_s, remains, remember
 from rollback.commands.gather import Given
 from rollback.commands.interruption import stoppable
 from rollback.commands.order import Order
-from rollback.errors import BadInput, RecordError, Refused
+from rollback.errors import BadInput, RecordError, Refused, RollbackError
 from rollback.execution import Execution, execute, put_back
+from rollback.files import write_whole
 from rollback.lock import FileLock, Lock, MarkerLock
 from rollback.outcome import Outcome
 from rollback.plan import Action, OnFailure, Plan
@@ -29,12 +31,15 @@ from rollback.planfile import moved
 from rollback.policy import Clock, Policy
 from rollback.progress import Progress, stamp
 from rollback.record import Captured, Header, Journal
+from rollback.screens import handover
 from rollback.settings import Settings, SharedState
 from rollback.shelf import marker_id
 from rollback.targets.base import Target
 from rollback.watch import Limits
 
 log = logging.getLogger(__name__)
+
+PAGE = "report.md"
 
 
 def policy(options: Given, config: Settings) -> Policy:
@@ -101,6 +106,7 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
             _close(journal, ended, execution)
         finally:
             journal.close()
+        _write_page(journal.path, gather.dump_folder(options))
         remember(order, header, execution, target)
     notify.ended(order.slack, _what(order), ended, header)
     return ended
@@ -176,6 +182,14 @@ def _as_seen(app: App, status: Status | None) -> App | None:
 
 def _is_up(status: Status | None) -> bool:
     return status is not None and status.ready >= status.instances
+
+
+def _write_page(path: Path, folder: Path) -> None:
+    """The page for the incident, beside rollback.json; the record itself is what counts."""
+    try:
+        write_whole(folder / PAGE, handover.markdown(record.read(path)))
+    except RollbackError as error:
+        log.warning("%s: %s", error.what, error.why)
 
 
 def _close(journal: Journal, ended: Outcome, execution: Execution) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from rollback.outcome import Outcome, Verdict
 from rollback.record import Record
+from rollback.screens.past import event_row
 
 _STANDS_WRONG = frozenset({"failed", "unknown"})
 
@@ -57,15 +55,13 @@ def markdown(record: Record) -> str:
     if ended.get("remains"):
         lines += ["## What did not go back", "", *(f"- {_cell(line)}" for line in ended["remains"]), ""]
     lines += ["## What happened when", "", "| time | what | |", "|---|---|---|"]
-    lines += [f"| {_cell(cell_when)} | {event} | {_cell(told)} |" for cell_when, event, told in map(_event, _told(record))]
+    for line in record.lines:
+        if line["event"] != "captured":
+            lines.append(f"| {' | '.join(map(_cell, event_row(line)))} |")
     undo = ended.get("undo")
     if undo:
         lines += ["", "## Undo", "", f"    {undo}"]
     return "\n".join(lines) + "\n"
-
-
-def _told(record: Record) -> Sequence[Mapping[str, Any]]:
-    return [line for line in record.lines if line["event"] != "captured"]
 
 
 def _services(record: Record) -> list[str]:
@@ -77,21 +73,6 @@ def _services(record: Record) -> list[str]:
         cells = (step["service"], step["before"] or "", step["after"] or "", state)
         lines.append(f"| {' | '.join(_cell(str(cell)) for cell in cells)} |")
     return lines
-
-
-def _event(line: Mapping[str, Any]) -> tuple[str, str, str]:
-    match line["event"]:
-        case "writing":
-            told = ", ".join(f"{app}: {image}" for app, image in line["images"].items())
-        case "cancelling":
-            told = f"deployment {line['deployment']}"
-        case "written":
-            told = line["problem"] or f"deployment {line['deployment']}"
-        case "judged":
-            told = f"{line['app']} {line['state']}: {line['detail']}"
-        case _:
-            told = str(line.get("verdict", ""))
-    return str(line["when"]), str(line["event"]), told
 
 
 def _cell(text: str) -> str:

@@ -32,7 +32,7 @@ def run_text(record: Record, surface: Surface | None = None) -> str:
     lines.append("")
     for line in record.lines:
         if line["event"] != "captured":
-            when, event, told = _event_row(line)
+            when, event, told = event_row(line)
             lines += paragraph(f"  {when}  {event:<10} ", told, surface)
     if record.outcome:
         lines += ["", f"{record.outcome['verdict']}: {record.outcome['summary']}"]
@@ -41,7 +41,8 @@ def run_text(record: Record, surface: Surface | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _event_row(line: Mapping[str, Any]) -> tuple[str, str, str]:
+def event_row(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    """When, what, and what is to be told about it, of one line of a record."""
     match line["event"]:
         case "began":
             told = f"{len(line['steps'])} services"
