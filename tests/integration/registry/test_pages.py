@@ -1,0 +1,137 @@
+"""The list of tags, in every form of pages that registries use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from rollback.errors import RegistryError
+from rollback.registry.client import Options, connect
+from tests.parts import front as fronts
+from tests.parts.front import Asked, Go, Reply, front
+from tests.parts.hostile import EAGER, Fleet, agrees, lines, look, master
+
+Form = Callable[[str, str, list[str]], str | None]
+FORMS: dict[str, Form] = {
+    "relative": lambda _host, repo, tags: f'</v2/{repo}/tags/list?last={tags[-1]}&n=7>; rel="next"',
+    "absolute": lambda host, repo, tags: f'<http://{host}/v2/{repo}/tags/list?last={tags[-1]}>; rel="next"',
+    "inner": lambda _host, repo, tags: (
+        f"<https://registry.internal:5000/v2/{repo}/tags/list?last={tags[-1]}>;rel=next"
+    ),
+    "query": lambda _host, _repo, tags: f'<?last={tags[-1]}&n=7>; rel="next"',
+    "opaque": lambda _host, repo, tags: f'</v2/{repo}/tags/list?next_page={tags[-1]}>; title="a, b"; rel="next"',
+    "several": lambda _host, repo, tags: (
+        f'</v2/>; rel="first", </v2/{repo}/tags/list?last={tags[-1]}>; rel="last next"'
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_link_leads_to_all_tags(fleet: Fleet, form: str) -> None:
+    with front(fleet.url, fronts.pages(7, FORMS[form])) as registry:
+        agrees(look(registry.url), fleet)
+        assert registry.count("shop/many/tags/list") == 4
+
+
+def silent(size: int, *, heeds_last: bool) -> fronts.Rule:
+    """An old Nexus: pages without a Link."""
+
+    def rule(asked: Asked, go: Go) -> Reply:
+        reply = go()
+        if not asked.path.endswith("/tags/list"):
+            return reply
+        tags = [f"{number:05}-master" for number in range(size)]
+        last = asked.query.get("last", [""])[0] if heeds_last else ""
+        body = json.dumps({"name": asked.repo, "tags": [tag for tag in tags if tag > last][:1000]}).encode()
+        return replace(reply, status=200, body=body)
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("size", "heeds_last", "requests"),
+    [(999, True, 1), (1000, True, 2), (1001, True, 2), (2500, True, 3), (1000, False, 2)],
+)
+def test_a_full_page_without_link_is_followed_by_one_question(
+    fleet: Fleet, size: int, heeds_last: bool, requests: int
+) -> None:
+    with front(fleet.url, silent(size, heeds_last=heeds_last)) as registry:
+        survey = look(registry.url, ["shop/many"])
+
+        assert len({one.tag for one in survey.skipped}) == len(survey.skipped) == size
+        assert registry.count("/tags/list") == requests
+
+
+def test_a_link_to_itself_is_refused_rather_than_followed_for_ever(fleet: Fleet) -> None:
+    def circle(asked: Asked, go: Go) -> Reply:
+        reply = go()
+        return reply.with_headers(Link=f'<{asked.target}>; rel="next"') if "/tags/" in asked.path else reply
+
+    with front(fleet.url, circle) as registry, pytest.raises(RegistryError) as caught:
+        look(registry.url, ["shop/many"])
+
+    assert caught.value.why == "the list of tags: its pages go round in circles"
+
+
+@pytest.mark.parametrize("code", ["PAGINATION_NUMBER_INVALID", "UNSUPPORTED"])
+def test_a_registry_that_refuses_pages_is_asked_without(fleet: Fleet, code: str) -> None:
+    def strict(asked: Asked, go: Go) -> Reply:
+        return fronts.refusal(400, code, "no") if "n" in asked.query else go()
+
+    with front(fleet.url, strict) as registry:
+        agrees(look(registry.url), fleet)
+
+
+@pytest.mark.parametrize("said", [b'{"tags": "all"}', b'{"tags": [1]}', b"[]", b'{"tags": ["1-mas', b"", b"{}"])
+def test_a_list_that_is_none_ends_the_survey(fleet: Fleet, said: bytes) -> None:
+    def odd(asked: Asked, go: Go) -> Reply:
+        return replace(go(), body=said) if "/tags/" in asked.path else go()
+
+    with front(fleet.url, odd) as registry, pytest.raises(RegistryError, match="shop/many cannot be read") as caught:
+        look(registry.url, ["shop/many"])
+
+    assert "the answer is not a list of tags" in caught.value.why
+
+
+def test_names_that_no_tag_can_have_are_never_asked_for(fleet: Fleet) -> None:
+    def evil(asked: Asked, go: Go) -> Reply:
+        body = json.dumps({"tags": ["../../../x-master", "a b-master", "é-master", "-master-master"]}).encode()
+        return replace(go(), body=body) if "/tags/" in asked.path else go()
+
+    with front(fleet.url, evil) as registry:
+        survey = look(registry.url, ["shop/many"])
+
+        assert {one.reason for one in survey.skipped} == {"not a name that a tag can have"}
+        assert [asked.path for asked in registry.seen] == ["/v2/shop/many/tags/list"]
+
+
+def test_a_tag_that_is_listed_twice_is_read_once(fleet: Fleet) -> None:
+    def double(asked: Asked, go: Go) -> Reply:
+        reply = go()
+        if "/tags/" not in asked.path:
+            return reply
+        return replace(reply, body=json.dumps({"tags": json.loads(reply.body)["tags"] * 2}).encode())
+
+    with front(fleet.url, double) as registry:
+        client = connect(Options(registry.url), budget=EAGER)
+        survey = client.survey(["shop/many", "shop/many"], master)
+
+    assert lines(survey) == fleet.of("shop/many")
+    assert client.counts.manifests == 25
+
+
+def test_companions_of_images_are_known_by_their_names(fleet: Fleet) -> None:
+    tags = [f"sha256-{'a' * 64}{ending}" for ending in ("", ".sig", ".att", ".sbom")]
+
+    def companions(asked: Asked, go: Go) -> Reply:
+        return replace(go(), body=json.dumps({"tags": tags}).encode()) if "/tags/" in asked.path else go()
+
+    with front(fleet.url, companions) as registry:
+        client = connect(Options(registry.url))
+        survey = client.survey(["shop/many"], lambda _tag: True)
+
+    assert {one.reason for one in survey.skipped} == {"a signature or other companion of an image, not an image"}
+    assert client.counts.requests == 1
