@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -135,6 +136,16 @@ def test_an_error_is_answered_as_often_as_asked(
     assert [response.status for response in said] == [status, status]
     assert labels == ({"n": "1"} if carried_out else {"team": "shop"})
     assert third.status == 200
+
+
+def test_an_answer_may_be_late(bench: Bench, front: Front) -> None:
+    front.faults.add(Fault(Mishap.DELAY, seconds=0.02))
+
+    began = time.monotonic()
+    response = send(front, "PATCH", f"/v2/apps/{BILLING}", {"labels": {}})
+
+    assert time.monotonic() - began >= 0.02
+    assert (response.status, bench.app().definition["labels"]) == (200, {})
 
 
 def test_a_fault_may_let_some_pass_first(front: Front) -> None:

@@ -9,9 +9,9 @@ import pytest
 from rollback.image import Reference
 from rollback.sandbox.behaviour import Behaviour, Behaviours, Fate
 from rollback.sandbox.clock import HandClock
-from rollback.sandbox.marathon.definition import image_of
+from rollback.sandbox.marathon.definition import complete, image_of
 from rollback.sandbox.marathon.fleet import Fleet
-from rollback.sandbox.story import SERVICES, Story, fortnight
+from rollback.sandbox.story import SERVICES, Story, definition, fortnight
 
 NOW = datetime(2026, 11, 22, 3, 7, tzinfo=timezone.utc)
 HOST = "127.0.0.1:5000"
@@ -57,12 +57,36 @@ def test_two_services_are_broken_as_it_begins_and_their_neighbours_are_not(fleet
     assert not fleet.deployments
 
 
+def test_a_rollback_and_its_undo_take_seconds_and_mend_the_fleet() -> None:
+    clock = HandClock(NOW)
+    fleet = Fleet(Behaviours(fortnight(NOW).behaviours), clock)
+    for app in fortnight(NOW).installed(HOST):
+        fleet.install(app.definition, app.since, app.history)
+    broken = {app_id: app.definition for app_id, app in fleet.apps.items()}
+    good = {
+        f"/ds/prod/shop/{service}": definition(service, "prod", f"{HOST}/shop/{service}:{version}-master")
+        for service, version in (("billing", "1.8.0"), ("cart", "2.10.0"), ("web", "5.3.0"))
+    }
+    took = []
+
+    for wanted in ({a: complete(a, body) for a, body in good.items()}, {a: broken[a] for a in good}):
+        fleet.put(wanted)
+        began = clock()
+        while fleet.deployments:
+            clock.advance(0.1)
+            fleet.advance()
+        took.append((clock() - began).total_seconds())
+        assert all(task.counts for a in good for task in fleet.apps[a].tasks)
+
+    assert 1.5 < min(took) <= max(took) < 6
+
+
 def test_every_app_runs_an_image_of_the_registry_and_has_a_past(story: Story, fleet: Fleet) -> None:
     images = story.images()
 
     for app in fleet.apps.values():
-        for definition in app.versions.values():
-            reference = Reference.parse(image_of(definition))
+        for stored in app.versions.values():
+            reference = Reference.parse(image_of(stored))
             assert reference.host == HOST
             assert images.holds(reference.path, tag=reference.tag)
     assert len(fleet.apps["/ds/prod/shop/billing"].versions) == 6

@@ -186,6 +186,20 @@ def test_bulk_is_one_deployment_or_nothing() -> None:
     assert bench.get("/v2/deployments")[0]["affectedApps"] == ["/shop/a", "/shop/b"]
 
 
+def test_bulk_may_name_a_version_for_one_and_members_for_another() -> None:
+    bench = Bench(definition("/shop/a"), definition("/shop/b"))
+    old = bench.app("/shop/a").version
+    bench.patch("/shop/a", {"instances": 4})
+    bench.later(10)
+
+    body: list[dict[str, Any]] = [{"id": "/shop/a", "version": old}, {"id": "/shop/b", "instances": 1}]
+    mixed = bench.send("PUT", "/v2/apps", [{**body[0], "cpus": 1}, body[1]])
+    both = bench.send("PUT", "/v2/apps", body)
+
+    assert (mixed.status, both.status) == (422, 200)
+    assert (bench.app("/shop/a").instances, bench.app("/shop/b").instances) == (2, 1)
+
+
 def test_bulk_names_the_element_that_is_wrong(bench: Bench) -> None:
     types = details(bench, "PATCH", "/v2/apps", [{"id": BILLING, "instances": "two"}])
     no_id = details(bench, "PATCH", "/v2/apps", [{"instances": 2}])
