@@ -17,10 +17,12 @@ from typing import Any
 
 from rollback.app import App, Change, Deployment, Failure, Status
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
+from rollback.image import Instant
 from rollback.targets.base import Options, Target
 from rollback.targets.dcos.program import Absent, Program
 from rollback.targets.dcos.witness import Witness
-from rollback.targets.marathon import definition
+from rollback.targets.marathon import definition, past
+from rollback.targets.marathon import marker as mark
 
 _CREATED = re.compile(r"Created deployment ([0-9A-Za-z][0-9A-Za-z-]{7,})")  # both generations; `None` if it got no id
 _ALWAYS = (
@@ -130,6 +132,46 @@ class Dcos:
             return Deployment(str(answer["deploymentId"]), deployment.apps, str(answer.get("version") or ""))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NoAnswer(what, why=f"dcos named no deployment: {said.strip()[:200]}") from error
+
+    def place(self, marker: str, labels: Mapping[str, str]) -> bool:
+        """See `Markers`. One process."""
+        what = f"the marker {marker} cannot be made"
+        try:
+            self._program.tell(what, "marathon", "app", "add", stdin=json.dumps(mark.body(marker, labels)))
+        except TargetError as error:
+            if mark.is_taken(error):
+                return False
+            raise
+        return True
+
+    def labels(self, marker: str) -> Mapping[str, str] | None:
+        """See `Markers`. One process."""
+        try:
+            shown = self._program.ask(f"the marker {marker} cannot be read", "marathon", "app", "show", marker)
+        except Absent:
+            return None
+        return mark.labels_of(shown) if isinstance(shown, dict) else {}
+
+    def relabel(self, marker: str, labels: Mapping[str, str]) -> None:
+        """See `Markers`. One process."""
+        what, body = f"the marker {marker} cannot be changed", json.dumps({"labels": dict(labels)})
+        self._program.tell(what, "marathon", "app", "update", marker, stdin=body)
+
+    def remove(self, marker: str) -> None:
+        """See `Markers`. One process."""
+        with suppress(Absent):
+            self._program.tell(f"the marker {marker} cannot be removed", "marathon", "app", "remove", marker)
+
+    def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
+        """See `Remembering`. Three processes."""
+        what = f"the past of {app_id} cannot be read"
+        versions = self._program.ask(what, "marathon", "app", "version", "list", app_id)
+        version = past.version_at(versions if isinstance(versions, list) else (), until)
+        if not version:
+            return ()
+        then = self._program.ask(what, "marathon", "app", "show", f"--app-version={version}", app_id)
+        now = self._program.ask(what, "marathon", "app", "show", app_id)
+        return past.drift(then, now)
 
     def close(self) -> None:
         """See `Target`. The private folder goes, and with it the token of this run."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rollback.errors import AppLocked
+from rollback.errors import TargetError
 
 
 def body(marker: str, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -23,9 +23,9 @@ def body(marker: str, labels: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def is_taken(error: AppLocked) -> bool:
+def is_taken(error: TargetError) -> bool:
     """Whether a refusal means that there is such an app already, and not that a deployment holds it."""
-    return "already exists" in error.why
+    return "already exists" in f"{error.what} {error.why}"
 
 
 def labels_of(entry: Mapping[str, Any]) -> dict[str, str]:
