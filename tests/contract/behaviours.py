@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from rollback.app import App, Change, Deployment, Status
+from rollback.commands import gather
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, TargetError
+from rollback.image import Instant
 from rollback.sandbox.marathon.faults import Fault, Mishap
 from rollback.secret import Secret
-from rollback.targets.base import Options, Target
+from rollback.targets.base import Options, Remembering, Target
 from tests.contract.stage import BILLING, CART, CLEANER, PASSWORD, USER, WEB, Stage
 
 FOREIGN = {"labels": {"team": "somebody-else"}, "instances": 3}
@@ -373,6 +376,42 @@ class TargetContract:
     def test_the_name_tells_where_it_is(self, target: Target, stage: Stage) -> None:
         assert stage.url in target.name
         assert PASSWORD not in target.name
+
+    def test_a_marker_is_made_once_and_runs_nothing(self, target: Target, stage: Stage) -> None:
+        markers = gather.markers(target)
+
+        made = [markers.place("/ds/prod/rollback-lock", {"run": "1"}), markers.place("/ds/prod/rollback-lock", {})]
+
+        assert made == [True, False]
+        assert markers.labels("/ds/prod/rollback-lock") == {"run": "1"}
+        assert stage.definition("/ds/prod/rollback-lock")["instances"] == 0
+
+    def test_a_marker_gets_other_labels_and_goes_again(self, target: Target) -> None:
+        markers = gather.markers(target)
+        markers.place("/ds/prod/rollback-freeze", {"by": "alice"})
+        markers.relabel("/ds/prod/rollback-freeze", {"by": "bob", "until": "tomorrow"})
+        relabelled = markers.labels("/ds/prod/rollback-freeze")
+
+        markers.remove("/ds/prod/rollback-freeze")
+        markers.remove("/ds/prod/rollback-freeze")
+
+        assert relabelled == {"by": "bob", "until": "tomorrow"}
+        assert markers.labels("/ds/prod/rollback-freeze") is None
+
+    def test_what_changed_since_a_time_is_told_without_values(self, target: Target, stage: Stage) -> None:
+        before = Instant.parse(stage.fleet.apps[BILLING].version)
+        stage.later(60)
+        stage.front.foreign(BILLING, {"env": {"DB_PASSWORD": "0ther", "NEW": "1"}, "mem": 4096})
+
+        told = cast(Remembering, target).drift(BILLING, before)
+
+        assert "env DB_PASSWORD has another value" in told
+        assert "env NEW is new" in told
+        assert any(line.startswith("mem was ") and line.endswith("is 4096") for line in told)
+        assert "0ther" not in " ".join(told)
+
+    def test_nothing_is_told_of_a_past_that_is_forgotten(self, target: Target) -> None:
+        assert cast(Remembering, target).drift(BILLING, Instant.parse("1999-01-01T00:00:00Z")) == ()
 
     def test_closing_twice_is_harmless(self, target: Target) -> None:
         target.close()
