@@ -7,7 +7,7 @@ import sys
 from datetime import datetime, timezone
 
 from rollback import arguments, history, report, selection
-from rollback.commands import gather
+from rollback.commands import gather, page
 from rollback.commands.gather import Given
 from rollback.commands.result import Result, as_asked
 from rollback.errors import BadInput, Refused
@@ -54,6 +54,8 @@ def main(options: Given, progress: Progress) -> Result:
     path = gather.dump_folder(options) / history.FILE
     write_whole(path, history.dumps(made))
     progress.say(f"wrote {path}")
+    if options["--html"]:
+        page.write(options, progress, made, page.past_runs(options), page.running(made, env, config, options, progress))
     chosen = _chosen(made, as_of)
     text = report.history_text(made, Surface.of(sys.stdout), chosen)
     return as_asked(options, text, report.history_json(made))

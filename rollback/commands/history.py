@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from rollback import record
-from rollback.commands import gather
+from rollback.commands import gather, page
 from rollback.commands.gather import Given
 from rollback.commands.result import Result, as_asked
 from rollback.errors import BadInput
@@ -16,7 +16,7 @@ from rollback.screens.surface import Surface
 from rollback.settings import Settings
 
 
-def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
+def main(options: Given, progress: Progress) -> Result:
     """List the runs of a dump folder, newest first, or tell one."""
     folder = gather.dump_folder(options)
     if options["--run"]:
@@ -30,4 +30,6 @@ def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
     if options["--env"]:
         env = Settings().environment(options["--env"]).name
         records = [past for past in records if past.header.env == env]
+    if options["--html"]:
+        page.write(options, progress, page.history_of(options, records), records)
     return as_asked(options, runs_text(records, Surface.of(sys.stdout)), runs_json(records))

@@ -72,9 +72,8 @@ class Board:
         """How long a service has been under way, or took."""
         if line.state is None:
             return ""
-        return duration(max((line.ended if line.ended is not None else self._now()) - line.began, 0.0)).replace(
-            "0 ms", "0 s"
-        )
+        seconds = (line.ended if line.ended is not None else self._now()) - line.began
+        return duration(int(seconds)) if seconds >= 1 else "0 s"
 
     def summary(self) -> str:
         """One line for all of them."""
@@ -114,10 +113,10 @@ class Board:
                 word = f"failed: {line.detail}"
             elif line.state is State.UP and line.detail:
                 word = f"{word}, {line.detail}"
-            room = width - len(head) - len(took) - 2
+            room = width - len(head) - max(len(took), 6) - 2
             drawn.append(
                 (
-                    f"{head}{surface.fit(word, room):<{max(room, 0)}}  {took}",
+                    f"{head}{surface.fit(word, room):<{max(room, 0)}}  {took:>6}",
                     _STYLES[line.state] if line.state else "dim",
                 )
             )

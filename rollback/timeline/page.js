@@ -1,0 +1,113 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const template = document.getElementById("asked");
+  if (!template) return;
+  document.documentElement.classList.add("scripted");
+  template.after(template.content.cloneNode(true));
+
+  const scroll = document.querySelector(".scroll");
+  const grid = scroll.querySelector("svg");
+  const radios = [...scroll.querySelectorAll("input[name=day]")];
+  const column = document.getElementById("chosen");
+  const width = Number(column.getAttribute("width"));
+  const rows = [...document.querySelectorAll("#selection tbody tr")];
+  const button = document.getElementById("copy");
+  const copied = document.getElementById("copied");
+
+  // Only text is ever written, never markup: tags and names come from a registry.
+  const write = (cell, text, kind) => {
+    cell.textContent = text;
+    if (kind !== undefined) cell.className = kind;
+  };
+
+  const row = (line, number, place, day) => {
+    const [tag, which, built, digest, now] = [...line.cells].slice(1);
+    if (number < 0) {
+      write(tag, "-"); write(which, "nothing yet: stays as it is", "which missing");
+      write(built, "-"); write(digest, "-");
+    } else {
+      const image = data.images[number];
+      write(tag, image[0]); write(built, image[2]); write(digest, image[1] || "-");
+      if (image[3] === day) write(which, "released that day", "which exact");
+      else write(which, `carried since ${image[3]}`, "which carried");
+    }
+    if (now) {
+      const runs = data.now[place] === "-" ? "" : data.now[place];
+      const same = number >= 0 && (data.same[place] || []).includes(number);
+      write(now, same ? `${runs} (same)` : runs, `now ${!runs || number < 0 ? "" : same ? "same" : "differs"}`);
+    }
+  };
+
+  const command = (day) => data.command[0] + day + data.command[1];
+
+  const choose = (place) => {
+    const day = data.days[place];
+    const selection = data.selections[place];
+    column.setAttribute("x", place * width);
+    column.setAttribute("visibility", "visible");
+    grid.querySelectorAll(".mark.on").forEach((mark) => mark.classList.remove("on"));
+    selection.forEach((number) => {
+      const mark = number >= 0 && document.getElementById(`m${number}`);
+      if (mark) mark.classList.add("on");
+    });
+    rows.forEach((line, index) => row(line, selection[index], index, day));
+    document.getElementById("day").textContent = day;
+    document.getElementById("counts").textContent = data.counts[place];
+    document.getElementById("command").textContent = command(day);
+    copied.textContent = "";
+    try { history.replaceState(null, "", `#${day}`); } catch { /* some frames forbid it; only the address misses it */ }
+  };
+
+  const reveal = (place) => {
+    const names = scroll.querySelector(".names").offsetWidth;
+    const left = place * width;
+    if (left < scroll.scrollLeft) scroll.scrollLeft = left;
+    else if (left + width + names > scroll.scrollLeft + scroll.clientWidth)
+      scroll.scrollLeft = left + width + names - scroll.clientWidth;
+  };
+
+  radios.forEach((radio) => radio.addEventListener("change", () => {
+    choose(Number(radio.value));
+    reveal(Number(radio.value));
+  }));
+
+  grid.addEventListener("click", (event) => {
+    if (event.target.closest("a")) return;
+    const place = Math.floor((event.clientX - grid.getBoundingClientRect().left) / width);
+    const radio = radios.find((one) => Number(one.value) === place);
+    if (radio) { radio.checked = true; radio.focus({ preventScroll: true }); choose(place); }
+  });
+
+  const old = (text) => {  // pages from plain http have no clipboard of their own
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) throw new Error("refused");
+  };
+
+  if (button) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const text = document.getElementById("command").textContent;
+      try {
+        if (navigator.clipboard) await navigator.clipboard.writeText(text).catch(() => old(text));
+        else old(text);
+        copied.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(document.getElementById("command"));
+        copied.textContent = "Marked: press Ctrl+C";
+      }
+      button.focus();
+    });
+  }
+
+  const asked = radios.find((radio) => data.days[radio.value] === location.hash.slice(1));
+  const first = asked || radios.find((radio) => Number(radio.value) === data.chosen);
+  if (first) { first.checked = true; choose(Number(first.value)); }
+  scroll.scrollLeft = scroll.scrollWidth;
+  if (first) reveal(Number(first.value));
+})();
