@@ -1,0 +1,126 @@
+"""A run that is killed, at every step that it has: between any two lines of its record and calls of the target.
+
+Afterwards the record tells every app that may not be as it was, and `undo` or another `run` puts the fleet right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rollback.errors import RollbackError
+from tests.parts.fleet import Fate, Fleet, HandClock
+from tests.parts.rehearsal import Doom, Killed, Rehearsal
+
+BEFORE = {"/a": "a:2", "/b": "b:2", "/c": "c:2", "/d": "d:2", "/bystander": "x:2"}
+WANTED = {"/a": "a:1", "/b": "b:1", "/c": "c:1", "/d": "d:2"}  # d is there already
+AFTER = {**BEFORE, **WANTED}
+MOST = 500  # steps; a run that has more of them never ends
+
+
+def scene(folder: Path, batch: int, broken: str = "") -> Rehearsal:
+    fleet = Fleet(HandClock(), batch, {broken: Fate.CRASHES})
+    fleet.install(BEFORE)
+    return Rehearsal(fleet, folder)
+
+
+def killed_runs(folder: Path, batch: int, broken: str = "") -> Iterator[tuple[int, Rehearsal]]:
+    """A fleet for every step at which its run was killed, and a last one whose run was not."""
+    for step in range(1, MOST):
+        made = scene(folder / str(step), batch, broken)
+        try:
+            made.run(WANTED, doom=Doom(step))
+        except Killed:
+            yield step, made
+            continue
+        yield step, made
+        return
+    raise AssertionError("the run has no end")
+
+
+def assert_told(made: Rehearsal) -> None:
+    """The record names every app that is not as it was, with the image that it has."""
+    past = made.newest()
+    sent = past.sent if past else {}
+    for app_id, image in made.fleet.images().items():
+        assert image == BEFORE[app_id] or image in sent.get(app_id, ()), app_id
+
+
+@pytest.mark.parametrize("broken", ["", "b:1"], ids=["all come up", "one crashes"])
+@pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])
+def test_undo_puts_back_what_a_killed_run_left(tmp_path: Path, batch: int, broken: str) -> None:
+    seen = set()
+    for step, made in killed_runs(tmp_path, batch, broken):
+        assert_told(made)
+        seen.add(tuple(made.fleet.images().values()))
+        past = made.newest()
+
+        if past:
+            told = made.undo(past.header.run)
+
+            assert told["exit_code"] == 0, (step, told)
+        made.fleet.settle()
+        assert made.fleet.images() == BEFORE, step
+        assert not made.fleet.hanging(), step
+        assert made.fleet.broken_rules == []
+    assert len(seen) > 1, "no kill has met a fleet that was changed"
+
+
+@pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])
+def test_another_run_finishes_what_a_killed_run_began(tmp_path: Path, batch: int) -> None:
+    for step, made in killed_runs(tmp_path, batch):
+        made.fleet.settle()
+
+        told = made.run(WANTED) if made.fleet.images() != AFTER else {"code": 0}
+
+        assert told["code"] == 0, (step, told)
+        assert made.fleet.images() == AFTER, step
+        assert all(made.fleet.up(app_id) for app_id in AFTER), step
+
+
+@pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])
+def test_a_killed_undo_can_be_undone_and_done_again(tmp_path: Path, batch: int) -> None:
+    for step in range(1, MOST):
+        made = scene(tmp_path / str(step), batch)
+        first = made.run(WANTED)["run"]
+        try:
+            made.undo(first, doom=Doom(step))
+        except Killed:
+            made.undo(first)
+            assert made.fleet.images() == BEFORE, step
+            continue
+        return
+    raise AssertionError("the undo has no end")
+
+
+@pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])
+def test_undo_of_a_killed_undo_goes_forward_again(tmp_path: Path, batch: int) -> None:
+    met = 0
+    for step in range(1, MOST):
+        made = scene(tmp_path / str(step), batch)
+        first = made.run(WANTED)["run"]
+        try:
+            made.undo(first, doom=Doom(step))
+        except Killed:
+            past = made.newest()
+            if past and past.header.kind == "undo":
+                met += 1
+                made.undo(past.header.run)
+                made.fleet.settle()
+                assert made.fleet.images() == AFTER, step
+            continue
+        break
+    assert met > 1
+
+
+def test_an_unwritten_record_stops_a_run_before_its_first_write(tmp_path: Path) -> None:
+    made = scene(tmp_path, 0)
+    (tmp_path / "runs").write_text("a file where the folder should be")
+
+    with pytest.raises(RollbackError) as caught:
+        made.run(WANTED)
+
+    assert caught.value.exit_code == 1
+    assert made.fleet.log == []
