@@ -137,7 +137,7 @@ class Asker:
                 _log.debug("%s: led to %s", question.about, urlsplit(url).hostname)
                 answer = self._once(question, url, headers, "redirects")
         except GaveUp as error:
-            raise self.failure(question, str(error)) from error
+            raise self.failure(question, error.cause, error.hint) from error
         raise self.failure(question, f"more than {_HOPS} redirects")
 
     def _once(self, question: Question, url: str, headers: Mapping[str, str], counted_as: str) -> Answer:

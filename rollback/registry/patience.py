@@ -38,14 +38,18 @@ class Budget:
     longest_s: float = 30.0
 
 
-@dataclass(frozen=True)
 class GaveUp(Exception):
-    """No good answer within the budget; the text says what came and how long it was tried."""
+    """No good answer within the budget.
 
-    cause: str
+    Args:
+        cause: what came instead, and how long it was tried.
+        hint: one next step, if there is one.
+    """
 
-    def __str__(self) -> str:
-        return self.cause
+    def __init__(self, cause: str, hint: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.hint = hint
 
 
 class Patience:
@@ -101,7 +105,7 @@ class Patience:
             except Lost as error:
                 cause = str(error)
                 if error.lasting:
-                    raise GaveUp(cause) from error
+                    raise GaveUp(cause, error.hint) from error
             faults += 1
             pause = self._pause(faults) if told is None else told
             spent = self._clock() - began

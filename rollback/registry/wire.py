@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -17,7 +18,14 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    InsecureRequestWarning,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util import make_headers, parse_url
 
@@ -48,11 +56,13 @@ class Lost(Exception):
     Args:
         cause: in words that name no more than a host.
         lasting: whether asking again cannot help.
+        hint: one next step, if there is one.
     """
 
-    def __init__(self, cause: str, *, lasting: bool = False) -> None:
+    def __init__(self, cause: str, *, lasting: bool = False, hint: str = "") -> None:
         super().__init__(cause)
         self.lasting = lasting
+        self.hint = hint
 
 
 class TooLarge(Exception):
@@ -99,6 +109,9 @@ class Pool:
     ) -> None:
         # Its debug lines quote whole URLs, and so the signatures of redirected blobs.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+        if verify is False:  # it was asked for, and is said once here
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            _log.warning("certificates are not verified, since the settings say insecure")
         self._tally = tally
         self._read_s = read_s
         self._verify = verify
@@ -140,7 +153,7 @@ class Pool:
                 response.close()  # the rest of the answer must not be taken for the next one
                 raise
         except (HTTPError, HTTPException, OSError) as error:
-            raise _lost(error, place[1], self._read_s) from error
+            raise _lost(error, place[1], pool.proxy.host if pool.proxy else "", self._read_s) from error
         return Answer(response.status, response.headers, content, url)
 
     def close(self) -> None:
@@ -223,13 +236,17 @@ def _bodiless(response: urllib3.BaseHTTPResponse) -> bool:
     return getattr(response, "_request_method", "") == "HEAD"
 
 
-def _lost(error: BaseException, host: str, read_s: float) -> Lost:
+def _lost(error: BaseException, host: str, proxy: str | None, read_s: float) -> Lost:
     """Put the failure into words of ours: those of urllib3 quote the URL, which may carry a signature."""
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
     if isinstance(error, SSLError) or "CERTIFICATE" in str(cause):
-        return Lost(f"TLS with {host} failed: {cause}", lasting=True)
+        plain = "WRONG_VERSION_NUMBER" in str(cause)
+        hint = "write http:// where a registry speaks plain http" if plain else "name its authority: ca_bundle"
+        return Lost(f"TLS with {host} failed: {cause}", lasting=True, hint=hint)
+    if isinstance(error, ProxyError):
+        return Lost(f"no connection through the proxy {proxy}: {getattr(cause, 'strerror', '') or cause}")
     if isinstance(error, NameResolutionError):
         return Lost(f"the name {host} is not known")
     if isinstance(error, NewConnectionError):

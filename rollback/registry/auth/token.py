@@ -146,7 +146,7 @@ class Tokens:
         try:
             answer = self._ask(group.scopes, login)
         except GaveUp as error:
-            raise RegistryError(f"no token for {name}", why=str(error)) from error
+            raise RegistryError(f"no token for {name}", why=error.cause, hint=error.hint) from error
         except TooLarge as error:
             raise RegistryError(f"no token for {name}", why="the token server's answer is far too large") from error
         if answer.status != 200:
