@@ -1,4 +1,4 @@
-"""The one door to other programs: no shell, both pipes drained, a time limit, and no secret on a command line."""
+"""The one door to other programs: no shell, both pipes drained, a time limit, and no secret in what is quoted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollback.errors import ProgramMissing, ProgramTimeout
@@ -24,18 +24,20 @@ class Result:
 
     Attributes:
         code: its exit code; negative: the signal that ended it.
-        stdout: what it printed, with secrets replaced by `***`.
+        stdout: what it printed, as it is: data, never to be shown.
         stderr: likewise.
+        quote: what it has to say about a failure, fit to be shown: secrets are replaced by `***`.
     """
 
     code: int
-    stdout: str
-    stderr: str
+    stdout: str = field(repr=False)
+    stderr: str = field(repr=False)
+    quote: str
 
     @property
     def said(self) -> str:
-        """What it has to say about a failure: stderr, or stdout where that is empty."""
-        return self.stderr.strip() or self.stdout.strip()
+        """What it has to say about a failure, as it is: stderr, or stdout where that is empty."""
+        return _said(self.stdout, self.stderr)
 
 
 def find(program: str, *, hint: str = "") -> str:
@@ -80,14 +82,12 @@ def run(
         stdin: what it reads; it never sees our own standard input.
         env: its whole environment; None for `environment()`.
         timeout_s: seconds until it is ended.
-        secrets: texts that may go in by `env` or `stdin`, and that never come out of here.
+        secrets: texts that go in by `env` or `stdin`, never by `argv`, and that no error quotes.
 
     Raises:
         ProgramMissing: it cannot be started.
         ProgramTimeout: its time was up.
     """
-    if any(secret.reveal() in argument for secret in secrets if secret for argument in argv):
-        raise ValueError("a secret does not go on a command line")
     try:
         child = subprocess.Popen(  # noqa: S603 - a list, never a shell
             list(argv),
@@ -108,14 +108,14 @@ def run(
             stdout, stderr = _end(child)
             raise ProgramTimeout(
                 f"{Path(argv[0]).name} had not finished after {timeout_s:g} s and was stopped",
-                why=_redact(stderr.strip() or stdout.strip(), secrets)[-500:],
+                why=_redact(_said(stdout, stderr), secrets)[-500:],
             ) from error
         except BaseException:
             with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
                 child.communicate(timeout=_PATIENCE_S)
             _end(child)
             raise
-    return Result(child.returncode, _redact(stdout, secrets), _redact(stderr, secrets))
+    return Result(child.returncode, stdout, stderr, _redact(_said(stdout, stderr), secrets))
 
 
 def _end(child: subprocess.Popen[str]) -> tuple[str, str]:
@@ -126,6 +126,10 @@ def _end(child: subprocess.Popen[str]) -> tuple[str, str]:
         with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
             return child.communicate(timeout=_GRACE_S)
     return "", ""  # something left the session and still holds the pipe
+
+
+def _said(stdout: str, stderr: str) -> str:
+    return stderr.strip() or stdout.strip()
 
 
 def _redact(text: str, secrets: Collection[Secret]) -> str:

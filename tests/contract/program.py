@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rollback.app import Deployment
 from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect
@@ -90,6 +91,18 @@ class ProgramContract(TargetContract):
         knowing = [call for call in calls.all() if PASSWORD in call["env"].values()]
         assert knowing
         assert all(call["argv"][:2] == ["auth", "login"] for call in knowing)
+
+    @pytest.mark.parametrize("password", [USER, "shop", "app"])
+    def test_a_password_that_occurs_in_data_disturbs_nothing(
+        self, options: Options, stage: Stage, password: str
+    ) -> None:
+        stage.logins._users[USER] = password
+        target = connect(replace(options, password=Secret(password)))
+        target.login()
+
+        assert BILLING in {app.id for app in target.apps()}
+        assert target.cancel(Deployment("7d0f6ac1-2f0e-4a05-8b0e-35ae0f0d2c11", (BILLING,))) is None
+        target.close()
 
     def test_the_users_own_folder_stays_as_it_was(self, options: Options, users_folder: Path) -> None:
         before = contents(users_folder)

@@ -97,7 +97,7 @@ class Dcos:
             raise self._with_locks(error, app_id) from error
         found = _CREATED.search(said)
         if not found:
-            raise NoAnswer(what, why=f"dcos named no deployment: {said.strip()[:200]}")
+            raise NoAnswer(what, why="dcos named no deployment")
         return Deployment(found[1], (app_id,))
 
     def status(self, ids: Collection[str]) -> dict[str, Status]:
@@ -131,7 +131,7 @@ class Dcos:
             answer = json.loads(said)
             return Deployment(str(answer["deploymentId"]), deployment.apps, str(answer.get("version") or ""))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NoAnswer(what, why=f"dcos named no deployment: {said.strip()[:200]}") from error
+            raise NoAnswer(what, why="dcos named no deployment") from error
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """See `Markers`. One process."""

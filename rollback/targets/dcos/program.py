@@ -252,7 +252,7 @@ def _not_understood(result: Result, what: str) -> TargetError:
 
 def _words(result: Result) -> str:
     """What it said, in one line; the last line where it is a Python traceback."""
-    said = result.said
+    said = result.quote
     if "Traceback (most recent call last)" in said:
         said = said.splitlines()[-1]
     return " ".join(said.split())[:_LONGEST] or f"dcos ended with code {result.code} and said nothing"
