@@ -137,17 +137,17 @@ def build(history: History, records: Sequence[Record], running: Running | None =
 
 
 def left_behind(newest_first: Sequence[Record], repos: Sequence[str]) -> Running:
-    """What the newest run with an outcome left behind."""
+    """What past runs left behind: of each service, what the newest run that names it says."""
+    references: dict[str, str] = {}
+    newest = ""
     for record in newest_first:
-        services = record.outcome.get("services")
-        if not services:
-            continue
         repo_of = {step.get("app"): step.get("repo") for step in record.header.steps if step.get("app")}
-        found = {repo_of.get(row.get("app")): str(row.get("stands") or "") for row in services}
-        references = {repo: found[repo] for repo in repos if found.get(repo)}
-        if references:
-            return Running(references, f"as the run {record.header.run} left it")
-    return Running()
+        for row in record.outcome.get("services") or ():
+            repo, stands = str(repo_of.get(row.get("app"))), str(row.get("stands") or "")
+            if repo in repos and stands:
+                references.setdefault(repo, stands)
+                newest = newest or record.header.run
+    return Running(references, f"as runs left it, the newest being {newest}") if references else Running()
 
 
 def built(image: Image, zone: tzinfo, name: str) -> str:

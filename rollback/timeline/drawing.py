@@ -8,11 +8,13 @@ from html import escape
 
 from rollback.timeline.chart import Chart, Mark, PastRun, utc
 
-ROW = 34  # pixels, like all that follow
+ROW = 36  # pixels, like all that follow
 LANE = 24
 _LETTER = 6.7  # the width of one letter of the tags, at 11 px in a fixed-width font
 _NARROW, _WIDE, _MANY = 52, 112, 40  # widths of a column; from so many columns on they are narrower
 _MIDDLE_WIDE = 72
+_SCREEN = 1180
+_ROOM = 14  # beside a tag
 _INSET = 14  # from a column's left edge to its mark
 _LANES = 6  # past runs on the axis; the table below has them all
 _HEAD = 36
@@ -50,10 +52,13 @@ class Window:
 
 
 def column_width(chart: Chart) -> int:
-    """As wide as the tags want, within what can still be looked over."""
-    longest = max((len(_bare(chart, mark)) for row in chart.marks for mark in row), default=0)
-    widest = _MIDDLE_WIDE if len(chart.columns) > _MANY else _WIDE
-    return int(min(max(longest * _LETTER + 12, _NARROW), widest))
+    """As wide as whole tags want if all fit onto a screen, else as wide as their short forms want."""
+    marks = [mark for row in chart.marks for mark in row]
+    whole = max((len(chart.images[mark.image].tag) for mark in marks), default=0) * _LETTER + _ROOM
+    if len(chart.columns) * whole <= _SCREEN:
+        return int(max(whole, _NARROW))
+    short = max((len(_bare(chart, mark)) for mark in marks), default=0) * _LETTER + _ROOM
+    return int(min(max(short, _NARROW), _MIDDLE_WIDE if len(chart.columns) > _MANY else _WIDE))
 
 
 def lanes(chart: Chart) -> Sequence[PastRun]:
@@ -132,13 +137,13 @@ class _Pen:
             )
 
     def labels(self, head: int) -> Iterator[str]:
-        year = 0
+        month = 0
         for column in self._window.columns:
             day = self._chart.columns[column].day
             x = self._x(column) - 5
-            if day.year != year:
-                year = day.year
-                yield f'<text class="faint" x="{x}" y="{head - 22}" fill="{_FAINT}">{year}</text>'
+            if day.month != month:
+                month = day.month
+                yield f'<text class="faint" x="{x}" y="{head - 22}" fill="{_FAINT}">{day.year}</text>'
             weight = ' font-weight="bold"' if self._chart.columns[column].offered else ""
             yield f'<text class="ink" x="{x}" y="{head - 8}" fill="{_INK}"{weight}>{day:%m-%d}</text>'
         for row in self._window.rows:
@@ -155,35 +160,36 @@ class _Pen:
                 yield f'<text class="faint" x="8" y="{y + 4}" fill="{_FAINT}">{told}</text>'
             if run.column not in self._window.columns:
                 continue
-            kind, colour = VERDICTS.get(run.verdict, ("faint", _FAINT))
-            x = self._x(run.column)
-            story = f"{utc(run.at)}: {run.what}, by {run.by}: {run.verdict}, {run.summary}"
-            inner = [f"<title>{escape(story)}</title>"]
-            words = f"undo {run.verdict}" if run.what.startswith("undo") else run.verdict
-            start = x
-            if run.to is not None and run.to in self._window.columns and run.to < run.column:
-                end = self._x(run.to)
-                start = end
-                inner.append(
-                    f'<path class="line-{kind}" d="M{x - 7} {y}H{end + 2}m6 -4l-6 4l6 4" fill="none" '
-                    f'stroke="{colour}" stroke-width="1.5"/>'
-                )
-            inner.append(f'<circle class="fill-{kind}" cx="{x}" cy="{y}" r="6" fill="{colour}"/>')
-            room = x - start - 16
-            if start == x:
-                room = x - self._left - 12
-            if room >= len(words) * _LETTER:
-                inner.append(
-                    f'<rect class="paper" x="{x - 12 - len(words) * _LETTER:.0f}" y="{y - 7}" '
-                    f'width="{len(words) * _LETTER + 3:.0f}" height="14" fill="#fff"/>'
-                    f'<text class="text-{kind}" x="{x - 11}" y="{y + 4}" text-anchor="end" '
-                    f'fill="{colour}">{escape(words)}</text>'
-                )
-            body = "".join(inner)
+            body = self._run(run, y)
             if self._window.paper:
                 yield f"<g>{body}</g>"
             else:
                 yield f'<a href="#run-{escape(run.id)}" class="run">{body}</a>'
+
+    def _run(self, run: PastRun, y: int) -> str:
+        kind, colour = VERDICTS.get(run.verdict, ("faint", _FAINT))
+        x = self._x(run.column)
+        story = f"{utc(run.at)}: {run.what}, by {run.by}: {run.verdict}, {run.summary}"
+        words = f"undo {run.verdict}" if run.what.startswith("undo") else run.verdict
+        wide = len(words) * _LETTER
+        to = run.to
+        end = self._x(to) if to is not None and to in self._window.columns and to < run.column else None
+        fits = x - (self._left if end is None else end + 20) - 14 >= wide
+        parts = [f"<title>{escape(story)}</title>"]
+        if end is not None:
+            start = x - 16 - wide if fits else x - 7
+            parts.append(
+                f'<path class="line-{kind}" d="M{start:.0f} {y}H{end + 2}m6 -4l-6 4l6 4" fill="none" '
+                f'stroke="{colour}" stroke-width="1.5"/>'
+            )
+        parts.append(f'<circle class="fill-{kind}" cx="{x}" cy="{y}" r="6" fill="{colour}"/>')
+        place, anchor = (x - 11, "end") if fits else (x + 11, "start")
+        if fits or x + 11 + wide <= self._left + self._width:
+            parts.append(
+                f'<text class="text-{kind}" x="{place}" y="{y + 4}" text-anchor="{anchor}" '
+                f'fill="{colour}">{escape(words)}</text>'
+            )
+        return "".join(parts)
 
     def service(self, row: int) -> Iterator[str]:
         """The carried stretches, and a mark with its tag for every release."""
@@ -202,7 +208,7 @@ class _Pen:
             )
         for place, mark in enumerate(inside):
             x = self._x(mark.column)
-            following = self._x(inside[place + 1].column) if place + 1 < len(inside) else self._left + self._width + 4
+            following = self._x(inside[place + 1].column) if place + 1 < len(inside) else self._left + self._width + 9
             yield self._mark(mark, x, y, following - x - 4)
 
     def _runs_before(self, row: int, first: int) -> bool:
@@ -221,7 +227,7 @@ class _Pen:
             (text for text in (tag, _bare(self._chart, mark)) if len(text) * _LETTER <= room),
             "",
         )
-        text = f'<text class="ink" x="{x - 5}" y="{y - 8}" fill="{_INK}">{escape(shown)}</text>' if shown else ""
+        text = f'<text class="ink" x="{x - 5}" y="{y - 10}" fill="{_INK}">{escape(shown)}</text>' if shown else ""
         day = self._chart.columns[mark.column].day
         ident = "" if self._window.paper else f' id="m{mark.image}"'
         return (

@@ -101,10 +101,11 @@ def _interactive(chart: Chart, width: int) -> Iterator[str]:
     window = Window(range(len(chart.columns)), range(len(chart.names)), width)
     yield '<template id="asked"><div class="scroll" tabindex="0" role="group" aria-label="Choose a date">'
     yield '<div class="corner" aria-hidden="true">As of</div><div class="days" role="radiogroup" aria-label="As of">'
-    year = 0
+    month = 0
     for place, column in enumerate(chart.columns):
-        told = f"<small>{column.day.year if column.day.year != year else ''}</small>{column.day:%m-%d}"
-        year = column.day.year
+        year = f"{column.day.year}" if column.day.month != month else ""
+        month = column.day.month
+        told = f"<small>{year}</small>{column.day:%m-%d}"
         if column.offered:
             yield (
                 f'<label class="day"><input type="radio" name="day" value="{place}" '
