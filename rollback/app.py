@@ -97,7 +97,8 @@ class Status:
         started: tasks of the present version that run, healthy or not.
         stale: tasks of older versions that are still there.
         failure: the newest failure of the present version.
-        waiting: what it waits for, in the target's words ("no offers", "back-off 12 s"); empty if nothing.
+        waiting: what it waits for, in the target's words ("no offers", "back-off 12 s", "health check: 503 …");
+            empty if nothing.
     """
 
     id: str

@@ -150,7 +150,8 @@ class Api:
         except requests.RequestException as error:
             raise _unreachable(root, what, error) from error
         if response.status_code in {400, 401, 403}:
-            raise LoginRefused(what, why=answers.words(response), hint="check --user and --pwd")
+            why = answers.words(response).replace(self._options.password.reveal() or "***", "***")
+            raise LoginRefused(what, why=why, hint="check --user and --pwd")
         if not response.ok or response.is_redirect:
             if root == self.url and response.status_code in {404, 405, 500}:
                 log.warning("%s is a Marathon without DC/OS and knows no login: going on without one", root)

@@ -142,6 +142,14 @@ class TestLogins:
         assert caught.value.why == "HTTP 401 Unauthorized: Invalid credentials."
         assert "hunter2" not in repr(caught.value.__dict__)
 
+    def test_a_password_that_the_server_repeats_is_hidden(self, server: responses.RequestsMock) -> None:
+        server.post(LOGIN, status=400, json={"description": "'hunter2' is too short"})
+
+        with pytest.raises(LoginRefused) as caught:
+            target(user="u", password=Secret("hunter2")).login()
+
+        assert caught.value.why == "HTTP 400 Bad Request: '***' is too short"
+
     def test_a_token_that_runs_out_in_the_middle_is_renewed_once(self, server: responses.RequestsMock) -> None:
         server.post(LOGIN, json={"token": "T1"})
         server.post(LOGIN, json={"token": "T2"})
