@@ -14,7 +14,7 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
 
     Args:
         path: the file; its folder is made if it is not there.
-        text: its content.
+        text: its content; what has no UTF-8 form, half a surrogate pair, is written as JSON escapes it.
         mode: its permissions.
 
     Raises:
@@ -24,7 +24,7 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), mode)

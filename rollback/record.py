@@ -170,7 +170,8 @@ class Journal:
             self._file = -1
 
     def _append(self, event: str, **members: Any) -> None:
-        line = json.dumps({"event": event, "when": self._stamp(), **members}, ensure_ascii=False, default=dict) + "\n"
+        # In ASCII: a message that its sender has cut within a character has no UTF-8 form.
+        line = json.dumps({"event": event, "when": self._stamp(), **members}, default=dict) + "\n"
         data = line.encode()
         try:
             size = os.fstat(self._file).st_size
@@ -261,6 +262,8 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
             unsure.difference_update(line["apps"])
         elif line["event"] == "ended":
             outcome = line
+    if not sent.keys() <= captured.keys():
+        raise ValueError(f"it tells of a write to {min(sent.keys() - captured.keys())}, which it has not captured")
     return Record(header, captured, sent, frozenset(deployments), outcome, tuple(lines), path, frozenset(unsure))
 
 
