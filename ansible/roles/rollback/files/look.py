@@ -1,8 +1,13 @@
-"""Print what the role has to know of the host, as JSON; for any Python, so that an old one can be told of."""
+"""Print what the role has to know of the host, as JSON; for any Python, so that an old one can be told of.
+
+The one argument is the dump folder. Who can write there can choose what is deployed, so that it has to be this
+user's own, or root's, and closed to everybody else but the group.
+"""
 
 import importlib
 import json
 import os
+import stat
 import sys
 
 
@@ -14,6 +19,22 @@ def has(name):
     return True
 
 
+def look(folder):
+    """Tell whether the dump folder is there, and what is wrong with it."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return False, ""
+    if not stat.S_ISDIR(found.st_mode):
+        return True, "is not a folder"
+    if found.st_uid not in (os.getuid(), 0):
+        return True, "belongs to somebody else"
+    if found.st_mode & stat.S_IWOTH:
+        return True, "is one that everybody can write to"
+    return True, ""
+
+
+there, wrong = look(os.path.expanduser(sys.argv[1]))
 print(
     json.dumps(
         {
@@ -21,7 +42,8 @@ print(
             "python": sys.executable,
             "venv": has("venv") and has("ensurepip"),
             "home": os.path.expanduser("~"),
-            "user": os.getuid(),
+            "dump_there": there,
+            "dump_wrong": wrong,
         }
     )
 )
