@@ -49,6 +49,7 @@ def work(
                 finished.put(job())
             except BaseException as error:  # noqa: BLE001  (raised again in the caller's thread)
                 finished.put(error)
+                stop.set()
 
     # Daemons, since Ctrl-C must not wait for a registry that does not answer.
     threads = [threading.Thread(target=hand, name=f"registry-{number}", daemon=True) for number in range(hands)]

@@ -108,7 +108,7 @@ def read(body: bytes, content_type: str = "") -> Facts:
     if not isinstance(document, dict):
         return Stranger("its manifest is not a JSON object")
     header = content_type.partition(";")[0].strip().lower()
-    inside = document.get("mediaType") or ""
+    inside = _text(document.get("mediaType"))
     told = [kind for kind in (header, inside) if kind in _IMAGES | _INDEXES or _is_schema1(kind)]
     if len(set(told)) > 1:
         return Stranger(f"the registry calls its manifest {told[0]}, and the manifest itself {told[1]}")
@@ -119,7 +119,7 @@ def read(body: bytes, content_type: str = "") -> Facts:
         return _read_index(document)
     if kind in _IMAGES:
         return _read_image(document)
-    return Stranger(f"an unknown kind of manifest: {str(inside or header)[:80] or 'it does not say which'}")
+    return Stranger(f"an unknown kind of manifest: {(inside or header)[:80] or 'it does not say which'}")
 
 
 def read_config(body: bytes) -> ConfigFacts:

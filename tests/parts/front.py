@@ -62,6 +62,7 @@ class Reply:
 
 
 Go = Callable[[], Reply]
+Fault = Callable[[Reply], Reply]
 Rule = Callable[[Asked, Go], Reply]
 
 
@@ -145,7 +146,7 @@ def front(upstream: str, *rules: Rule, tls: ssl.SSLContext | None = None, host: 
             if hasattr(local, "line"):
                 local.line.close()
 
-        do_GET = do_HEAD = do_POST = do_CONNECT = _any  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815
 
         def _answer(self, reply: Reply) -> None:
             if reply.gone:
@@ -330,7 +331,7 @@ def storage(asked: Asked, go: Go) -> Reply:
 class Faults:
     """Answer the first `times` requests of each path that holds `part` with a fault."""
 
-    def __init__(self, part: str, fault: Callable[[Reply], Reply], times: int = 1) -> None:
+    def __init__(self, part: str, fault: Fault, times: int = 1) -> None:
         self._part, self._fault, self._times = part, fault, times
         self._met: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -359,7 +360,7 @@ def reset(_reply: Reply) -> Reply:
     return Reply(gone=True)
 
 
-def status(number: int, **headers: str) -> Callable[[Reply], Reply]:
+def status(number: int, **headers: str) -> Fault:
     """Another status, with headers."""
     return lambda _reply: refusal(number, "FAULT", "a fault").with_headers(**headers)
 
