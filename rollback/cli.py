@@ -100,7 +100,13 @@ _BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 def entry() -> NoReturn:
     """The installed command."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:  # its reader has left; what is still in the buffer must not become an error at the very end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str]) -> int:

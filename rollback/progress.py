@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rollback.screens.surface import Ink, Surface
 from rollback.screens.words import duration, short
@@ -24,6 +25,25 @@ _SURE_S = 1.0  # before that nobody can say how long it will take
 _BAR = 24  # characters
 
 
+class _Steady:
+    """A stream whose reader may leave at any moment: a run must not break off half-way because nobody looks."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Progress:
     """Tells of events; never of results.
 
@@ -36,7 +56,7 @@ class Progress:
     def __init__(
         self, stream: TextIO | None = None, *, quiet: bool = False, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._stream = stream or sys.stderr
+        self._stream = cast("TextIO", _Steady(stream or sys.stderr))
         self._quiet = quiet
         self._now = now
         self._surface = Surface.of(self._stream)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -50,7 +50,8 @@ def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
         if clock.stopping():
             os._exit(INTERRUPTED)
         clock.stop()
-        sys.stderr.write("\nrollback: stopping: no new write is started; again to end at once\n")
+        with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
+            os.write(2, b"\nrollback: stopping: no new write is started; again to end at once\n")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
