@@ -96,7 +96,7 @@ def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Wa
         return _failed(watch, f"it fails again and again: {status.failure.message}")
     ready = not status.deployments and status.ready >= status.instances and not status.stale
     if ready or not watch.healthy:
-        since = now if watch.ready_since is None or fresh else watch.ready_since
+        since = now if watch.ready_since is None or (fresh and watch.healthy) else watch.ready_since
         watch = replace(watch, ready_since=since, detail=_ready_text(status))
         if now - since >= limits.settle_s or status.instances == 0:
             return replace(watch, state=State.UP)
