@@ -1,0 +1,383 @@
+"""The timeline in a real Chromium: choose, read, copy; nothing else is asked for, nothing of a registry's runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from rollback.history import History
+from rollback.image import Image, Instant, Skipped
+from rollback.selection import Match, parse_as_of, select
+from rollback.timeline import chart
+from rollback.timeline.chart import Running
+from rollback.timeline.page import Commands, page
+from tests.parts.chromium import Browser
+from tests.parts.fleets import fleet
+from tests.parts.made import built, digest, image, runs
+from tests.parts.past import past
+
+Shown = Callable[..., None]
+
+COMMANDS = Commands("rollback run --date=", " --env=prod --dump=/srv/history")
+SHOP = built(
+    [
+        image("shop/billing:1.7.0-master", "2026-11-18"),
+        image("shop/billing:1.8.0-master", "2026-11-20"),
+        image("shop/cart:2.9.0-master", "2026-11-18"),
+        image("shop/catalog:3.4.0-master", "2026-11-20"),
+    ]
+)
+
+
+def written(history: History, running: Running | None = None, records: tuple[Any, ...] = ()) -> str:
+    return page(chart.build(history, records, running), COMMANDS, "prod")
+
+
+def table(browser: Browser) -> dict[str, list[str]]:
+    """What the selection says, by service."""
+    rows = browser.run(
+        "[...document.querySelectorAll('#selection tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_it_opens_on_the_newest_date_and_says_what_every_service_would_get(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP))
+
+    assert browser.text("h2") == "As of 2026-11-20"
+    assert browser.text("#counts") == "2 released that day, 1 carried from earlier."
+    assert table(browser) == {
+        "billing": [
+            "1.8.0-master",
+            "released that day",
+            "2026-11-20 12:00 UTC",
+            digest("shop/billing:1.8.0-master"),
+        ],
+        "cart": [
+            "2.9.0-master",
+            "carried since 2026-11-18",
+            "2026-11-18 12:00 UTC",
+            digest("shop/cart:2.9.0-master"),
+        ],
+        "catalog": [
+            "3.4.0-master",
+            "released that day",
+            "2026-11-20 12:00 UTC",
+            digest("shop/catalog:3.4.0-master"),
+        ],
+    }
+    assert browser.complaints == []
+
+
+def test_choosing_a_date_with_the_mouse_shows_its_selection(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP))
+
+    browser.click("input[aria-label='Wednesday, 2026-11-18']")
+
+    assert browser.text("h2") == "As of 2026-11-18"
+    assert table(browser)["billing"][:2] == ["1.7.0-master", "released that day"]
+    assert table(browser)["catalog"] == ["-", "nothing yet: stays as it is", "-", "-"]
+    assert browser.text("#command") == "rollback run --date=2026-11-18 --env=prod --dump=/srv/history"
+
+
+def test_a_click_into_the_chart_chooses_the_date_of_that_column(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP))
+    x, y, width = browser.run(
+        "(() => { const r = document.querySelector('.scroll svg').getBoundingClientRect();"
+        " return [r.x, r.y, Number(document.getElementById('chosen').getAttribute('width'))]; })()"
+    )
+
+    browser.click_at(x + width * 0.5, y + 20)
+
+    assert browser.text("#day") == "2026-11-18"
+    assert browser.run("document.querySelector('input[name=day]:checked').value") == "0"
+    assert browser.run("document.querySelectorAll('.mark.on').length") == 2
+
+
+def test_the_keyboard_alone_chooses_and_copies(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP))
+    browser.ask("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+
+    browser.press("Tab")  # the chart, which scrolls
+    browser.press("Tab")  # the dates
+    browser.press("ArrowLeft")
+    assert browser.text("#day") == "2026-11-18"
+    browser.run("document.getElementById('command').focus()")
+    browser.press("Tab")
+    assert browser.run("document.activeElement.id") == "copy"
+    browser.press("Enter")
+
+    browser.settle()
+    assert browser.run("navigator.clipboard.readText()") == (
+        "rollback run --date=2026-11-18 --env=prod --dump=/srv/history"
+    )
+    assert browser.text("#copied") == "Copied"
+
+
+def test_copying_works_where_there_is_no_clipboard_to_write_to(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP))
+    browser.run(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true});"
+        "document.addEventListener('copy', () => { window.copied_text = getSelection().toString() })"
+    )
+
+    browser.click("#copy")
+
+    browser.settle()
+    assert browser.run("window.copied_text") == "rollback run --date=2026-11-20 --env=prod --dump=/srv/history"
+    assert browser.text("#copied") == "Copied"
+
+
+def test_an_address_with_a_date_opens_on_it(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP), "#2026-11-18")
+
+    assert browser.text("#day") == "2026-11-18"
+
+
+def test_what_runs_now_is_held_against_the_date(browser: Browser, shown: Shown) -> None:
+    now = Running(
+        {"shop/billing": runs("shop/billing:1.8.0-master"), "shop/cart": "shop/cart:2.9.0-master"}, "asked at noon"
+    )
+
+    shown(written(SHOP, now))
+    assert table(browser)["billing"][-1] == "1.8.0-master (same)"
+    assert table(browser)["cart"][-1] == "2.9.0-master (same)"
+    assert browser.text("#counts").endswith("0 would change.")
+    browser.click("input[aria-label='Wednesday, 2026-11-18']")
+
+    assert table(browser)["billing"][-1] == "1.8.0-master"
+    assert browser.run("document.querySelector('#selection tbody td.now').className") == "now differs"
+    assert browser.text("#counts").endswith("1 would change.")
+
+
+def test_every_date_shows_what_run_would_select(browser: Browser, shown: Shown) -> None:
+    history = fleet(12, 20)
+    shown(written(history))
+
+    for place, day in enumerate(sorted(history.dates)):
+        browser.run(f"document.querySelectorAll('input[name=day]')[{place}].click()")
+        expected = {
+            choice.repo.rpartition("/")[2]: (
+                (choice.image.tag, choice.match is Match.EXACT) if choice.image else ("-", False)
+            )
+            for choice in select(history, parse_as_of(str(day))).choices
+        }
+        told = {name: (cells[0], cells[1] == "released that day") for name, cells in table(browser).items()}
+        assert told == expected
+
+
+def test_past_runs_stand_on_the_same_axis_and_lead_to_their_outcome(browser: Browser, shown: Shown) -> None:
+    records = (
+        past("20261121-040000-prod-aaaa", at="2026-11-21T04:00:00Z", as_of="2026-11-18", verdict="RESTORED"),
+        past("20261122-040000-prod-bbbb", at="2026-11-22T04:00:00Z", as_of="2026-11-20", verdict="DONE"),
+    )
+
+    shown(written(SHOP, records=records))
+
+    days = browser.run("[...document.querySelectorAll('.days > *')].map(d => d.textContent.slice(-5))")
+    assert days == ["11-18", "11-20", "11-21", "11-22"]
+    assert browser.run("document.querySelectorAll('.idle').length") == 2
+    assert browser.run("[...document.querySelectorAll('.scroll a.run')].map(a => a.getAttribute('href'))") == [
+        "#run-20261122-040000-prod-bbbb",
+        "#run-20261121-040000-prod-aaaa",
+    ]
+    assert "RESTORED" in browser.text("#run-20261121-040000-prod-aaaa")
+
+
+HOSTILE = (
+    "<script>window.owned=1</script>",
+    "</script><script>window.owned=2</script>",
+    '"><img src=x onerror=window.owned=3>',
+    "'-alert(1)-'",
+    "</title></svg><svg onload=window.owned=4>",
+    "<!--<script>",
+    "{{owned}}&lt;b&gt;",
+    "]]></style><style>body{display:none}",
+)
+
+
+def test_hostile_names_are_shown_and_never_run(browser: Browser, shown: Shown) -> None:
+    images = [
+        Image(f"shop/s{place}", f"{text}-master", Instant.parse("2026-11-20T12:00:00Z"), digest(text))
+        for place, text in enumerate(HOSTILE)
+    ]
+    history = built(images, skipped=[Skipped("shop/s0", HOSTILE[2], HOSTILE[1])])
+    record = past("20261122-040000-prod-bbbb", at="2026-11-22T04:00:00Z", by=HOSTILE[0], reason=HOSTILE[2])
+
+    shown(written(history, Running({"shop/s0": f"shop/s0:{HOSTILE[1]}"}, HOSTILE[4]), (record,)))
+    browser.run("document.querySelectorAll('input[name=day]')[0].click()")
+
+    assert browser.run("window.owned") is None
+    assert [cells[0] for cells in table(browser).values()] == [f"{text}-master" for text in HOSTILE]
+    assert browser.run("document.querySelectorAll('main img, main script, svg[onload], main style').length") == 0
+    assert browser.run("getComputedStyle(document.body).display") == "block"
+    assert HOSTILE[0] in browser.text("#run-20261122-040000-prod-bbbb")
+    assert browser.complaints == []
+
+
+def test_the_page_asks_for_nothing_but_itself(browser: Browser, shown: Shown) -> None:
+    shown(written(fleet(10, 10)))
+    browser.run("document.querySelectorAll('input[name=day]')[3].click()")
+
+    assert len(browser.requests) == 1
+    assert browser.requests[0].endswith("/timeline.html")
+
+
+def test_its_own_policy_forbids_scripts_that_somebody_puts_in(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP).replace("</main>", "<script>window.owned=1</script></main>"))
+
+    browser.settle()
+    assert browser.run("window.owned") is None
+    assert any("Content Security Policy" in told for told in browser.complaints)
+    assert browser.text("#day") == "2026-11-20"  # while its own script runs
+
+
+def test_without_scripts_the_chart_and_every_date_are_there(browser: Browser, shown: Shown) -> None:
+    browser.scripts(allowed=False)
+
+    shown(written(SHOP))
+
+    assert browser.run("document.querySelector('figure svg').getBoundingClientRect().height") > 100
+    assert browser.text("#selection").count("master") == 3
+    assert browser.text("noscript details summary").startswith("2026-11-18: 2 released that day")
+    assert browser.run("document.getElementById('copy').hidden")
+
+
+def test_under_the_policy_of_jenkins_the_page_can_still_be_read(browser: Browser) -> None:
+    """Jenkins serves archived files so: https://www.jenkins.io/doc/book/security/configuring-content-security-policy/"""
+    text = written(SHOP).encode()
+
+    class Jenkins(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header(
+                "Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; style-src 'self';"
+            )
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Jenkins)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        browser.open(f"http://127.0.0.1:{server.server_address[1]}/")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert browser.run("document.querySelector('figure svg').getBoundingClientRect().height") > 100
+    assert browser.run("document.querySelector('figure svg circle').getAttribute('fill')").startswith("#")
+    assert "1.8.0-master" in browser.text("#selection")
+    assert "Save this page" in browser.text("noscript")
+
+
+# Readable --------------------------------------------------------------------------------------------------------
+
+OVERLAPS = """(() => {
+  const boxes = [...document.querySelectorAll('.scroll svg .mark')].map(mark => {
+    const text = mark.querySelector('text');
+    const y = mark.querySelector('circle').cy.baseVal.value;
+    return text && {text: text.textContent, box: text.getBoundingClientRect(), y};
+  }).filter(Boolean);
+  const rows = {};
+  boxes.forEach(b => (rows[b.y] = rows[b.y] || []).push(b));
+  return Object.values(rows).flatMap(row => {
+    row.sort((a, b) => a.box.x - b.box.x);
+    return row.slice(1).filter((b, i) => row[i].box.right > b.box.left + 0.5).map(b => b.text);
+  });
+})()"""
+
+
+@pytest.mark.parametrize(("services", "dates"), [(10, 10), (10, 100), (200, 10), (200, 100)])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_it_stays_readable(browser: Browser, shown: Shown, services: int, dates: int, width: int) -> None:
+    browser.size(width, 900)
+    shown(written(fleet(services, dates)))
+
+    assert browser.run(OVERLAPS) == []  # no tag runs into the next one
+    assert browser.run("document.documentElement.scrollWidth") <= width  # only the chart scrolls sideways
+    smallest = browser.run(
+        "[...document.querySelectorAll('.scroll text, .scroll span, .scroll li, td, th')]"
+        ".map(e => parseFloat(getComputedStyle(e).fontSize)).reduce((a, b) => Math.min(a, b))"
+    )
+    assert smallest >= 11
+    assert browser.run("document.querySelector('.scroll').clientHeight") < 900
+    cut = "[...document.querySelectorAll('.names li')].filter(l => l.scrollWidth > l.clientWidth).length"
+    assert browser.run(cut) == 0
+    # Names and dates stay in sight wherever one is in the chart.
+    browser.run("(() => { const s = document.querySelector('.scroll'); s.scrollTop = 1e6; s.scrollLeft = 1e6; })()")
+    inside = browser.run(
+        "(() => { const s = document.querySelector('.scroll').getBoundingClientRect();"
+        " const n = [...document.querySelectorAll('.names li')].at(-1).getBoundingClientRect();"
+        " const d = [...document.querySelectorAll('.days .day')].at(-1).getBoundingClientRect();"
+        " return [n.left >= s.left, n.bottom <= s.bottom + 2, d.top >= s.top, d.right <= s.right + 2]; })()"
+    )
+    assert inside == [True, True, True, True]
+
+
+CONTRAST = """(() => {
+  const bend = v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => bend(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+    if (c !== 'rgba(0, 0, 0, 0)' && c !== 'transparent') return c; } return 'rgb(255, 255, 255)'; };
+  const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+  const every = 'h1, h2, p, td, th, code, button, b, small, .scroll span, .scroll li, .scroll text';
+  return [...document.querySelectorAll(every)]
+    .filter(e => e.textContent.trim() && e.getClientRects().length)
+    .map(e => { const s = getComputedStyle(e), svg = e instanceof SVGElement;
+      return [e.textContent.slice(0, 30), ratio(svg ? s.fill : s.color, ground(e))]; })
+    .filter(([, r]) => r < 4.5);
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(browser: Browser, shown: Shown, scheme: str) -> None:
+    """WCAG 2.2, 1.4.3: at least 4.5 to 1."""
+    browser.media(scheme=scheme)
+    records = tuple(
+        past(f"2026112{place}-040000-prod-aaaa", at=f"2026-11-2{place}T04:00:00Z", verdict=verdict)
+        for place, verdict in enumerate(("DONE", "RESTORED", "PARTLY", "FAILED", ""), 1)
+    )
+
+    shown(written(SHOP, Running({"shop/billing": "shop/billing:1.7.0-master"}, "asked at noon"), records))
+
+    assert browser.run(CONTRAST) == []
+    ground = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 25, 31)")
+
+
+def test_a_screen_reader_finds_named_dates_and_a_table_with_headings(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP))
+
+    nodes = browser.ask("Accessibility.getFullAXTree")["nodes"]
+    told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+    assert ("radiogroup", "As of") in told
+    assert ("radio", "Friday, 2026-11-20") in told
+    assert [name for role, name in told if role == "columnheader"] == ["Service", "Image", "Which", "Built", "Digest"]
+    assert ("rowheader", "billing") in told
+    assert any(role in {"image", "img"} and name.startswith("Releases of 3 services") for role, name in told)
+    assert ("button", "Copy") in told
+    assert [name for role, name in told if role == "heading"] == ["prod: what ran when", "As of 2026-11-20"]
+
+
+def test_on_paper_every_date_has_its_place(browser: Browser, shown: Shown) -> None:
+    shown(written(fleet(10, 100)))
+    browser.media("print")
+
+    assert browser.run("getComputedStyle(document.querySelector('.scroll')).display") == "none"
+    assert browser.run("getComputedStyle(document.querySelector('button')).display") == "none"
+    days = browser.run(
+        "[...document.querySelectorAll('figure svg')].flatMap(s => [...s.querySelectorAll('text[font-weight=bold]')])"
+        ".map(t => t.textContent)"
+    )
+    assert len(days) == 100
+    assert browser.paper().startswith(b"%PDF")
