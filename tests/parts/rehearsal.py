@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,11 @@ class Rehearsal:
         words = [f"--run={run}"] if run else []
         words += [f"--accept-moved={accept}"] if accept else []
         options = {**self._options("undo", "--yes", *words), "--json": True}
-        with self._place(doom) as target, patch.object(gather, "target", lambda *_: target):
+        with (
+            self._place(doom) as target,
+            patch.object(gather, "target", lambda *_: target),
+            redirect_stderr(StringIO()),
+        ):
             told: dict[str, Any] = json.loads(undo.main(options, Progress(StringIO())).text)
             return told
 

@@ -1,0 +1,220 @@
+"""Plan, run, fail, kill, undo in any order, against a model of the fleet.
+
+Whatever happens, the record tells every app that may not be as it was, the exit code is honest, nothing outside the
+plan is written, nobody else's deployment is touched, and undo of the record restores what the record tells.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from rollback.errors import Refused, RollbackError
+from rollback.record import Record, files, read
+from tests.parts.fleet import Fate, Fleet, HandClock, Mishap
+from tests.parts.rehearsal import Doom, Killed, Rehearsal
+
+APPS = ("/a", "/b", "/c")
+BYSTANDER = "/x"
+VERSIONS = ("1", "2", "3")
+NEVER_UP = (Fate.CRASHES, Fate.SICK, Fate.STUCK)
+
+wanted_images = st.dictionaries(st.sampled_from(APPS), st.sampled_from(VERSIONS), min_size=1).map(
+    lambda chosen: {app_id: f"{app_id[1:]}:{version}" for app_id, version in chosen.items()}
+)
+bad_luck = st.lists(st.sampled_from(Mishap), max_size=4)
+death = st.one_of(st.none(), st.none(), st.integers(1, 60))
+signal = st.one_of(st.none(), st.none(), st.integers(0, 12))
+somebody = st.one_of(
+    st.none(),
+    st.none(),
+    st.tuples(st.integers(1, 8), st.sampled_from(APPS), st.sampled_from(("image", "env", "volume"))),
+)
+
+
+class Operations(RuleBasedStateMachine):
+    """What people, programs and misfortune do to one fleet."""
+
+    @initialize(
+        batch=st.sampled_from((0, 1)),
+        fates=st.dictionaries(
+            st.tuples(st.sampled_from(APPS), st.sampled_from(VERSIONS)), st.sampled_from(Fate), max_size=3
+        ),
+    )
+    def begin(self, batch: int, fates: dict[tuple[str, str], Fate]) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.fleet = Fleet(
+            HandClock(), batch, {f"{app[1:]}:{version}": fate for (app, version), fate in fates.items()}
+        )
+        self.fleet.install({app_id: f"{app_id[1:]}:2" for app_id in (*APPS, BYSTANDER)})
+        self.work = Rehearsal(self.fleet, self.folder)
+        self.untouched = True  # by anybody else, since the newest record began
+
+    def teardown(self) -> None:
+        if hasattr(self, "folder"):
+            shutil.rmtree(self.folder)
+
+    @rule(
+        wanted=wanted_images,
+        on_failure=st.sampled_from(("restore", "restore", "keep", "stop")),
+        mishaps=bad_luck,
+        silent=st.integers(0, 3),
+        dies_at=death,
+        stops_after=signal,
+        meddler=somebody,
+    )
+    def run(
+        self,
+        wanted: dict[str, str],
+        on_failure: str,
+        mishaps: list[Mishap],
+        silent: int,
+        dies_at: int | None,
+        stops_after: int | None,
+        meddler: tuple[int, str, str] | None,
+    ) -> None:
+        before, began = self.fleet.images(), len(self.fleet.log)
+        known = len(files(self.folder))
+        told = self._command(
+            lambda doom: self.work.run(wanted, on_failure=on_failure, doom=doom),
+            mishaps,
+            dies_at,
+            stops_after,
+            meddler,
+            silent,
+        )
+        written = self.fleet.log[began:]
+        made = self._newest_of(known)
+        if made:
+            self.untouched = all(not one.foreign for one in written)
+        assert_told(made, [one for one in written if not one.foreign])
+        foreign = {one.app for one in written if one.foreign}
+        if told is None:
+            return
+        if told["code"] in (1, 3):
+            assert not [one for one in written if not one.foreign], told
+        now = {app_id: image for app_id, image in self.fleet.images().items() if app_id not in foreign}
+        if told["code"] == 0:
+            assert now == {app_id: wanted.get(app_id, before[app_id]) for app_id in now}, told
+        if told["code"] == 5:
+            assert now == {app_id: before[app_id] for app_id in now}, told
+
+    @rule(mishaps=bad_luck, dies_at=death, stops_after=signal, which=st.integers(0, 3))
+    def undo_badly(self, mishaps: list[Mishap], dies_at: int | None, stops_after: int | None, which: int) -> None:
+        known = files(self.folder)
+        if not known:
+            return
+        run = known[min(which, len(known) - 1)].stem
+        began = len(self.fleet.log)
+        self._command(lambda doom: self.work.undo(run, doom=doom), mishaps, dies_at, stops_after, None, 0)
+        made = self._newest_of(len(known))
+        if made:
+            self.untouched = True
+        assert_told(made, self.fleet.log[began:])
+
+    @rule()
+    def undo(self) -> None:
+        past = self.work.newest()
+        if past is None:
+            return
+        known, began = len(files(self.folder)), len(self.fleet.log)
+        refusal = ""
+        try:
+            told = self.work.undo(past.header.run)
+        except Refused as error:
+            refusal = f"{error.what}: {error.why}"
+        if refusal:
+            assert not self.untouched, refusal
+            assert len(self.fleet.log) == began
+            return
+        assert_told(self._newest_of(known), self.fleet.log[began:])
+        if self._newest_of(known):
+            self.untouched = True
+        flapping = any(self.fleet.fates.get(past.captured[app_id].app.image) is Fate.DIES for app_id in past.sent)
+        assert told["exit_code"] == 0 or flapping, told
+        now = self.fleet.definitions()
+        assert {app_id: now[app_id] for app_id in past.sent} == {
+            app_id: dict(past.captured[app_id].app.definition) for app_id in past.sent
+        }
+
+    @rule(app_id=st.sampled_from(APPS), kind=st.sampled_from(("image", "env", "volume")))
+    def hotfix(self, app_id: str, kind: str) -> None:
+        self._meddle(app_id, kind)
+        self.fleet.settle()
+        self.untouched = False
+
+    @rule()
+    def wait(self) -> None:
+        self.fleet.settle()
+
+    @invariant()
+    def nobody_else_was_bothered(self) -> None:
+        if hasattr(self, "fleet"):
+            assert self.fleet.broken_rules == []
+            assert self.fleet.images()[BYSTANDER] == "x:2"
+            assert all(one.app != BYSTANDER for one in self.fleet.log)
+
+    def _command(
+        self,
+        command: Any,
+        mishaps: list[Mishap],
+        dies_at: int | None,
+        stops_after: int | None,
+        meddler: tuple[int, str, str] | None,
+        silent: int,
+    ) -> dict[str, Any] | None:
+        """Let one command come to its end; None if it was killed."""
+        clock = self.fleet.clock
+        clock.stop_at = None if stops_after is None else clock.now() + stops_after
+        self.fleet.mishaps = deque(mishaps)
+        if meddler:
+            after, app_id, kind = meddler
+            clock.meanwhile.append((clock.now() + after, lambda: self._meddle(app_id, kind)))
+        try:
+            told: dict[str, Any] = command(Doom(dies_at))
+        except Killed:
+            return None
+        except RollbackError as error:
+            return {"code": error.exit_code}
+        else:
+            return told if "code" in told else {"code": told["exit_code"], **told}
+        finally:
+            clock.stop_at = None
+            clock.meanwhile.clear()
+            self.fleet.mishaps.clear()
+            if Mishap.LATE in mishaps:
+                self.fleet.settle()
+
+    def _meddle(self, app_id: str, kind: str) -> None:
+        number = len(self.fleet.log)
+        self.fleet.foreign(app_id, **{kind: f"{app_id[1:]}:hotfix{number}" if kind == "image" else f"other{number}"})
+
+    def _newest_of(self, known: int) -> Record | None:
+        """The record that a command has begun, if it has."""
+        found = files(self.folder)
+        return read(found[0]) if len(found) > known else None
+
+
+def assert_told(made: Record | None, written: list[Any]) -> None:
+    """Everything that was written is in the record, app and image."""
+    for one in written:
+        assert made, f"{one} is in no record"
+        assert one.image in made.sent.get(one.app, frozenset()), one
+
+
+TestOperations = Operations.TestCase
+TestOperations.settings = settings(
+    max_examples=60,
+    stateful_step_count=8,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),  # shrinking takes minutes, and the steps are printed anyway
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
