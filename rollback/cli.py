@@ -100,7 +100,10 @@ _BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 def entry() -> NoReturn:
     """The installed command."""
-    code = main(sys.argv[1:])
+    try:
+        code = main(sys.argv[1:])
+    except BrokenPipeError:
+        code = _BROKEN_PIPE
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
@@ -145,7 +148,7 @@ def _run(options: dict[str, str | bool | None]) -> int:
         return result.code
     except RollbackError as error:
         if debug:
-            raise
+            _show_origin()
         sys.stderr.write(_error_text(error))
         return error.exit_code
     except BrokenPipeError:  # whoever read us has left: nobody is there to be told
@@ -154,9 +157,9 @@ def _run(options: dict[str, str | bool | None]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nrollback: interrupted; nothing was changed\n")
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: an exit code and a next step instead of a traceback
         if debug:
-            raise
+            _show_origin()
         sys.stderr.write(
             f"rollback: a mistake in this program ({type(error).__name__})\n"
             "  next: run it again with --debug and report what it prints\n"
@@ -201,13 +204,20 @@ def _error_text(error: RollbackError) -> str:
     return f"rollback: {error_text(error.what, error.why, error.hint)}\n"
 
 
+def _show_origin() -> None:
+    import traceback
+
+    sys.stderr.write(traceback.format_exc())
+
+
 def _usage_error(argv: Sequence[str]) -> str:
     """Name what is unknown or missing, by its name alone, and how the command is used."""
     doc = __doc__ or ""
     usage = doc[doc.index("Usage:") : doc.index("Commands:")].rstrip()
     lines = ["rollback: these words do not make a command"]
     known = set(re.findall(r"--[a-z-]+", doc))
-    given = {word.partition("=")[0] for word in argv if word.startswith("--")}
+    named = _given(argv, doc)
+    given = set(named)
     command = next((word for word in argv if word in _COMMANDS), None)
     unknown = sorted(name for name in given if not any(option.startswith(name) for option in known))
     if command:
@@ -220,9 +230,25 @@ def _usage_error(argv: Sequence[str]) -> str:
         lines += [f"  why:  {name} does not belong to {command}" for name in strangers]
     else:
         text = usage
+    lines += [f"  why:  {name} stands twice" for name in sorted(given) if named.count(name) > 1]
     lines += [f"  why:  there is no option {name}" for name in unknown]
     lines.append("  next: rollback --help")
     return "\n".join([*lines, "", text if text.startswith("Usage") else f"Usage:\n{text}", ""])
+
+
+def _given(argv: Sequence[str], doc: str) -> list[str]:
+    """The names of the options in `argv`, without anything that may be a value: that can be a password."""
+    with_value = re.findall(r"(--[a-z-]+)=<", doc)
+    names: list[str] = []
+    before = ""
+    for word in argv:
+        is_value = before.startswith("--") and "=" not in before and any(o.startswith(before) for o in with_value)
+        before = "" if is_value else word
+        if not is_value and word.startswith("--"):
+            name = word.partition("=")[0]
+            secret = next((o for o in ("--pwd", "--slack") if name.startswith(o) and name not in with_value), "")
+            names.append(f"{secret}…" if secret else re.match(r"-*[a-z-]*", name)[0])  # type: ignore[index]
+    return names
 
 
 def _as_interrupt(number: int, frame: object) -> None:  # noqa: ARG001
