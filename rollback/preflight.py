@@ -43,7 +43,8 @@ def of_history(history: History, env: Environment, tag_pattern: str) -> tuple[Re
             Reason(
                 f"this history is of {history.env or history.tag_env}, not of {env.name}",
                 why=f"its tags are those of {history.tag_env!r}, and {env.name} runs {env.tag!r}",
-                hint=f"make one with `rollback get --env={env.name}`, or run with --env={history.env or history.tag_env}",
+                hint=f"make one with `rollback get --env={env.name}`, "
+                f"or run with --env={history.env or history.tag_env}",
             ),
         )
     strangers = [image for image in history.images if not belongs(image.tag, env.tag, tag_pattern)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -82,7 +82,7 @@ def _environments() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set; `source` is the file that it was read from."""
+    """Everything that can be set; `source` is the file that it was read from, `lines` where its keys stand."""
 
     registry: RegistrySettings = RegistrySettings()
     environments: Mapping[str, str] = field(default_factory=_environments)
@@ -97,6 +97,7 @@ class Settings:
     slack: SlackSettings = SlackSettings()
     shared_state: SharedState = SharedState.FOLDER
     source: Path | None = None
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -190,16 +191,21 @@ def parse(text: str, file: Path) -> Settings:
     mistakes: list[tuple[int, str]] = []
     _index(root, (), lines, mistakes)
     reader = _Reader(lines, mistakes, file.parent)
-    values = reader.section(Settings, data or {}, (), leave_out={"source"})
-    settings = Settings(**values, source=file)
+    values = reader.section(Settings, data or {}, (), leave_out={"source", "lines"})
+    settings = Settings(**values, source=file, lines=lines)
     reader.check(settings)
     if mistakes:
-        raise BadInput(
-            f"{file} cannot be used",
-            why="\n".join(f"line {line}: {what}" for line, what in sorted(mistakes)),
-            hint="correct these lines; the README lists every key",
-        )
+        raise wrong(file, mistakes)
     return settings
+
+
+def wrong(file: Path | None, mistakes: Sequence[tuple[int, str]]) -> BadInput:
+    """The error for a settings file: every mistake with its line."""
+    return BadInput(
+        f"{file or 'the environment variables'} cannot be used",
+        why="\n".join(f"line {line}: {what}" if line else what for line, what in sorted(mistakes)),
+        hint="correct these lines; docs/reference.md lists every key",
+    )
 
 
 def _index(

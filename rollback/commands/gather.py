@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from rollback import arguments, history, settings
+from rollback import arguments, history, settings, targets
 from rollback.errors import BadInput, Reason, Refused
 from rollback.history import History
 from rollback.plan import Environment, Rules
@@ -22,7 +22,6 @@ from rollback.registry import client as registries
 from rollback.secret import Secret
 from rollback.settings import Settings, SharedState
 from rollback.shelf import InFolder, OnTarget, Shelf, marker_id
-from rollback.targets import connect
 from rollback.targets.base import Markers, Target
 from rollback.targets.base import Options as TargetOptions
 
@@ -126,15 +125,20 @@ def target(config: Settings, options: Given, password: Secret) -> Target:
             f"there is a user, {user}, and no password",
             hint="give --pwd=- and pipe it in, or --pwd-file=<f>, or set ROLLBACK_PASSWORD",
         )
-    return connect(
-        TargetOptions(
-            name=config.target,
-            settings=config.target_section(),
-            user=user,
-            password=password,
-            folder=config.folder,
-        )
+    chosen = TargetOptions(
+        name=config.target,
+        settings=config.target_section(),
+        user=user,
+        password=password,
+        folder=config.folder,
     )
+    wrong = [
+        (config.lines.get(("targets", config.target, key), 0), f"targets.{config.target}.{key}: {what}")
+        for key, what in targets.mistakes(chosen)
+    ]
+    if wrong:
+        raise settings.wrong(config.source, wrong)
+    return targets.connect(chosen)
 
 
 def read_history(options: Given) -> History:

@@ -1,7 +1,8 @@
 """The port: what `rollback` asks of whatever runs the services.
 
-A target is a module of this folder with one function, `connect(options) -> Target`; `targets.connect` finds it by
-its file name. It knows how to read and write; time, order and policy are `execution`'s.
+A target is a module of this folder with a function `connect(options) -> Target` and a constant `SETTINGS`, the keys
+of its own section with their types; `targets.connect` finds it by its file name. It knows how to read and write;
+time, order and policy are `execution`'s.
 """
 
 from __future__ import annotations

@@ -35,6 +35,9 @@ _ALWAYS = (
 _AT_ONCE = 4  # programs that run at the same time
 
 
+SETTINGS = {"program": str, "cluster": str}
+
+
 def connect(options: Options) -> Target:
     """Make the target; asks nothing yet.
 

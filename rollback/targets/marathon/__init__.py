@@ -19,6 +19,9 @@ from rollback.targets.marathon.api import Api
 _EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFailure", "apps.readiness")
 
 
+SETTINGS = {"url": str, "ca_bundle": str, "insecure": bool, "token_file": str}
+
+
 def connect(options: Options) -> Target:
     """Make the target; asks nothing yet.
 

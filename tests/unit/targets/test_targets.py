@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rollback import targets
 from rollback.errors import BadInput
 from rollback.targets import connect, kinds
 from rollback.targets.base import Options
@@ -23,3 +24,23 @@ def test_another_kind_is_refused_and_the_kinds_are_named(kind: str) -> None:
         connect(Options("prod", {"kind": kind}))
 
     assert "dcos, marathon" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"kind": "marathon", "url": "https://m", "urll": "x"}, ("urll", "there is no such key")),
+        ({"kind": "marathon", "url": 8080}, ("url", "expected a text, found 8080")),
+        ({"kind": "marathon", "url": "https://m", "insecure": "yes"}, ("insecure", "expected true or false")),
+        ({"kind": "dcos", "programm": "dcos"}, ("programm", "there is no such key")),
+    ],
+)
+def test_a_mistake_in_a_targets_own_section_is_named(section: dict[str, object], told: tuple[str, str]) -> None:
+    ((key, what),) = targets.mistakes(Options("mine", section))
+
+    assert (key, what.startswith(told[1])) == (told[0], True)
+
+
+@pytest.mark.parametrize("kind", targets.kinds())
+def test_every_kind_tells_the_keys_of_its_section(kind: str) -> None:
+    assert targets.mistakes(Options("mine", {"kind": kind})) == ()
