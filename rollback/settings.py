@@ -22,6 +22,7 @@ from rollback.errors import BadInput
 from rollback.plan import Environment, OnFailure
 
 FILE = "rollback.yaml"
+_LONGEST_S = 1e9  # more seconds than anybody waits
 
 
 class SharedState(str, Enum):
@@ -156,7 +157,7 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
         BadInput: the file cannot be read, or has mistakes: all of them are named.
     """
     file = find(flag, environ)
-    settings = parse(file.read_text(encoding="utf-8"), file) if file else Settings()
+    settings = parse(_text(file), file) if file else Settings()
     url = flags.get("registry") or environ.get("ROLLBACK_REGISTRY")
     if url:
         settings = dataclasses.replace(settings, registry=dataclasses.replace(settings.registry, url=url))
@@ -170,16 +171,30 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
     return settings
 
 
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInput(f"{file} cannot be read", why=why or str(error), hint="correct the settings file") from error
+
+
 def parse(text: str, file: Path) -> Settings:
     """Read the text of a settings file.
 
     Raises:
         BadInput: with every mistake, each with its line and key.
     """
+    lines: dict[tuple[str, ...], int] = {}
+    mistakes: list[tuple[int, str]] = []
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _index(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, mistakes)
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: a date that the calendar does not have
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise BadInput(
@@ -187,11 +202,8 @@ def parse(text: str, file: Path) -> Settings:
             why=f"{line}{getattr(error, 'problem', None) or error}",
             hint="it has to be YAML; put texts with special characters into quotes",
         ) from error
-    lines: dict[tuple[str, ...], int] = {}
-    mistakes: list[tuple[int, str]] = []
-    _index(root, (), lines, mistakes)
     reader = _Reader(lines, mistakes, file.parent)
-    values = reader.section(Settings, data or {}, (), leave_out={"source", "lines"})
+    values = reader.section(Settings, {} if data is None else data, (), leave_out={"source", "lines"})
     settings = Settings(**values, source=file, lines=lines)
     reader.check(settings)
     if mistakes:
@@ -278,8 +290,9 @@ class _Reader:
             return None
         if isinstance(value, bool) and kind is not bool:
             pass  # YAML's `on` and `no` are booleans, and Python's booleans are integers
-        elif kind is float and isinstance(value, int | float):
-            return float(value)
+        elif kind is float:
+            if isinstance(value, int | float) and abs(value) <= _LONGEST_S:  # which NaN is not, either
+                return float(value)
         elif isinstance(value, kind if isinstance(kind, type) and kind is not Path else str) and value != "":
             return value
         wanted = "a path" if kind is Path else _KINDS[kind]

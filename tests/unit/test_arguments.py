@@ -43,7 +43,6 @@ def test_repositories_lose_their_blanks_and_their_doubles() -> None:
         "a b",
         "-a",
         "é",
-        "a\n",
     ],
 )
 def test_what_is_no_list_of_repositories_is_bad_input(text: str) -> None:
