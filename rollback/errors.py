@@ -63,10 +63,10 @@ class Refused(RollbackError):
         super().__init__(first.what, why=first.why, hint=first.hint)
 
 
-class Interrupted(RollbackError):
-    """A person or the system stopped it before the first write (exit code 130)."""
+class Partly(RollbackError):
+    """Something stands where it may not, and a person is needed (exit code 4)."""
 
-    exit_code = 130
+    exit_code = 4
 
 
 class RegistryError(Failed):

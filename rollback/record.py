@@ -117,6 +117,7 @@ class Journal:
             RecordError: it cannot be written; nothing may be changed then.
         """
         self.path = folder / FOLDER / f"{header.run}.jsonl"
+        self.began_writing = False  # whether anything may have been sent to the target
         self._stamp = stamp
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +139,7 @@ class Journal:
         """About to be sent."""
         images = {change.app.id: change.image for change in changes}
         self._append("writing", images=images, restoring=restoring)
+        self.began_writing = True
 
     def cancelling(self, deployment: Deployment) -> None:
         """About to be rolled back on the target."""

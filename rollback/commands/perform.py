@@ -21,7 +21,7 @@ from rollback.commands.aftermath import freeze_s, remains, remember
 from rollback.commands.gather import Given
 from rollback.commands.interruption import stoppable
 from rollback.commands.order import Order
-from rollback.errors import BadInput, RecordError, Refused, RollbackError
+from rollback.errors import BadInput, Partly, RecordError, Refused, RollbackError
 from rollback.execution import Execution, execute, put_back
 from rollback.files import write_whole
 from rollback.lock import FileLock, Lock, MarkerLock
@@ -81,6 +81,7 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
     Raises:
         Refused: somebody else rolls this environment back at the moment.
         RecordError: the record cannot be written; nothing was changed.
+        Partly: it broke off after the first write.
     """
     began = time.monotonic()
     plan, options = order.plan, order.options
@@ -104,6 +105,14 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
             )
             ended = replace(ended, remains=remains(order, execution, target))
             _close(journal, ended, execution)
+        except Exception as error:
+            if not journal.began_writing:
+                raise
+            raise Partly(
+                f"the {order.kind} {header.run} broke off, and some services may be changed",
+                why=f"a mistake in this program: {type(error).__name__}: {error}",
+                hint=f"look with `rollback history --run={header.run}`, then put back what it changed: {undo}",
+            ) from error
         finally:
             journal.close()
         _write_page(journal.path, gather.dump_folder(options))
