@@ -11,7 +11,7 @@ import pytest
 from rollback import __version__, cli
 from rollback.commands import get
 from rollback.commands.result import Result
-from rollback.errors import BadInput, Failed, Interrupted, Reason, Refused, TargetError
+from rollback.errors import BadInput, Failed, Partly, Reason, Refused, TargetError
 from rollback.progress import Handler
 
 GET = ["get", "--repo=a", "--env=prod"]
@@ -38,7 +38,7 @@ def raises(monkeypatch: pytest.MonkeyPatch) -> Raiser:
         (TargetError("x"), 1),
         (BadInput("x"), 2),
         (Refused([Reason("x")]), 3),
-        (Interrupted("x"), 130),
+        (Partly("x"), 4),
         (KeyboardInterrupt(), 130),
         (BrokenPipeError(), 141),
         (ZeroDivisionError("secret detail"), 1),
