@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from rollback.screens.board import Board
 from rollback.screens.surface import Ink, Surface
-from rollback.screens.words import duration, short
-from rollback.watch import State, Watch
+from rollback.screens.words import duration
+from rollback.watch import Watch
 
 if TYPE_CHECKING:
     from rollback.plan import Plan
-    from rollback.screens.board import Board
     from rollback.screens.live import Screen
 
 _LOG_S = 10.0  # a log hears of counting so often
@@ -64,7 +64,7 @@ class Progress:
         self._open = False
         self._counting_since: float | None = None
         self._told_at = 0.0
-        self._board: Board | None = None
+        self._board = Board(now)
         self._screen: Screen | None = None
         self._lock = threading.RLock()
 
@@ -112,11 +112,9 @@ class Progress:
         """A plan is about to be carried out: from now on there is a line for each of its services."""
         if self._quiet or not plan.changes:
             return
-        from rollback.screens.board import Board
-
         with self._lock:
             self._finish()
-            self._board = Board(plan, self._now)
+            self._board = Board(self._now, plan)
             if self._live:
                 from rollback.screens.live import Screen  # with rich, which is slow to import
 
@@ -127,16 +125,11 @@ class Progress:
         if self._quiet:
             return
         with self._lock:
-            if self._board is None:
-                self.say(_told(watch.change.app.id, "", short(watch.change.image), watch, ""))
-                return
-            line = self._board.take(watch)
             if self._screen:
+                self._board.take(watch)
                 self._screen.refresh()
-                return
-            arrow = f"{line.old} {self._surface.arrow}"
-            took = "" if watch.state is State.WAITING else self._board.elapsed(line)
-            self.say(_told(watch.change.app.id, arrow, line.new, watch, took, back=line.back))
+            else:
+                self.say(self._board.told(watch, self._surface))
 
     def close(self) -> None:
         """Leave the cursor at the start of a line."""
@@ -144,19 +137,12 @@ class Progress:
             if self._screen:
                 self._screen.stop()
                 self._screen = None
-            self._board = None
             self._finish()
 
     def _finish(self) -> None:
         if self._open:
             self._stream.write("\r\x1b[K")
             self._open = False
-
-
-def _told(app: str, arrow: str, new: str, watch: Watch, took: str, *, back: bool = False) -> str:
-    word = {State.UP: "up", State.FAILED: "failed", State.WAITING: "waiting"}[watch.state]
-    state = f"{'put back: ' if back else ''}{word}{f' after {took}' if took else ''}"
-    return " ".join(part for part in (app, arrow, new, state) if part) + (f": {watch.detail}" if watch.detail else "")
 
 
 def stamp() -> str:

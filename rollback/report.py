@@ -67,9 +67,10 @@ def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
         surface: where it is shown.
         footer: a sentence behind the counts.
     """
-    lines = [f"Plan: {plan.env.name} as of {plan.as_of}", f"      on {plan.target}", ""]
-    rows = [_plan_row(step, surface) for step in plan.steps]
-    head, *body = table([("service", "now", "", "then", "", ""), *rows], surface, shrinkable=(0, 1, 3))
+    rows = [("service", "now", "", "then", "", ""), *(_plan_row(step, surface) for step in plan.steps)]
+    rows, ending = _without_ending(rows, plan.env.tag, surface)
+    lines = [f"Plan: {plan.env.name} as of {plan.as_of}{ending}", f"      on {plan.target}", ""]
+    head, *body = table(rows, surface, shrinkable=(0, 1, 3))
     lines.append(surface.paint(head, Ink.QUIET))
     lines += [
         surface.paint(line, Ink.STRONG) if step.action is Action.CHANGE else line
@@ -101,6 +102,16 @@ def _plan_row(step: Step, surface: Surface) -> tuple[str, ...]:
     if step.action is Action.SAME:
         return (step.service, now, "", "", "same", _match_text(step))
     return (step.service, now, "", "", "stays", "")
+
+
+def _without_ending(rows: list[tuple[str, ...]], tag_env: str, surface: Surface) -> tuple[list[tuple[str, ...]], str]:
+    """On a terminal that is too narrow, tags without the ending that all of them share, and a word about it."""
+    ending = f"-{tag_env}"
+    tags = [cell for row in rows[1:] for cell in (row[1], row[3]) if cell not in {"", "-"}]
+    if not surface.width or max(map(len, table(rows))) < surface.width or not all(t.endswith(ending) for t in tags):
+        return rows, ""
+    bare = [(row[0], row[1].removesuffix(ending), row[2], row[3].removesuffix(ending), *row[4:]) for row in rows]
+    return bare, f"   (tags end in {ending})"
 
 
 def _match_text(step: Step) -> str:
@@ -169,12 +180,14 @@ def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
     verdict = surface.paint(outcome.verdict.value, _INKS[outcome.verdict], Ink.STRONG)
     lines = [f"{verdict} after {duration(outcome.took_s)}: {outcome.summary}", ""]
     rows = [_outcome_row(row, surface) for row in outcome.rows]
-    beside = _beside(rows, surface)
-    told = table([row if beside else (*row[:-1], "") for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
-    for line, row, cells in zip(told, outcome.rows, rows, strict=True):
-        lines.append(surface.paint(line, *([_STATES[row.state]] if row.state in _STATES else [])))
-        if not beside and cells[-1]:
-            lines += paragraph("      ", cells[-1], surface)
+    told = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
+    edge = max(map(len, told), default=0)
+    for line, row in zip(told, outcome.rows, strict=True):
+        ink = [_STATES[row.state]] if row.state in _STATES else []
+        if not row.detail or surface.width is None or edge + 2 + len(row.detail) < surface.width:
+            lines.append(surface.paint(f"{line:<{edge}}  {row.detail}".rstrip(), *ink))
+        else:
+            lines += [surface.paint(line, *ink), *paragraph("      ", row.detail, surface)]
     for block in (handover.by_hand(outcome), handover.remains(outcome)):
         lines += ["", *block] if block else []
     if outcome.run:
@@ -182,11 +195,6 @@ def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
     if outcome.undo:
         lines.append(f"Undo: {outcome.undo}")
     return "\n".join(lines) + "\n"
-
-
-def _beside(rows: Sequence[Sequence[str]], surface: Surface) -> bool:
-    """Whether every service fits into one line together with its detail."""
-    return not surface.width or not rows or max(map(len, table(rows))) < surface.width
 
 
 def _outcome_row(row: Row, surface: Surface) -> tuple[str, ...]:

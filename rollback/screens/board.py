@@ -28,6 +28,7 @@ class Line:
         began: when it was written, in seconds of the clock.
         ended: when it came up or failed; None while it has not.
         back: whether it is being put back.
+        healthy: whether it has to be ready; False for one that was not so before, and need not be now.
     """
 
     service: str
@@ -38,17 +39,27 @@ class Line:
     began: float = 0.0
     ended: float | None = None
     back: bool = False
+    healthy: bool = True
+
+    @property
+    def word(self) -> str:
+        """How it is, in a word or two."""
+        if self.state is None:
+            return "waits"
+        if self.state is State.UP and not self.healthy:
+            return "as before"
+        return _WORDS[self.state]
 
 
 class Board:
     """The state of every service of a plan, and how it is told."""
 
-    def __init__(self, plan: Plan, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], plan: Plan | None = None) -> None:
         self._now = now
         self._began = now()
         self.lines = {
             step.app.id: Line(step.service, short(step.before), short(step.after))
-            for step in plan.steps
+            for step in (plan.steps if plan else ())
             if step.action is Action.CHANGE and step.app
         }
 
@@ -64,7 +75,7 @@ class Board:
         ended = now if watch.state is not State.WAITING else None
         if line.state is watch.state and line.ended is not None:
             ended = line.ended
-        line = replace(line, state=watch.state, detail=watch.detail, began=began, ended=ended)
+        line = replace(line, state=watch.state, detail=watch.detail, began=began, ended=ended, healthy=watch.healthy)
         self.lines[app.id] = line
         return line
 
@@ -74,6 +85,14 @@ class Board:
             return ""
         seconds = (line.ended if line.ended is not None else self._now()) - line.began
         return duration(int(seconds)) if seconds >= 1 else "0 s"
+
+    def told(self, watch: Watch, surface: Surface) -> str:
+        """A look as one line of a log, in full."""
+        line = self.take(watch)
+        took = "" if line.state in {None, State.WAITING} else f" after {self.elapsed(line)}"
+        detail = f": {line.detail}" if line.detail else ""
+        back = "put back: " if line.back else ""
+        return f"{watch.change.app.id} {line.old} {surface.arrow} {line.new} {back}{line.word}{took}{detail}"
 
     def summary(self) -> str:
         """One line for all of them."""
@@ -106,13 +125,12 @@ class Board:
                 f"{surface.fit(line.new, new):<{new}}  "
             )
             took = self.elapsed(line)
-            word = ("back: " if line.back else "") + _WORDS[line.state] if line.state else "waits"
+            word = f"{line.word}, {line.detail}" if line.detail else line.word
             if line.state is State.WAITING and line.detail:
-                word = f"{'back: ' if line.back else ''}{line.detail}"
+                word = line.detail
             elif line.state is State.FAILED:
                 word = f"failed: {line.detail}"
-            elif line.state is State.UP and line.detail:
-                word = f"{word}, {line.detail}"
+            word = f"back: {word}" if line.back else word
             room = width - len(head) - max(len(took), 6) - 2
             drawn.append(
                 (

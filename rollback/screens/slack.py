@@ -64,7 +64,7 @@ def ended(what: str, outcome: Outcome, header: Header | None = None) -> Message:
     return _message(
         title,
         _COLOURS[outcome.verdict],
-        [outcome.summary, *(_about(header) if header else [])],
+        [outcome.summary, *(_about(header) if header else []), *(f"Did not go back: {it}" for it in outcome.remains)],
         lines,
         outcome.undo,
     )

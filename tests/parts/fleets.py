@@ -17,7 +17,7 @@ _NEWEST = datetime(2026, 11, 21, tzinfo=timezone.utc)
 def fleet(services: int, dates: int) -> History:
     """So many services with releases on so many days; the same each time.
 
-    The first service is released on every day, the others on one day in seven.
+    All are released on the first day; then the first service on every day, the others on one day in seven.
     """
     dice = random.Random(services * 1000 + dates)  # noqa: S311  (no secret)
     days = sorted(_NEWEST - timedelta(days=number) for number in range(dates))
@@ -26,7 +26,7 @@ def fleet(services: int, dates: int) -> History:
     for number, repo in enumerate(repos):
         version = 0
         for day in days:
-            if number == 0 or dice.random() < 1 / 7:
+            if day == days[0] or number == 0 or dice.random() < 1 / 7:
                 version += 1
                 tag = f"{1 + version // 10}.{version % 10}.0-master"
                 created = Instant(day + timedelta(seconds=dice.randrange(86_400)))
