@@ -49,7 +49,7 @@ class Options:
         flavour: `auto`, or the name of a registry with an API of its own.
     """
 
-    url: str
+    url: str = field(repr=False)  # can hold a password
     user: str = ""
     password: Secret = field(default_factory=Secret)
     ca_bundle: Path | None = None

@@ -15,7 +15,7 @@ from rollback.registry.wire import Answer, TooLarge
 
 PAGE = 1000  # tags asked for at a time; ECR refuses more, and gives 100 where nothing is asked
 _LIMIT = 64 << 20  # bytes; 10^5 tags of the longest kind are 13 MB in one page
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*\w+\s*=\s*(?:"[^"]*"|[^;,"]*))*)')
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*\w+\s*=\s*(?:"[^"]*"|[^;,"\s]*))*)')
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class Reader:
         if answer.status == 200 and is_digest(said):
             return said
         # An old Nexus answers 404 to every HEAD, and the digest is an optional header.
-        answer = self._manifest(repo, tag, "")
+        answer = self._whole_manifest(repo, tag)
         if answer.status == 404:
             raise NotInRegistry(f"{repo}:{tag} is not in {self._asker.address.url}", why=self._asker.words(answer))
         return _digest_of(answer)
@@ -121,7 +121,7 @@ class Reader:
         name = f"{repo}@{digest}"
         about = "the manifest"
         for _level in range(_DEPTH + 1):
-            answer = self._manifest(repo, digest, "", about)
+            answer = self._whole_manifest(repo, digest, about)
             if answer.status == 404:
                 raise NotInRegistry(f"{name}: {about} is gone from the registry", why=self._asker.words(answer))
             facts = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
@@ -135,8 +135,6 @@ class Reader:
             raise RegistryError(f"{name} cannot be pulled", why=f"indexes nested more than {_DEPTH} deep")
         rest = f"blobs/{facts.config}"
         answer = self._asker.ask(self._question(Kind.HEAD, repo, rest, "the config", method="HEAD"))
-        if answer.status == 405:
-            answer = self._asker.ask(self._question(Kind.CONFIG, repo, rest, "the config", limit=CONFIG_LIMIT))
         if answer.status == 404:
             raise NotInRegistry(f"{name}: the config is gone from the registry", why=self._asker.words(answer))
         if answer.status != 200:
@@ -221,6 +219,13 @@ class Reader:
             raise _Unusable(f"its config cannot be read: {error}") from error
         self._memory.keep(digest, found)
         return found
+
+    def _whole_manifest(self, repo: str, reference: str, about: str = "") -> Answer:
+        try:
+            return self._manifest(repo, reference, "", about)
+        except TooLarge as error:
+            why = f"its manifest is larger than {MANIFEST_LIMIT >> 20} MiB"
+            raise RegistryError(f"{repo}, {reference}: this is no image", why=why) from error
 
     def _manifest(self, repo: str, reference: str, etag: str, about: str = "") -> Answer:
         about = about or f"tag {reference}"

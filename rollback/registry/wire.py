@@ -148,7 +148,7 @@ class Pool:
                 preload_content=False,
             )
             try:
-                content = _read(response, limit, deadline)
+                content = _read(method, response, limit, deadline)
             except BaseException:
                 response.close()  # the rest of the answer must not be taken for the next one
                 raise
@@ -213,13 +213,11 @@ def _target(url: str) -> str:
     return url[start:] if start >= 0 else "/"
 
 
-def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+def _read(method: str, response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> bytes:
     """Read the body to its end, so that the connection can be used again."""
     announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > limit:
-        if response.status < 300 and not _bodiless(response):
-            raise TooLarge
-        limit = _CHUNK
+    if method != "HEAD" and announced.isdigit() and int(announced) > limit:
+        raise TooLarge
     parts: list[bytes] = []
     size = 0
     while chunk := response.read1(_CHUNK, decode_content=True):
@@ -230,10 +228,6 @@ def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> by
         if time.monotonic() > deadline:
             raise TimedOut("the answer never ends")
     return b"".join(parts)
-
-
-def _bodiless(response: urllib3.BaseHTTPResponse) -> bool:
-    return getattr(response, "_request_method", "") == "HEAD"
 
 
 def _lost(error: BaseException, host: str, proxy: str | None, read_s: float) -> Lost:

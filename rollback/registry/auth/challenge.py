@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105  (a term of the RFC's)
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)')
-_SCHEME = re.compile(rf"\s*,?\s*({_TOKEN})(?:\s+|\s*,|$)")
+_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?:\s+|\s*,|$)")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def test_credentials_in_the_url_are_taken_out_of_it() -> None:
 
     assert (address.user, address.password) == ("amy", Secret("pa:ss"))
     assert "pa:ss" not in repr(address)
+    assert "pa%3Ass" not in repr(Options("https://amy:pa%3Ass@registry.example.com"))
 
 
 @pytest.mark.parametrize(
