@@ -1,0 +1,118 @@
+"""Histories and selections, held against the whole set of images that they were made of."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from rollback import history
+from rollback.errors import BadInput, Refused
+from rollback.image import Image, Instant, Skipped
+from rollback.selection import AsOf, Match, Selection, select
+from tests.parts.made import built
+from tests.property.given import BEGIN, REPOS, images, instants, skipped, zones
+
+counts = st.integers(1, 6)
+
+
+def chosen(selection: Selection) -> dict[str, Image | None]:
+    return {choice.repo: choice.image for choice in selection.choices}
+
+
+def newest(candidates: list[Image]) -> Image | None:
+    return max(candidates, key=lambda image: (image.created, image.tag), default=None)
+
+
+@given(images(), skipped, counts, zones)
+def test_what_is_written_is_read_back(found: list[Image], left_out: list[Skipped], last: int, zone: str) -> None:
+    made = built(found, REPOS, skipped=left_out, last=last, timezone=zone)
+
+    assert history.loads(history.dumps(made)) == made
+
+
+@given(images(), counts, zones)
+def test_every_date_selects_what_the_whole_set_of_images_would(found: list[Image], last: int, zone: str) -> None:
+    made = built(found, REPOS, last=last, timezone=zone)
+
+    for day in made.dates:
+        wanted = {repo: newest([i for i in found if i.repo == repo and i.day(made.zone) <= day]) for repo in REPOS}
+        selection = select(made, AsOf(str(day), day=day))
+        assert chosen(selection) == wanted
+        for choice in selection.choices:
+            if choice.image is None:
+                assert choice.match is Match.MISSING
+            else:
+                assert (choice.match is Match.EXACT) == (choice.image.day(made.zone) == day)
+
+
+@given(images(least=1), counts, zones, instants)
+def test_a_time_is_refused_or_exact(found: list[Image], last: int, zone: str, at: Instant) -> None:
+    made = built(found, REPOS, last=last, timezone=zone, generated=Instant(BEGIN + timedelta(days=30)))
+
+    try:
+        selection = select(made, AsOf(str(at), instant=at))
+    except Refused:
+        assert any(sum(i.repo == repo for i in found) >= last for repo in REPOS)
+        return
+    assert chosen(selection) == {
+        repo: newest([i for i in found if i.repo == repo and i.created <= at]) for repo in REPOS
+    }
+
+
+@given(images(least=1), counts, zones)
+def test_whatever_is_later_than_the_newest_images_can_be_reached(found: list[Image], last: int, zone: str) -> None:
+    made = built(found, REPOS, last=last, timezone=zone, generated=Instant(BEGIN + timedelta(days=30)))
+    reach = max(made.of(repo)[:last][-1].created for repo in REPOS if made.of(repo))
+
+    assert select(made, AsOf(str(reach), instant=reach))
+
+
+@given(st.data(), images(), counts, zones)
+def test_the_order_in_which_images_arrive_is_irrelevant(
+    data: st.DataObject, found: list[Image], last: int, zone: str
+) -> None:
+    shuffled = data.draw(st.permutations(found))
+
+    assert built(shuffled, REPOS, last=last, timezone=zone) == built(found, REPOS, last=last, timezone=zone)
+
+
+@given(images(), counts, zones)
+def test_the_newest_of_every_repository_are_always_there(found: list[Image], last: int, zone: str) -> None:
+    made = built(found, REPOS, last=last, timezone=zone)
+
+    for repo in REPOS:
+        mine = sorted((i for i in found if i.repo == repo), key=lambda i: (i.created, i.tag), reverse=True)
+        assert made.of(repo)[:last] == tuple(mine[:last])
+        assert {i.day(made.zone) for i in mine[:last]} <= set(made.dates)
+
+
+@given(images(), st.dates(), zones)
+def test_no_other_date_is_ever_accepted(found: list[Image], day: date, zone: str) -> None:
+    made = built(found, REPOS, timezone=zone)
+    assume(day not in made.dates)
+
+    with pytest.raises(Refused, match="is not a date of this history"):
+        select(made, AsOf(str(day), day=day))
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["2026-11-20"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(images(least=1), st.data())
+def test_a_damaged_file_is_refused_or_means_what_it_says(found: list[Image], data: st.DataObject) -> None:
+    members = history.as_json(built(found, REPOS))
+    members[data.draw(st.sampled_from(sorted(members)))] = data.draw(_json)
+
+    try:
+        read = history.loads(json.dumps(members))
+    except BadInput:
+        return
+    assert history.loads(history.dumps(read)) == read

@@ -1,0 +1,100 @@
+"""Plans: only apps that fit as a whole are ever changed, whatever else runs beside them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollback import plan
+from rollback.app import App
+from rollback.image import Reference
+from rollback.plan import Action, Rules
+from rollback.selection import parse_as_of, select
+from tests.parts.made import HOST, PROD, app, built, image
+
+DAY = "2026-11-20"
+SERVICES = ("billing", "cart", "web")
+HELD = built([image(f"shop/{name}:1-master", DAY) for name in SERVICES])
+CHOSEN = select(HELD, parse_as_of(DAY))
+REAL = {f"/ds/prod/shop/{name}" for name in SERVICES}
+
+# Segments that look like the ones that count, put together at random: some ids are the real ones.
+_segment = st.sampled_from(
+    [
+        "ds",
+        "prod",
+        "preprod",
+        "prod-eu",
+        "shop",
+        "billing",
+        "superbilling",
+        "billing-api",
+        "cart",
+        "web",
+        "Web",
+        "1.0",
+    ]
+)
+_ids = st.lists(_segment, min_size=1, max_size=6).map(lambda parts: "/" + "/".join(parts))
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> list[App]:
+    ids = draw(st.lists(_ids | st.sampled_from(sorted(REAL)), max_size=12, unique=True))
+    return [
+        app(app_id, f"{HOST}/shop/{app_id.rpartition('/')[2].lower()}:{draw(st.sampled_from('12'))}-master")
+        for app_id in ids
+    ]
+
+
+def fits(app_id: str, service: str) -> bool:
+    """What the pattern /{department}/{env}/{project}/{service} means, said without an expression."""
+    parts = app_id.split("/")
+    return len(parts) == 5 and parts[0] == "" and all(parts[1:]) and (parts[2], parts[4]) == ("prod", service)
+
+
+@given(fleets())
+def test_only_the_one_app_that_fits_is_changed(fleet: list[App]) -> None:
+    made = plan.build(CHOSEN, fleet, PROD, "m", Rules(host=HOST))
+
+    for step in made.steps:
+        mine = [one for one in fleet if fits(one.id, step.service)]
+        told = [reason for reason in made.reasons if reason.service == step.service]
+        if len(mine) == 1:
+            assert step.app == mine[0]
+            assert not told
+        else:
+            assert step.action is Action.STAYS
+            assert len(told) == 1
+    assert {change.app.id for change in made.changes} <= {
+        one.id for one in fleet for name in SERVICES if fits(one.id, name)
+    }
+
+
+@given(fleets(), st.booleans())
+def test_a_change_is_of_tag_and_digest_alone(fleet: list[App], pin: bool) -> None:
+    made = plan.build(CHOSEN, fleet, PROD, "m", Rules(host=HOST, pin=pin))
+
+    for change in made.changes:
+        before, after = Reference.parse(change.app.image), Reference.parse(change.image)
+        assert (before.host, before.path) == (after.host, after.path)
+        assert (after.tag, bool(after.digest)) == ("1-master", pin)
+        assert change.definition == change.app.definition
+
+
+@given(st.data(), fleets())
+def test_the_order_of_the_apps_is_irrelevant(data: st.DataObject, fleet: list[App]) -> None:
+    first = plan.build(CHOSEN, fleet, PROD, "m", Rules(host=HOST))
+    second = plan.build(CHOSEN, data.draw(st.permutations(fleet)), PROD, "m", Rules(host=HOST))
+
+    assert first.steps == second.steps
+    assert len(first.reasons) == len(second.reasons)
+
+
+@given(fleets(), st.sets(st.sampled_from(SERVICES)), st.sets(st.sampled_from(SERVICES)))
+def test_what_is_left_out_is_never_changed(fleet: list[App], only: set[str], skip: set[str]) -> None:
+    made = plan.build(CHOSEN, fleet, PROD, "m", Rules(host=HOST, only=frozenset(only), skip=frozenset(skip)))
+
+    changed = {step.service for step in made.steps if step.action is Action.CHANGE}
+    assert changed <= (only or set(SERVICES)) - skip
+    assert {reason.service for reason in made.reasons} <= (only or set(SERVICES)) - skip
