@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from rollback.registry.client import Options, connect
 from tests.parts.hostile import REPOS, Fleet, agrees, lines, look, master
 
@@ -64,3 +66,23 @@ def test_progress_ends_with_everything_done(fleet: Fleet) -> None:
 
     assert heard[-1] == (25, 25)
     assert heard == sorted(heard)
+
+
+def test_connections_are_never_more_than_allowed(fleet: Fleet) -> None:
+    registry = connect(Options(fleet.url, connections=3))
+
+    agrees(registry.survey(REPOS, master), fleet)
+
+    assert 1 <= registry.counts.connections <= 3
+
+
+def test_a_survey_that_is_interrupted_leaves_the_registry_usable(fleet: Fleet) -> None:
+    registry = connect(Options(fleet.url, connections=2))
+
+    def interrupt(_done: int, _known: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registry.survey(["shop/many"], master, interrupt)
+
+    assert lines(registry.survey(["shop/many"], master)) == fleet.of("shop/many")
