@@ -1,0 +1,130 @@
+"""The steps of the role, each a real ansible-playbook against a registry and a cluster behind a login."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from rollback.sandbox.behaviour import Behaviour, Fate
+from tests.button.conftest import Playbook
+from tests.button.scene import BROKEN, GOOD, HOOK, PASSWORD, REPOS, Scene, command_lines, files_with
+
+
+def test_the_two_steps_roll_back_and_undo_puts_back(playbook: Playbook, scene: Scene) -> None:
+    with command_lines() as seen:
+        got = playbook("--tags", "get", "-vvv", env="prod", repo=REPOS, rollback_cache="~/.cache/rollback-role")
+        ran = playbook("--tags", "run", "-vvv", date=scene.good_day, rollback_cache="~/.cache/rollback-role")
+        there = scene.running()
+        undone = playbook("--tags", "undo", "-vvv", rollback_cache="~/.cache/rollback-role")
+
+    assert [got.code, ran.code, undone.code] == [0, 0, 0], ran.said
+    assert [got.changed, ran.changed, undone.changed] == [0, 1, 1]
+    assert there == GOOD
+    assert scene.running() == BROKEN
+    assert [text.split(":")[0] for text in scene.slack.texts] == ["Started", "DONE", "Started", "DONE"]
+    # Lines, not one escaped text.
+    assert re.search(rf'^ +"{scene.good_day}  shop/billing:1.8.0-master', got.said, re.MULTILINE)
+    assert re.search(r'^ +"DONE after .* 3 changed', ran.said, re.MULTILINE)
+    for secret in (PASSWORD, HOOK):
+        assert secret not in got.said + ran.said + undone.said
+        assert not [line for line in seen if secret in line]
+        assert files_with(secret, scene.dump, Path(os.environ["HOME"])) == []
+
+
+def test_a_plan_is_run_as_it_was_shown_and_freezes_the_environment(
+    newest: Playbook, scene: Scene, history: Path
+) -> None:
+    reason = "{{ lookup('pipe', 'touch taken') }} --yes'; touch taken; echo \"$(id)"  # only a text, hostile as it is
+    planned = newest("--tags", "plan", date=scene.good_day, rollback_plan_file="plan.json")
+    before = scene.running()
+    ran = newest(
+        *("--tags", "run"),
+        date=scene.good_day,
+        rollback_plan_file="plan.json",
+        environ={**scene.secrets(), "ROLLBACK_REASON": reason, "ROLLBACK_BY": "alice"},
+    )
+    frozen = newest("--tags", "check")
+
+    assert planned.code == 0, planned.said
+    assert planned.changed == 0
+    assert "3 to change, 1 the same, 0 stay." in (scene.dump / "plan.txt").read_text()
+    assert before == BROKEN
+    assert ran.code == 0, ran.said
+    assert scene.running() == GOOD
+    assert (scene.dump / "report.txt").read_text().startswith("DONE after ")
+    (record,) = (scene.dump / "runs").glob("*.jsonl")
+    began = json.loads(record.read_text().splitlines()[0])
+    assert (began["reason"], began["by"]) == (reason, "alice")
+    assert not list(scene.dump.rglob("taken"))
+    assert frozen.code != 0
+    assert "check ended with 1: it may not be deployed to now. NO: prod: frozen until" in frozen.said
+
+
+def test_check_mode_shows_the_plan_and_changes_nothing(newest: Playbook, scene: Scene, history: Path) -> None:
+    played = newest("--tags", "run", "--check", date=scene.good_day)
+
+    assert played.code == 0, played.said
+    assert played.changed == 0
+    assert '"3 to change, 1 the same, 0 stay.' in played.said
+    assert scene.running() == BROKEN
+    assert not (scene.dump / "runs").exists()
+
+
+def test_a_run_with_nothing_to_do_is_not_a_change(newest: Playbook, scene: Scene, history: Path) -> None:
+    newest_day = next(iter(json.loads(history.read_text())["rollbacks"]))
+
+    played = newest("--tags", "run", date=newest_day)
+
+    assert played.code == 0, played.said
+    assert played.changed == 0
+    assert "NOTHING TO DO" in played.said
+
+
+def test_a_run_that_fails_restores_and_says_so(playbook: Playbook, scene: Scene, history: Path) -> None:
+    scene.sandbox.behaviours.attach("shop/cart:2.10.0-master", Behaviour(Fate.CRASHES))
+
+    with command_lines() as seen:
+        played = playbook("--tags", "run", "-vvv", date=scene.good_day)
+
+    assert played.code != 0
+    assert played.changed == 0
+    assert "run ended with 5: it failed, and everything was put back. RESTORED after" in played.said
+    assert scene.running() == BROKEN
+    assert (scene.dump / "report.txt").read_text().startswith("RESTORED after ")
+    assert playbook.leftovers() == []
+    for secret in (PASSWORD, HOOK):
+        assert secret not in played.said
+        assert not [line for line in seen if secret in line]
+        assert files_with(secret, scene.dump, Path(os.environ["HOME"])) == []
+
+
+def test_a_refusal_is_told_in_the_programs_own_words(newest: Playbook, scene: Scene, history: Path) -> None:
+    played = newest("--tags", "run", date="2001-01-01")
+
+    assert played.code != 0
+    assert "run ended with 3: it refused before the first write, and nothing was changed." in played.said
+    assert "2001-01-01 is not a date of this history" in played.said
+    assert newest.leftovers() == []
+
+
+def test_a_get_that_fails_keeps_the_dates_of_before(newest: Playbook, scene: Scene, history: Path) -> None:
+    before = history.read_bytes()
+
+    played = newest("--tags", "get", repo="shop/billing,shop/nowhere")
+
+    assert played.code != 0
+    assert "shop/nowhere" in played.said
+    assert history.read_bytes() == before
+    assert newest.leftovers() == []
+
+
+def test_the_wrong_password_stays_as_secret_as_the_right_one(newest: Playbook, scene: Scene, history: Path) -> None:
+    played = newest(
+        "--tags", "run", "-vvv", date=scene.good_day, environ={**scene.secrets(), "ROLLBACK_PASSWORD": "wrong-4712"}
+    )
+
+    assert played.code != 0
+    assert "wrong-4712" not in played.said
+    assert scene.running() == BROKEN
