@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from rollback.app import Change
 from rollback.errors import RecordError
@@ -45,9 +46,21 @@ class Rollout(Looker):
             statuses = self.statuses()
             if statuses is not None:
                 self.judge_all(statuses)
+                self._end_holding()
             elif self.silent_too_long():
                 self.fail_silent()
         self.interrupted = bool(queue or self.waiting())
+
+    def _end_holding(self) -> None:
+        """Give up on apps that nothing but a deployment holds up, once there is nobody else to wait for."""
+        waiting = [watch for watch in self.watches.values() if watch.state is State.WAITING]
+        limit = self.policy.limits.timeout_s
+        if self._failing() and self.policy.on_failure is OnFailure.RESTORE:
+            return
+        if all(self.clock.now() - watch.since >= limit and watch.ready_since is None for watch in waiting):
+            for watch in waiting:
+                why = f"not up within {limit:g} s: {watch.detail}"
+                self.keep(replace(watch, state=State.FAILED, detail=why))
 
     def _failing(self) -> bool:
         return bool(

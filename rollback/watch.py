@@ -78,7 +78,8 @@ def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Wa
         limits: how long things may take.
 
     Returns:
-        What is known now. A failure is final; being up is not.
+        What is known now. A failure is final; being up is not. One that is only held by a deployment, because of
+        another app in it, waits on beyond its time: the other one is the failure.
     """
     if watch.state is State.FAILED:
         return watch
@@ -102,7 +103,7 @@ def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Wa
             return replace(watch, state=State.UP)
         return replace(watch, state=State.WAITING)
     watch = replace(watch, ready_since=None, state=State.WAITING, detail=_waiting_text(status))
-    if now - watch.since >= limits.timeout_s:
+    if now - watch.since >= limits.timeout_s and not _only_held(status):
         return _failed(watch, f"not up within {limits.timeout_s:g} s: {watch.detail}")
     return watch
 
@@ -121,6 +122,10 @@ def _another_image(watch: Watch, status: Status, now: float, limits: Limits) -> 
     return replace(watch, detail="no answer to the write yet")
 
 
+def _only_held(status: Status) -> bool:
+    return bool(status.deployments) and status.ready >= status.instances and not status.stale
+
+
 def _ready_text(status: Status) -> str:
     if status.instances == 0:
         return "0 instances: not verified"
@@ -129,6 +134,8 @@ def _ready_text(status: Status) -> str:
 
 def _waiting_text(status: Status) -> str:
     parts = [_ready_text(status)]
+    if _only_held(status):
+        parts.append("its deployment still runs")
     if status.stale:
         parts.append(f"{status.stale} old still there")
     if status.failure:
