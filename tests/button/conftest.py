@@ -1,4 +1,4 @@
-"""What the tests of the role and of the pipeline share: the single-file tool, a scene, and ansible-playbook itself."""
+"""What the tests of the role and of the pipeline share: the single-file tool, a scene, ansible-playbook itself."""
 
 from __future__ import annotations
 
@@ -131,6 +131,12 @@ def playbook(
 def newest(part: Callable[[str], str], scene: Scene, pyz: Path, cache: Path) -> Playbook:
     """The newest one alone, where the version can make no difference."""
     return Playbook(part("ansible-playbook-newest"), scene, pyz, cache)
+
+
+@pytest.fixture
+def oldest(part: Callable[[str], str], scene: Scene, pyz: Path, cache: Path) -> Playbook:
+    """The oldest one alone."""
+    return Playbook(part("ansible-playbook-oldest"), scene, pyz, cache)
 
 
 @pytest.fixture

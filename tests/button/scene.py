@@ -108,12 +108,12 @@ def playing(folder: Path) -> Iterator[Scene]:
 
 @contextlib.contextmanager
 def command_lines() -> Iterator[set[str]]:
-    """Collect the command lines of all processes that run while the block does, looking a hundred times a second."""
+    """Collect the command lines of all processes that run while the block does, looking thirty times a second."""
     seen: set[str] = set()
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.03):
             for entry in Path("/proc").iterdir():
                 if entry.name.isdigit():
                     with contextlib.suppress(OSError):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.button.conftest import CHECKOUT, OFFLINE, Playbook, surroundings
+from tests.button.conftest import CHECKOUT, OFFLINE, Playbook
 from tests.button.scene import REPOS, Scene
 
 NO_INDEX = json.dumps({"rollback_pip_extra_args": OFFLINE})
@@ -45,10 +44,8 @@ def test_a_checkout_is_installed_once_and_stays_as_it_is(newest: Playbook, scene
     assert sorted(path for path in CHECKOUT.glob("*")) == before
 
 
-def test_a_wheel_is_installed_and_removed_again(
-    playbook: Playbook, scene: Scene, tmp_path: Path, wheel: Path
-) -> None:
-    played = playbook(
+def test_a_wheel_is_installed_and_removed_again(oldest: Playbook, scene: Scene, tmp_path: Path, wheel: Path) -> None:
+    played = oldest(
         *("--tags", "get", "-e", NO_INDEX, "-e", '{"rollback_keep_tool": false}'),
         repo=REPOS,
         rollback_package=str(wheel),
@@ -99,28 +96,3 @@ def test_an_installation_that_fails_leaves_nothing(newest: Playbook, scene: Scen
     assert "no-such-package-here" in played.said
     assert list((tmp_path / "cache").iterdir()) == []
     assert not (scene.dump / "rollback.json").exists()
-
-
-def test_the_single_file_needs_no_index_no_home_and_any_python(pyz: Path, tmp_path: Path) -> None:
-    for python in pythons():
-        said = subprocess.run(
-            [python, "-W", "error", pyz, "get", "--repo=shop/x", "--env=prod", "--registry=http://127.0.0.1:9"],
-            cwd=tmp_path,
-            env={**surroundings(), "HOME": str(tmp_path / "nowhere")},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert said.returncode == 1, said
-        assert b"127.0.0.1:9" in said.stderr
-
-
-def pythons() -> list[str]:
-    """Every Python from 3.10 on that is here, this one first."""
-    found = [sys.executable]
-    for folder in [*os.environ["PATH"].split(os.pathsep), *sorted(Path(sys.base_prefix).parent.glob("3.1*/bin"))]:
-        for minor in range(10, 20):
-            candidate = Path(folder, f"python3.{minor}")
-            if candidate.exists() and "shims" not in candidate.parts:
-                found.append(str(candidate))
-    return found

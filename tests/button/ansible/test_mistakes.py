@@ -35,7 +35,7 @@ from tests.button.scene import PASSWORD, REPOS, Scene
 def test_a_mistake_is_refused_by_its_name(
     newest: Playbook, scene: Scene, step: str, variables: dict[str, str], told: str
 ) -> None:
-    played = newest("--tags", step, "-vvv", **variables)
+    played = newest("--tags", step, "-vvv", *(f"-e{name}={value}" for name, value in variables.items()))
 
     assert played.code != 0
     assert told in played.said
