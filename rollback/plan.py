@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import Enum
 from typing import Any
 
@@ -54,6 +55,7 @@ class Step:
         image: the image chosen; None if it is missing.
         after: the image reference that it shall run; empty unless something is chosen.
         notes: what a person should know, a few words each.
+        released: the image's release date.
         captured: for an undo, the definition to which the app goes back.
     """
 
@@ -65,6 +67,7 @@ class Step:
     image: Image | None = None
     after: str = ""
     notes: tuple[str, ...] = ()
+    released: date | None = None
     captured: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -244,7 +247,7 @@ def _apps_of(
 def _step(choice: Choice, found: tuple[App, ...] | Reason, rules: Rules) -> tuple[Step, tuple[Reason, ...]]:
     service = service_of(choice.repo)
     app = None if isinstance(found, Reason) else found[0]
-    step = Step(service, choice.repo, Action.STAYS, choice.match, app, choice.image)
+    step = Step(service, choice.repo, Action.STAYS, choice.match, app, choice.image, released=choice.released)
     if (rules.only and not {service, choice.repo} & rules.only) or {service, choice.repo} & rules.skip:
         return replace(step, notes=("left out on request",)), ()
     if choice.image is None:

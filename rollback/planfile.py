@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from rollback.app import App
@@ -82,6 +83,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         if image
         else None,
         "notes": list(step.notes),
+        "released": step.released.isoformat() if step.released else None,
     }
 
 
@@ -142,6 +144,7 @@ def _step(entry: Mapping[str, Any]) -> Step:
         else None,
         entry["after"],
         tuple(entry["notes"]),
+        date.fromisoformat(entry["released"]) if entry["released"] else None,
     )
 
 
@@ -165,7 +168,7 @@ def held_against(approved: Approved, apps: Iterable[App], target: str) -> Plan:
         now = running.get(step.app.id) if step.app else None
         if step.app and step.action is not Action.STAYS:
             reasons += moved(step, now)
-        steps.append(Step(step.service, step.repo, step.action, step.match, now, step.image, step.after, step.notes))
+        steps.append(replace(step, app=now))
     return replace(plan, steps=tuple(steps), reasons=tuple(reasons))
 
 

@@ -117,7 +117,7 @@ def _without_ending(rows: list[tuple[str, ...]], tag_env: str, surface: Surface)
 def _match_text(step: Step) -> str:
     if step.image is None or step.match is Match.MISSING:
         return ""
-    return "released that day" if step.match is Match.EXACT else f"since {step.image.day()}"
+    return "released that day" if step.match is Match.EXACT else f"since {step.released}"
 
 
 def plan_json(plan: Plan, reasons: Sequence[Reason]) -> dict[str, Any]:

@@ -34,11 +34,12 @@ class AsOf:
 
 @dataclass(frozen=True)
 class Choice:
-    """The image of one repository as of a date; None if it is missing."""
+    """The image of one repository as of a date, and its release date; None if it is missing."""
 
     repo: str
     image: Image | None
     match: Match
+    released: date | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def _choose(history: History, repo: str, as_of: AsOf) -> Choice:
     image = max(candidates, key=lambda image: image.order, default=None)
     if image is None:
         return Choice(repo, None, Match.MISSING)
-    return Choice(repo, image, Match.EXACT if image.day(days) == day else Match.CARRIED)
+    released = image.day(days)
+    return Choice(repo, image, Match.EXACT if released == day else Match.CARRIED, released)
 
 
 def _not_offered(history: History, as_of: AsOf) -> Reason:
