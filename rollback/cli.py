@@ -20,6 +20,9 @@ Usage:
                [--target=<name>] [--config=<file>] [--json] [--debug]
   rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>]
                [--json | --markdown] [--debug]
+  rollback doctor [--dump=<dr>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>]
+               [--registry=<url>] [--config=<file>] [--json] [--debug]
+  rollback completion <shell>
   rollback sandbox [--dump=<dr>] [--port=<n>] [--debug]
   rollback -h | --help
   rollback --version
@@ -32,6 +35,8 @@ Commands:
   check    Tell a deployment job whether it may deploy: 0 yes, 1 frozen or rolled back, 2 cannot tell.
   thaw     Lift the freeze that a run has left behind.
   history  List past runs, or tell one.
+  doctor   Look at settings, registry, target, clock and folders; say what to do about what is not well.
+  completion  Print the script that completes words in bash, zsh or fish.
   sandbox  Serve a registry and a Marathon with a small fleet on this machine, for trying and rehearsing.
 
 Options:
@@ -94,7 +99,7 @@ if TYPE_CHECKING:
     from rollback.commands.result import Result
     from rollback.errors import RollbackError
 
-_COMMANDS = ("get", "plan", "run", "undo", "check", "thaw", "history", "sandbox")
+_COMMANDS = ("get", "plan", "run", "undo", "check", "thaw", "history", "doctor", "completion", "sandbox")
 _BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -123,6 +128,11 @@ def main(argv: Sequence[str]) -> int:
     """
     if list(argv) == ["--version"]:  # the one question that scripts ask often; it needs no parser
         sys.stdout.write(f"{__version__}\n")
+        return 0
+    if list(argv[:2]) == ["completion", "words"]:  # asked at every press of Tab
+        from rollback import completion
+
+        sys.stdout.write(completion.answer(__doc__ or "", argv[2:]))
         return 0
     from docopt import DocoptExit, docopt
 

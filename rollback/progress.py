@@ -68,6 +68,14 @@ class Progress:
         self._screen: Screen | None = None
         self._lock = threading.RLock()
 
+    def doing(self, text: str) -> None:
+        """What is done just now, on a terminal alone; the next line takes its place."""
+        with self._lock:
+            if self._live and not self._quiet and not self._screen:
+                self._stream.write(f"\r\x1b[K{text}")
+                self._stream.flush()
+                self._open = True
+
     def say(self, text: str) -> None:
         """One line."""
         if self._quiet:

@@ -1,0 +1,332 @@
+"""`rollback doctor`: what stands between a person and a rollback, looked at one thing after another.
+
+Changes nothing but for a file that is written and taken away again where runs will be recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from rollback import __version__, process, settings
+from rollback import plan as plans
+from rollback.commands import gather
+from rollback.commands.gather import Given
+from rollback.commands.result import Result, as_asked
+from rollback.errors import BadInput, LoginRefused, NotInRegistry, RollbackError
+from rollback.history import History
+from rollback.plan import Environment
+from rollback.progress import Progress
+from rollback.screens.checkup import Finding, Level, checkup_json, checkup_text
+from rollback.screens.surface import Surface
+from rollback.screens.words import duration
+from rollback.secret import Secret
+from rollback.settings import Settings
+
+_OLD = timedelta(hours=24)  # a history of yesterday lacks the release that broke things
+_SKEW_S = 30.0  # seconds between two clocks that are let pass; the Date header itself is whole seconds
+_ASK_S = 10.0  # seconds for one answer; who runs this waits in front of it
+_FAILED = 1
+
+
+@dataclass
+class _Patient:
+    """What is known so far; a check may need what an earlier one has found."""
+
+    options: Given
+    config: Settings = field(default_factory=Settings)
+    password: Secret = field(default_factory=Secret)
+    history: History | None = None
+    clocks: dict[str, float] = field(default_factory=dict)  # seconds that a server's clock is ahead of ours
+
+
+def main(options: Given, progress: Progress) -> Result:
+    """Look at everything, and say what to do about what is not well."""
+    patient = _Patient(options)
+    findings: list[Finding] = []
+    for check in (_program, _settings, _history, _registry, _target, _clock, _folders, _slack):
+        progress.doing(f"looking at: {check.__name__.strip('_')}")
+        findings += _guarded(check, patient)
+    code = _FAILED if any(finding.level is Level.FAIL for finding in findings) else 0
+    return as_asked(options, checkup_text(findings, Surface.of(sys.stdout)), checkup_json(findings), code)
+
+
+def _guarded(check: Callable[[_Patient], Iterator[Finding]], patient: _Patient) -> list[Finding]:
+    """What a check finds; an error of ours ends this check and not the others."""
+    findings = []
+    try:
+        for finding in check(patient):
+            findings.append(finding)
+    except RollbackError as error:
+        findings.append(_failed(check.__name__.strip("_"), error))
+    return findings
+
+
+def _failed(about: str, error: RollbackError) -> Finding:
+    why = "; ".join(error.why.split("\n"))
+    return Finding(about, Level.FAIL, f"{error.what}{f' ({why})' if why else ''}", error.hint or "rollback --help")
+
+
+def _program(patient: _Patient) -> Iterator[Finding]:  # noqa: ARG001
+    told = f"rollback {__version__}, Python {platform.python_version()} on {platform.system()}, {sys.executable}"
+    yield Finding("program", Level.OK, told)
+
+
+def _settings(patient: _Patient) -> Iterator[Finding]:
+    options = patient.options
+    file = settings.find(options.get("--config"), os.environ)
+    patient.config = config = gather.load_settings(options)
+    if file is None:
+        folder = platformdirs.user_config_path("rollback")
+        yield Finding(
+            "settings",
+            Level.WARN,
+            "no settings file was found: defaults",
+            f"write {settings.FILE} into this folder or into {folder}",
+        )
+    else:
+        by = (
+            "--config"
+            if options.get("--config")
+            else "ROLLBACK_CONFIG"
+            if os.environ.get("ROLLBACK_CONFIG")
+            else "found in the current folder"
+            if file == Path(settings.FILE)
+            else "found in the user's configuration folder"
+        )
+        yield Finding("settings", Level.OK, f"{file.absolute()} ({by})")
+    given = sorted(name for name in os.environ if name.startswith("ROLLBACK_"))
+    if given:
+        yield Finding("settings", Level.OK, f"set in the environment, before the file: {', '.join(given)}")
+    names = ", ".join(f"{name} ({tag})" for name, tag in config.environments.items())
+    yield Finding("settings", Level.OK, f"target {config.target}; environments {names}; days in {config.timezone}")
+
+
+def _history(patient: _Patient) -> Iterator[Finding]:
+    path = gather.dump_folder(patient.options) / "rollback.json"
+    if not path.exists():
+        yield Finding(
+            "history", Level.WARN, f"there is no {path} yet", "rollback get --repo=<repositories> --env=<e>"
+        )
+        return
+    patient.history = history = gather.read_history(patient.options)
+    told = f"{path}: {len(history.repos)} services, {len(history.dates)} dates"
+    if history.dates:
+        told += f" from {history.dates[-1]} to {history.dates[0]}"
+    if history.env:
+        told += f", of {history.env}"
+    age = datetime.now(timezone.utc) - history.generated.time if history.generated else None
+    if age and age > _OLD:
+        told += f"; made {duration(age.total_seconds())} ago"
+        yield Finding("history", Level.WARN, told, "make it anew with `rollback get` before you choose a date")
+    else:
+        yield Finding("history", Level.OK, told)
+
+
+def _registry(patient: _Patient) -> Iterator[Finding]:
+    history = patient.history
+    client = gather.registry(patient.config, patient.options, url=history.registry if history else "", cached=False)
+    try:
+        yield _reached("registry", f"{client.url}/v2/", patient, patient.config.registry.ca_bundle)
+        identity = client.identity
+        newest = next(iter(history.images), None) if history else None
+        if newest is None:
+            yield Finding(
+                "registry",
+                Level.WARN,
+                f"asked as {identity.user} ({identity.source}); no image to try it with",
+                "rollback get --repo=<repositories> --env=<e>",
+            )
+            return
+        try:
+            client.digest(newest.repo, newest.tag)
+        except NotInRegistry as error:
+            yield Finding(
+                "registry", Level.WARN, f"{newest.repo}:{newest.tag} is gone ({error.why or error.what})", error.hint
+            )
+            return
+        yield Finding(
+            "registry", Level.OK, f"{newest.repo} can be read as {identity.user} ({identity.source or 'no login'})"
+        )
+    finally:
+        client.close()
+
+
+def _reached(about: str, url: str, patient: _Patient, ca_bundle: Path | None) -> Finding:
+    """Whether a server answers at all, and what its clock says."""
+    import requests
+
+    from rollback import session
+
+    verify: bool | Path = False if patient.config.registry.insecure and about == "registry" else ca_bundle or True
+    try:
+        with session.connect(verify=verify, read_s=_ASK_S, retries=0) as door:
+            began = datetime.now(timezone.utc)
+            answer = door.get(url, allow_redirects=False)
+    except (requests.RequestException, OSError) as error:
+        return Finding(
+            about,
+            Level.FAIL,
+            f"{_place(url)} cannot be reached ({_cause(error)})",
+            "check the address, the network, the proxy (HTTPS_PROXY, NO_PROXY) and the CA bundle (ca_bundle)",
+        )
+    stamp = answer.headers.get("Date")
+    if stamp:
+        with contextlib.suppress(TypeError, ValueError):  # a clock that cannot be read is not looked at
+            patient.clocks[_place(url)] = (parsedate_to_datetime(stamp) - began).total_seconds()
+    return Finding(about, Level.OK, f"{_place(url)} answers ({answer.status_code})")
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, which is the one that a person can use; never an address with a secret in it."""
+    inner: BaseException = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return type(inner).__name__
+
+
+def _target(patient: _Patient) -> Iterator[Finding]:
+    options, config = patient.options, patient.config
+    section = config.target_section()
+    kind = str(section.get("kind", config.target))
+    if kind == "dcos":
+        yield from _dcos(str(section.get("program") or "dcos"))
+    patient.password = gather.secrets(options, config).password
+    target = gather.target(config, options, patient.password)
+    user = options.get("--user") or os.environ.get("ROLLBACK_USER") or config.login.user
+    asked_as = f"as {user}" if user else "as its own configuration says"
+    try:
+        if section.get("url"):
+            bundle = config.folder / str(section["ca_bundle"]) if section.get("ca_bundle") else None
+            yield _reached("target", str(section["url"]), patient, bundle)
+        try:
+            target.login()
+        except LoginRefused as error:
+            yield _failed("target", error)
+            return
+        apps = target.apps()
+        yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {asked_as}")
+        if not apps:
+            yield Finding("target", Level.WARN, "this user sees no app at all", "log in as somebody who may see them")
+        elif patient.history:
+            yield _matched(patient.history, [app.id for app in apps], config)
+        held = target.deployments()
+        if held:
+            ids = ", ".join(one.id for one in held[:3])
+            yield Finding("target", Level.WARN, f"{len(held)} deployments run at the moment: {ids}", "wait for them")
+    finally:
+        target.close()
+
+
+def _matched(history: History, ids: list[str], config: Settings) -> Finding:
+    """Whether each service has an app, by the rules that `plan` uses."""
+    env: Environment = config.environment(history.env) if history.env else Environment("", "")
+    known = set(ids)
+    lacking = []
+    for repo in history.repos:
+        service = plans.service_of(repo)
+        named = config.apps.get(repo) or config.apps.get(service)
+        pattern = plans.app_pattern(config.app_id, env.name, service)
+        count = (
+            int(named.replace("{env}", env.name) in known) if named else sum(map(bool, map(pattern.fullmatch, ids)))
+        )
+        if count != 1:
+            lacking.append(f"{service} has {count}")
+    if lacking:
+        return Finding(
+            "target",
+            Level.FAIL,
+            f"each service has to have one app that fits {config.app_id}: {', '.join(lacking[:6])}",
+            "name the app in the settings, e.g. apps: {billing: /shop/prod/web/billing-api}",
+        )
+    return Finding("target", Level.OK, f"each of {len(history.repos)} services has its app in {env.name}")
+
+
+def _dcos(program: str) -> Iterator[Finding]:
+    path = process.find(program, hint="install the DC/OS CLI, or use --target=marathon with its URL in the settings")
+    said = process.run([path, "--version"], env=process.environment(), timeout_s=_ASK_S)
+    versions = dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
+    told = ", ".join(f"{name} {value}" for name, value in versions.items()) or said.stdout.strip()[:80]
+    if said.code:
+        yield Finding("dcos", Level.FAIL, f"{path} does not start (exit code {said.code})", "run `dcos --version`")
+    else:
+        yield Finding("dcos", Level.OK, f"{path}: {told}")
+
+
+def _clock(patient: _Patient) -> Iterator[Finding]:
+    """Tokens, certificates and `created` are all held against this machine's clock."""
+    for place, ahead in patient.clocks.items():
+        if abs(ahead) > _SKEW_S:
+            word = "behind" if ahead > 0 else "ahead of"
+            yield Finding(
+                "clock",
+                Level.WARN,
+                f"this machine's clock is {duration(abs(ahead))} {word} that of {place}",
+                "set the clock (timedatectl set-ntp true): tokens and dates depend on it",
+            )
+    if patient.clocks and all(abs(ahead) <= _SKEW_S for ahead in patient.clocks.values()):
+        yield Finding("clock", Level.OK, f"agrees with {', '.join(patient.clocks)}")
+
+
+def _folders(patient: _Patient) -> Iterator[Finding]:
+    yield _writable("records", gather.dump_folder(patient.options) / "runs", "choose another folder with --dump")
+    yield _writable("locks", gather.state_folder(), "set XDG_STATE_HOME to a folder that you may write to")
+    cache = platformdirs.user_cache_path("rollback")
+    finding = _writable("cache", cache, "set XDG_CACHE_HOME, or use --no-cache")
+    if finding.level is Level.OK:
+        size = sum(path.stat().st_size for path in cache.glob("*") if path.is_file()) if cache.exists() else 0
+        yield Finding("cache", Level.OK, f"{finding.told}, {size / 1024:.0f} KiB")
+    else:  # without a cache everything works, only slower
+        yield Finding("cache", Level.WARN, finding.told, finding.next)
+
+
+def _writable(about: str, folder: Path, hint: str) -> Finding:
+    """Try to write where a run will write; folders that are not there yet are looked at from above."""
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".rollback-doctor-"):
+            pass
+        free = os.statvfs(place)
+    except OSError as error:
+        return Finding(about, Level.FAIL, f"{folder} cannot be written ({error.strerror})", hint)
+    megabytes = free.f_bavail * free.f_frsize // 2**20
+    level = Level.WARN if megabytes < 64 else Level.OK
+    return Finding(
+        about, level, f"{folder} can be written, {megabytes} MiB free", hint if level is Level.WARN else ""
+    )
+
+
+def _slack(patient: _Patient) -> Iterator[Finding]:
+    try:
+        webhook = gather.secrets({**patient.options, "--pwd": None, "--pwd-file": None}, patient.config).slack
+    except BadInput as error:
+        yield _failed("slack", error)
+        return
+    if not webhook:
+        yield Finding("slack", Level.OK, "no webhook is set: nothing will be posted")
+        return
+    host = urlsplit(webhook.reveal()).netloc.rpartition("@")[2]
+    if not webhook.reveal().startswith("https://") or not host:
+        yield Finding("slack", Level.WARN, "the webhook is no https address", "copy it anew from Slack's app page")
+    else:
+        yield Finding("slack", Level.OK, f"a webhook of {host} is set (not tried: it would post)")
