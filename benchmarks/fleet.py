@@ -12,7 +12,14 @@ _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 # A config of a usual size: ten layers, a score of steps, an environment.
-_HISTORY = [{"created": "2025-12-01T00:00:00Z", "created_by": f"/bin/sh -c step {n} " + "x" * 180} for n in range(20)]
+_HISTORY = [
+    {
+        "created": "2025-12-01T00:00:00Z",
+        "created_by": f"/bin/sh -c step {step} {'x' * 180}",
+        **({"empty_layer": True} if step % 2 else {}),
+    }
+    for step in range(20)
+]
 _ENV = [f"SETTING_{n}={'v' * 40}" for n in range(25)]
 
 

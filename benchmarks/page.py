@@ -1,0 +1,146 @@
+"""The measurements as a page and a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+Results = dict[str, Any]
+
+
+def text(results: Results) -> str:
+    """The page: what was measured, how, the tables, and the bars that are to be cleared."""
+    width = results["width"]
+    engine = _near(results, "requests.Session")["cpu_s"] / _near(results, "rollback, cold")["cpu_s"]
+    return f"""# What a survey of a registry costs
+
+{results["wanted"]} images of {results["repos"]} repositories are to be dated, out of {results["tags"]:,} tags, in a
+real registry. Measured on {results["made"]} by `make bench`, which writes this page, [registry.json](registry.json)
+and the picture. {results["machine"]}; {results["programs"]}; load average before the first run {results["load"]}.
+
+![Wall time of each way, and growth with the number of tags](registry.png)
+
+## Side by side
+
+{_table(results["near"])}
+
+The same with {20} ms of added round trip:
+
+{_table(results["distant"])}
+
+Every contender is a process of its own, start of the interpreter included, that asks the same registry on the same
+machine; the best of {results["times"]} runs counts (3 at 20 ms; skopeo and the articles' loop once there), since what
+else the machine does can only make a run slower. CPU is user + system time of the process and its children; the
+registry's own comes on top, on the same {results["machine"].split()[0]} CPUs. `rollback` verifies every digest and
+reads every config; the two floors only fetch: `wrk` and bare `http.client` threads ask for the same URLs and look at
+nothing. wrk's time is that of as many requests at its rate over 5 s. The articles' loop asks one by one, without a
+session, for manifests that the registry converts to schema 1: their digests exist nowhere. The skopeo loop is
+`skopeo list-tags` and then `skopeo inspect --config`, eight at a time (`benchmarks/contenders.py`).
+The 20 ms come from a relay of ours (`benchmarks/relay.py`): 10 ms each way, a whole round trip for a new connection.
+
+## Bars
+
+{_bars(results)}
+
+## Growth
+
+One repository, a tenth of its tags wanted, {width} connections:
+
+{_growth(results["growth"])}
+
+## The engine
+
+The registry client stands on urllib3, the engine below requests, and not on requests itself. A survey is thousands
+of small requests, and requests prepares each anew (cookies, hooks, settings of the environment): the row
+"requests.Session" above does nothing but fetch the same URLs, without looking at what comes, and takes
+{engine:.1f} times the CPU time of the whole survey. Everything else in the program uses requests.
+"""
+
+
+def _near(results: Results, name: str) -> Results:
+    return next(row for row in results["near"] if row["name"].startswith(name))
+
+
+def _table(rows: list[Results]) -> str:
+    best = next(row for row in rows if row["name"].startswith("skopeo"))["wall_s"]
+    lines = [
+        "| | wall s | skopeo's time ÷ this | CPU s | requests per image | connections |",
+        "|---|---|---|---|---|---|",
+    ]
+    images = rows[0]["images"]
+    for row in rows:
+        asked = f"{row['requests'] / images:.2f}" if row["requests"] else ""
+        cpu = f"{row['cpu_s']:.2f}" if row["cpu_s"] else ""
+        name = f"**{row['name']}**" if row["name"].startswith("rollback") else row["name"]
+        opened = row["connections"] or ""
+        lines.append(f"| {name} | {row['wall_s']:.2f} | {best / row['wall_s']:.1f} | {cpu} | {asked} | {opened} |")
+    return "\n".join(lines)
+
+
+def _bars(results: Results) -> str:
+    near = {row["name"]: row for row in results["near"]}
+    far = {row["name"]: row for row in results["distant"]}
+    cold, warm, still = (f"rollback, {kind}" for kind in ("cold", "warm", "immutable tags"))
+    skopeo, loop, wrk = "skopeo, 8 at a time", "the articles' loop", f"wrk, {results['width']} connections"
+    images = near[cold]["images"]
+    largest = results["growth"][-1]
+    checks = [
+        ("requests per image, cold", near[cold]["requests"] / images, "≤", 2.05),
+        ("requests per image, warm", near[warm]["requests"] / images, "≤", 1.05),
+        ("requests per image, immutable tags", near[still]["requests"] / images, "≤", 0.05),
+        ("times as fast as the skopeo loop, cold", near[skopeo]["wall_s"] / near[cold]["wall_s"], "≥", 4),
+        ("times as fast as the skopeo loop, warm", near[skopeo]["wall_s"] / near[warm]["wall_s"], "≥", 8),
+        ("part of the articles' loop's time at 20 ms, cold", far[cold]["wall_s"] / far[loop]["wall_s"], "≤", 0.2),
+        ("times wrk's time at 20 ms, cold", far[cold]["wall_s"] / far[wrk]["wall_s"], "≤", 1.4),
+        (f"MiB at {largest['tags']:,} tags, {largest['wanted']:,} wanted", largest["peak_mib"], "≤", 200),
+    ]
+    lines = ["| | measured | bar | |", "|---|---|---|---|"]
+    for name, value, sign, bar in checks:
+        cleared = value <= bar + 1e-9 if sign == "≤" else value >= bar
+        lines.append(f"| {name} | {value:.3g} | {sign} {bar:g} | {'cleared' if cleared else '**missed**'} |")
+    return "\n".join(lines)
+
+
+def _growth(rows: list[Results]) -> str:
+    lines = ["| tags | wanted | cold s | warm s | peak memory MiB |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['tags']:,} | {row['wanted']:,} | {row['cold_s']:.2f} | {row['warm_s']:.2f} | {row['peak_mib']:.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def plot(results: Results, path: Path) -> None:
+    """Draw the times as bars, and the growth as lines."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2))
+    names = [row["name"] for row in results["near"]]
+    for offset, (key, label, colour) in enumerate(
+        [("near", "same machine", "#2a6f97"), ("distant", "20 ms away", "#e09f3e")]
+    ):
+        places = [index + 0.4 * offset for index in range(len(names))]
+        bars = left.barh(places, [row["wall_s"] for row in results[key]], 0.38, label=label, color=colour)
+        left.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+    left.set_yticks([index + 0.2 for index in range(len(names))], names, fontsize=9)
+    left.invert_yaxis()
+    left.set_xscale("log")
+    left.set_xlim(right=left.get_xlim()[1] * 1.6)
+    left.set_xlabel("wall time, s (logarithmic)")
+    left.set_title(f"Dating {results['wanted']} images of {results['tags']:,} tags")
+    left.legend(fontsize=8)
+    tags = [row["tags"] for row in results["growth"]]
+    right.plot(tags, [row["cold_s"] for row in results["growth"]], "o-", color="#2a6f97", label="cold, s")
+    right.plot(tags, [row["warm_s"] for row in results["growth"]], "o--", color="#61a5c2", label="warm, s")
+    right.plot(tags, [row["peak_mib"] for row in results["growth"]], "s:", color="#9e2a2b", label="peak memory, MiB")
+    right.axhline(200, color="#9e2a2b", linewidth=0.6, alpha=0.5)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set_xlabel("tags in one repository, a tenth of them wanted")
+    right.set_title("Growth")
+    right.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)

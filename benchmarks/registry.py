@@ -1,0 +1,225 @@
+"""Measures the registry client side by side with others: `python -m benchmarks.registry` (or `make bench`).
+
+Needs docker-registry, skopeo and wrk on PATH. Writes benchmarks/registry.json, README.md and registry.png.
+`--quick` measures everything once and less, to see that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contenders, fleet, page
+from tests.parts.registry import serve
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+REPOS, TAGS, MATCHING = 20, 60, 20
+ROUND_TRIP_S = 0.02
+WIDTH = 16
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One contender's run: seconds of wall and CPU time, MiB of memory, requests."""
+
+    name: str
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    images: int
+    requests: int
+    connections: int
+
+
+def run(name: str, command: Sequence[str], environment: dict[str, str] | None = None) -> Measured:
+    """Run a contender as a process; its children count as its own."""
+    before = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, **(environment or {})}, text=True
+    )
+    assert process.stdout
+    said = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - before
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    if process.returncode:
+        raise SystemExit(f"{name} ended with {process.returncode}")
+    told = json.loads(said) if said.startswith("{") else {"images": int(said), "requests": 0, "connections": 0}
+    return Measured(name, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, **told)
+
+
+def best(times: int, measure: Callable[[], Measured]) -> Measured:
+    """The quickest of several runs: whatever else the machine does can only make one slower."""
+    return min((measure() for _ in range(times)), key=lambda measured: measured.wall_s)
+
+
+def contend(url: str, repos: list[str], folder: Path, times: int, *, distant: bool) -> list[Measured]:
+    """Measure every contender against one registry, in turns."""
+    python = [sys.executable, "-m", "benchmarks.contenders"]
+    paths = folder / "paths"
+    cache = str(folder / ("distant" if distant else "near"))
+
+    def ours(name: str, store: str = "", immutable: str = "") -> Measured:
+        return run(name, [*python, "ours", url, str(WIDTH), store, immutable, *repos])
+
+    found = [best(times, lambda: ours("rollback, cold"))]
+    ours("fills the cache", cache)
+    found.append(best(times, lambda: ours("rollback, warm", cache)))
+    found.append(best(times, lambda: ours("rollback, immutable tags", cache, "immutable")))
+    found.append(
+        best(
+            times,
+            lambda: run(f"http.client, {WIDTH} threads", [*python, "floor", url, str(WIDTH), str(paths)]),
+        )
+    )
+    found.append(
+        best(
+            times,
+            lambda: run(f"requests.Session, {WIDTH} threads", [*python, "session", url, str(WIDTH), str(paths)]),
+        )
+    )
+    found.append(best(times, lambda: wrk(url, paths, folder)))
+    once = 1 if distant else times
+    found.append(best(once, lambda: run("the articles' loop", [*python, "articles", url, "1", *repos])))
+    host = {"HOST": url.removeprefix("http://")}
+    found.append(
+        best(once, lambda: run("skopeo, 8 at a time", ["sh", "-c", contenders.SKOPEO, "skopeo", *repos], host))
+    )
+    dated = {one.name: one.images for one in found if one.images}
+    if set(dated.values()) != {len(repos) * MATCHING}:
+        raise SystemExit(f"not everybody found everything: {dated}")
+    return found
+
+
+def wrk(url: str, paths: Path, folder: Path, seconds: int = 5) -> Measured:
+    """The floor: how long wrk takes for as many of the same requests at the same number of connections."""
+    script = folder / "paths.lua"
+    script.write_text(contenders.WRK % contenders.ACCEPT)
+    command = ["wrk", "-t1", f"-c{WIDTH}", f"-d{seconds}s", "-s", str(script), url]
+    said = subprocess.run(
+        command, env={**os.environ, "PATHS": str(paths)}, capture_output=True, text=True, check=True
+    ).stdout
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
+    count = len(paths.read_text().split())
+    return Measured(f"wrk, {WIDTH} connections", count / rate, 0.0, 0.0, 0, count, WIDTH)
+
+
+def write_paths(url: str, repos: list[str], path: Path) -> None:
+    """Write down what a cold survey asks for."""
+    lines = []
+    for repo in repos:
+        lines.append(f"/v2/{repo}/tags/list?n=1000")
+        for tag in get(f"{url}/v2/{repo}/tags/list")["tags"]:
+            if tag.endswith(contenders.ENVIRONMENT):
+                manifest = get(f"{url}/v2/{repo}/manifests/{tag}")
+                lines += [f"/v2/{repo}/manifests/{tag}", f"/v2/{repo}/blobs/{manifest['config']['digest']}"]
+    path.write_text("\n".join(lines))
+
+
+def get(url: str) -> Any:
+    request = urllib.request.Request(url, headers={"Accept": contenders.ACCEPT})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+@contextlib.contextmanager
+def relayed(url: str) -> Iterator[str]:
+    """The same registry, ROUND_TRIP_S away."""
+    command = [sys.executable, "-m", "benchmarks.relay", url.rpartition(":")[2], str(ROUND_TRIP_S)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as relay:
+        assert relay.stdout
+        try:
+            yield f"http://127.0.0.1:{relay.stdout.readline().strip()}"
+        finally:
+            relay.terminate()
+
+
+def grow(program: str, sizes: list[int]) -> list[dict[str, float]]:
+    """One repository of so many tags, a tenth of them wanted: time and peak memory, cold and warm."""
+    found = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            repos = fleet.fill(folder / "data", 1, size, size // 10)
+            with serve(program, folder) as url:
+                command = [sys.executable, "-m", "benchmarks.contenders", "ours", url, str(WIDTH)]
+                cache = str(folder / "cache")
+                cold = run("cold", [*command, cache, "", *repos])
+                warm = run("warm", [*command, cache, "", *repos])
+            print(
+                f"  {size} tags, {cold.images} of them wanted: {cold.wall_s:.2f} s, {cold.peak_mib:.0f} MiB",
+                flush=True,
+            )
+            found.append({"tags": size, "wanted": cold.images, "cold_s": cold.wall_s, "warm_s": warm.wall_s,
+                          "peak_mib": max(cold.peak_mib, warm.peak_mib)})  # fmt: skip
+    return found
+
+
+def main() -> None:
+    """Measure, and write down what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="everything once, and less")
+    quick = parser.parse_args().quick
+    missing = [name for name in ("docker-registry", "skopeo", "wrk") if not shutil.which(name)]
+    if missing:
+        raise SystemExit(f"not on PATH: {', '.join(missing)}")
+    load = f"{os.getloadavg()[0]:.1f}"
+    program = str(shutil.which("docker-registry"))
+    times = 1 if quick else 5
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        repos = fleet.fill(folder / "data", REPOS, TAGS, MATCHING)
+        with serve(program, folder) as url:
+            write_paths(url, repos, folder / "paths")
+            print("near", flush=True)
+            near = contend(url, repos, folder, times, distant=False)
+            print("20 ms away", flush=True)
+            with relayed(url) as away:
+                distant = contend(away, repos, folder, min(times, 3), distant=True)
+    print("growth", flush=True)
+    growth = grow(program, [100, 1000, 10_000] if quick else [100, 1000, 10_000, 100_000])
+    results = {
+        "made": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": f"{os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}",
+        "programs": _versions(),
+        "load": load,
+        "repos": REPOS,
+        "tags": REPOS * TAGS,
+        "wanted": REPOS * MATCHING,
+        "times": times,
+        "width": WIDTH,
+        "near": [asdict(one) for one in near],
+        "distant": [asdict(one) for one in distant],
+        "growth": growth,
+    }
+    target = Path(tempfile.gettempdir()) if quick else HERE
+    (target / "registry.json").write_text(json.dumps(results, indent=1) + "\n")
+    (target / "README.md").write_text(page.text(results))
+    page.plot(results, target / "registry.png")
+    print(page.text(results))
+
+
+def _versions() -> str:
+    registry = subprocess.run(["docker-registry", "--version"], capture_output=True, text=True, check=True).stdout
+    skopeo = subprocess.run(["skopeo", "--version"], capture_output=True, text=True, check=True).stdout
+    return f"docker-registry {registry.split()[-1]}, skopeo {skopeo.split()[-1]}"
+
+
+if __name__ == "__main__":
+    main()
