@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from rollback.app import Change, Deployment
 from rollback.plan import OnFailure
 from rollback.policy import Clock, Journal, Policy
-from rollback.restore import Restore
+from rollback.restore import Away, Restore
 from rollback.rollout import Rollout
 from rollback.targets.base import Target
 from rollback.watch import State, Watch
@@ -76,9 +76,7 @@ def execute(
     result = Execution(rollout.watches, rollout.refused, None, rollout.interrupted, rollout.stopped_because)
     if result.clean or result.interrupted or policy.on_failure is not OnFailure.RESTORE or not result.forward:
         return result
-    # What somebody else has taken over meanwhile is not ours any more: it is told, and left alone.
-    taken_over = {app_id: watch for app_id, watch in result.forward.items() if watch.foreign}
-    touched = [watch for watch in result.forward.values() if not watch.foreign]
+    touched = list(result.forward.values())
     restored = put_back(
         [Change(watch.change.app, watch.change.app.image) for watch in touched][::-1],
         target,
@@ -89,13 +87,14 @@ def execute(
         was_ready=was_ready,
         look=look,
         is_ours=lambda held: held.id in rollout.deployments or not rollout.unanswered.isdisjoint(held.apps),
+        versions={watch.change.app.id: watch.version for watch in touched if watch.version},
         late={
             watch.change.app.id: watch.since + policy.limits.lost_s
             for watch in touched
             if watch.change.app.id in rollout.unanswered
         },
     )
-    return replace(result, restored={**taken_over, **restored.forward}, interrupted=restored.interrupted)
+    return replace(result, restored=restored.forward, interrupted=restored.interrupted)
 
 
 def put_back(
@@ -109,11 +108,13 @@ def put_back(
     was_ready: Mapping[str, bool],
     look: Callable[[Watch], None] = lambda _: None,
     is_ours: Callable[[Deployment], bool] = lambda _: True,
+    versions: Mapping[str, str] | None = None,
     late: Mapping[str, float] | None = None,
 ) -> Execution:
     """Bring apps back to what they were: roll our running deployments back, write again what is left, watch it.
 
-    An app that runs neither its old image nor one of ours was changed by somebody else and is left alone.
+    An app that runs neither its old image nor one of ours, or ours in another version than our write made, was
+    changed by somebody else and is left alone.
 
     Args:
         changes: where the apps go back to, in the order in which they are written.
@@ -125,9 +126,12 @@ def put_back(
         was_ready: by app id, whether the app was ready in its old state; one that was not need not be now.
         look: told each time that an app's state or detail changes.
         is_ours: whether a running deployment of these apps may be rolled back, where its apps run our images.
+        versions: by app id, the version that our write made, where it is known; with another one, somebody else has
+            changed the app since.
         late: by app id, until when, in seconds of the clock, a write of ours without an answer may yet be carried
             out; until then an app is not back, whatever it runs.
     """
-    restore = Restore(target, policy, clock, journal, look, changes, ours, was_ready, is_ours, late or {})
+    away = Away(ours, versions or {}, late or {}, is_ours)
+    restore = Restore(target, policy, clock, journal, look, changes, away, was_ready)
     restore.run()
     return Execution(restore.watches, interrupted=restore.waiting() > 0)

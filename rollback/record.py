@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,17 @@ class Header:
 
 @dataclass(frozen=True)
 class Captured:
-    """An app as it was before the run, and whether it was up then."""
+    """An app as it was before the run.
+
+    Attributes:
+        app: as it was.
+        ready: whether it was up.
+        back: for an undo, the definition to which it was to go back; None if it was to keep its own.
+    """
 
     app: App
     ready: bool
+    back: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ class Journal:
         try:
             self._append("began", schema=SCHEMA, **{**vars(header), "steps": list(header.steps)})
             for before in captured:
-                self._append("captured", ready=before.ready, **vars(before.app))
+                self._append("captured", ready=before.ready, back=before.back, **vars(before.app))
             sync_folder(self.path.parent)
         except (RecordError, OSError) as error:
             self.close()
@@ -249,7 +256,7 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
             app = App(
                 **{**{key: line[key] for key in App.__dataclass_fields__}, "deployments": tuple(line["deployments"])}
             )
-            captured[app.id] = Captured(app, line["ready"])
+            captured[app.id] = Captured(app, line["ready"], line.get("back"))
         elif line["event"] == "writing":
             for app_id, image in line["images"].items():
                 sent[app_id] = sent.get(app_id, frozenset()) | {image}

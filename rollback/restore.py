@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rollback.app import Change, Deployment, Status
@@ -13,9 +13,34 @@ from rollback.errors import NoAnswer, RecordError, TargetError
 from rollback.looking import Answer, Looker, batches, send, tell_written
 from rollback.policy import Clock, Journal, Policy
 from rollback.targets.base import Target
-from rollback.watch import State, Watch, judge
+from rollback.watch import FOREIGN, State, Watch, judge
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Away:
+    """By what an app is known that is to be put back and was not changed by anybody else.
+
+    Attributes:
+        ours: by app id, the images that this tool has put there.
+        versions: by app id, the version that its write made; absent where it is not known.
+        late: by app id, until when, in seconds of the clock, a write without an answer may yet be carried out.
+        is_ours: whether a running deployment of these apps may be rolled back.
+    """
+
+    ours: Mapping[str, frozenset[str]]
+    versions: Mapping[str, str]
+    late: Mapping[str, float]
+    is_ours: Callable[[Deployment], bool]
+
+    def foreign(self, status: Status) -> str:
+        """What tells that somebody else has changed an app that does not run its old image; empty if nothing does."""
+        if status.image not in self.ours[status.id]:
+            # As long as a deployment runs, nobody knows what it comes to.
+            now = status.image or "no image"
+            return "" if status.deployments else f"somebody else changed it meanwhile: it is to run {now} now"
+        return FOREIGN if status.version != self.versions.get(status.id, status.version) else ""
 
 
 class Restore(Looker):
@@ -31,13 +56,11 @@ class Restore(Looker):
         journal: Journal,
         look: Callable[[Watch], None],
         changes: Sequence[Change],
-        ours: Mapping[str, frozenset[str]],
+        away: Away,
         was_ready: Mapping[str, bool],
-        is_ours: Callable[[Deployment], bool],
-        late: Mapping[str, float],
     ) -> None:
         super().__init__(target, policy, clock, journal, look)
-        self._ours, self._is_ours, self._late = ours, is_ours, late
+        self._away = away
         self._cancelled: set[str] = set()
         # An app that has the image already and another definition around it is not back before it was written.
         self._unlike = {c.app.id for c in changes if c.captured is not None and c.app.image == c.image}
@@ -71,9 +94,11 @@ class Restore(Looker):
         hung = self._hung(statuses)
         for app_id, watch in list(self.watches.items()):
             status = statuses.get(app_id)
+            if watch.state is State.FAILED:
+                continue
             if status is None:
                 self.keep(replace(watch, state=State.FAILED, detail="the target no longer shows this app"))
-            elif now < self._late.get(app_id, now):
+            elif now < self._away.late.get(app_id, now):
                 self.keep(replace(watch, detail="a write without an answer may yet be carried out"))
             elif status.image == watch.change.image and app_id not in self._unlike:
                 seen = replace(status, deployments=tuple(held for held in status.deployments if held not in hung))
@@ -102,18 +127,16 @@ class Restore(Looker):
             if (status.image != self.watches[app_id].change.image or app_id in self._unlike)
             and self.watches[app_id].state is State.WAITING
         }
-        if not away:
-            return
+        for app_id in list(away):
+            if app_id not in self._unlike and (why := self._away.foreign(away[app_id])):
+                self.keep(replace(self.watches[app_id], state=State.FAILED, detail=why))
+                del away[app_id]
         for deployment in self._running(away):
             self._cancel(deployment)
-        for app_id, status in away.items():
-            if not status.deployments and status.image not in self._ours[app_id]:
-                why = f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now"
-                self.keep(replace(self.watches[app_id], state=State.FAILED, detail=why))
         free = [
             watch.change
             for app_id, watch in self.watches.items()
-            if app_id in away and not away[app_id].deployments and away[app_id].image in self._ours[app_id]
+            if app_id in away and not away[app_id].deployments and away[app_id].image in self._away.ours[app_id]
         ]
         self._write_again(list(batches(free, self.target.batch)))
 
@@ -155,9 +178,9 @@ class Restore(Looker):
             deployment
             for deployment in running
             if deployment.id in holding
-            and self._is_ours(deployment)
+            and self._away.is_ours(deployment)
             and set(deployment.apps) <= set(self.watches)
-            and all(app_id not in away or away[app_id].image in self._ours[app_id] for app_id in deployment.apps)
+            and all(app_id not in away or away[app_id].image in self._away.ours[app_id] for app_id in deployment.apps)
         ]
 
     def _cancel(self, deployment: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rollback.app import App, Deployment
@@ -96,6 +97,9 @@ def _moved(before: Captured, now: App, sent: frozenset[str]) -> str:
     if now.image not in sent | {before.app.image}:
         told.append(f"it runs {now.image or 'no image'} now")
     changed = _differences(before.app, now)
+    if before.back is not None:  # an undo writes more than an image: what it has written is no surprise
+        written = replace(before.app, definition=before.back, image=now.image)
+        changed = [key for key in changed if key in _differences(written, now)]
     if changed:
         told.append(f"changed: {', '.join(changed)}")
     return "; ".join(told)

@@ -15,6 +15,8 @@ from rollback.app import Change, Status
 CRASHES = 3  # so many different failed tasks of one version are a crash loop
 LOST_S = 20.0  # seconds: a write without an answer that shows no effect for so long was not taken
 
+FOREIGN = "somebody else changed it meanwhile (its version is not the one that this run made)"
+
 
 class State(str, Enum):
     """What is known of an app that was written."""
@@ -53,7 +55,6 @@ class Watch:
         state: the judgement.
         detail: why, in a few words: `1 of 2 ready`, or the target's own words for a failure.
         healthy: whether it has to be ready; False for an app that was not so before it is put back.
-        foreign: whether somebody else has changed it since, so that it is not ours to put back.
     """
 
     change: Change
@@ -65,7 +66,6 @@ class Watch:
     state: State = State.WAITING
     detail: str = ""
     healthy: bool = True
-    foreign: bool = False
 
 
 def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Watch:
@@ -88,8 +88,7 @@ def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Wa
     if status.image != watch.change.image:
         return _another_image(watch, status, now, limits)
     if watch.version and status.version != watch.version:
-        why = "somebody else changed it meanwhile (its version is not the one that this run made)"
-        return replace(_failed(watch, why), foreign=True)
+        return _failed(watch, FOREIGN)
     failures = watch.failures | ({status.failure.key} if status.failure else frozenset())
     fresh = len(failures) > len(watch.failures)
     watch = replace(watch, answered=True, version=status.version, failures=failures)
@@ -115,8 +114,7 @@ def _failed(watch: Watch, why: str) -> Watch:
 def _another_image(watch: Watch, status: Status, now: float, limits: Limits) -> Watch:
     as_before = status.image == watch.change.app.image
     if watch.answered or not as_before:
-        why = f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now"
-        return replace(_failed(watch, why), foreign=not as_before)
+        return _failed(watch, f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now")
     if now - watch.since >= limits.lost_s:
         return _failed(watch, "the target gave no answer to the write and did not take it")
     return replace(watch, detail="no answer to the write yet")

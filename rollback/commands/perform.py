@@ -182,7 +182,7 @@ def _captured(plan: Plan, target: Target) -> list[Captured]:
     ]
     if reasons:
         raise Refused(reasons)
-    return [Captured(step.app, _is_up(statuses.get(step.app.id))) for step in steps if step.app]
+    return [Captured(step.app, _is_up(statuses.get(step.app.id)), step.captured) for step in steps if step.app]
 
 
 def _as_seen(app: App, status: Status | None) -> App | None:

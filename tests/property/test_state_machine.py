@@ -96,6 +96,8 @@ class Operations(RuleBasedStateMachine):
             self.untouched = all(not one.foreign for one in written)
         assert_told(made, [one for one in written if not one.foreign])
         foreign = {one.app for one in written if one.foreign}
+        if not mishaps and not silent:
+            assert_left_alone(written)
         if told is None:
             return
         if told["code"] in (1, 3):
@@ -143,6 +145,25 @@ class Operations(RuleBasedStateMachine):
         assert {app_id: now[app_id] for app_id in past.sent} == {
             app_id: dict(past.captured[app_id].app.definition) for app_id in past.sent
         }
+
+    @rule(mishaps=st.lists(st.sampled_from((Mishap.LOST_BEFORE, Mishap.LOST_AFTER, Mishap.LOCKED)), max_size=3))
+    def undo_what_moved(self, mishaps: list[Mishap]) -> None:
+        past = self.work.newest()
+        if past is None or self.fleet.hanging():
+            return
+        known, began = len(files(self.folder)), len(self.fleet.log)
+        services = ",".join(app_id[1:] for app_id in past.sent)
+        told = self._command(
+            lambda doom: self.work.undo(past.header.run, accept=services, doom=doom), mishaps, None, None, None, 0
+        )
+        assert_told(self._newest_of(known), self.fleet.log[began:])
+        if self._newest_of(known):
+            self.untouched = True
+        if told and told["code"] == 0:
+            now = self.fleet.definitions()
+            assert {app_id: now[app_id] for app_id in past.sent} == {
+                app_id: dict(past.captured[app_id].app.definition) for app_id in past.sent
+            }
 
     @rule(app_id=st.sampled_from(APPS), kind=st.sampled_from(("image", "env", "volume")))
     def hotfix(self, app_id: str, kind: str) -> None:
@@ -207,6 +228,15 @@ def assert_told(made: Record | None, written: list[Any]) -> None:
     for one in written:
         assert made, f"{one} is in no record"
         assert one.image in made.sent.get(one.app, frozenset()), one
+
+
+def assert_left_alone(written: list[Any]) -> None:
+    """Whoever has changed an app while it was being rolled back keeps his change."""
+    taken: set[str] = set()
+    for one in written:
+        if one.foreign:
+            taken.add(one.app)
+        assert one.foreign or one.app not in taken, one
 
 
 TestOperations = Operations.TestCase
