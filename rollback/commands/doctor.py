@@ -75,7 +75,12 @@ def _guarded(check: Callable[[_Patient], Iterator[Finding]], patient: _Patient) 
 
 def _failed(about: str, error: RollbackError) -> Finding:
     why = "; ".join(error.why.split("\n"))
-    return Finding(about, Level.FAIL, f"{error.what}{f' ({why})' if why else ''}", error.hint or "rollback --help")
+    return Finding(
+        about,
+        Level.FAIL,
+        f"{error.what}{f' ({why})' if why else ''}",
+        error.hint or "see the troubleshooting in the README, or add --debug",
+    )
 
 
 def _program(patient: _Patient) -> Iterator[Finding]:  # noqa: ARG001
@@ -138,7 +143,11 @@ def _registry(patient: _Patient) -> Iterator[Finding]:
     history = patient.history
     client = gather.registry(patient.config, patient.options, url=history.registry if history else "", cached=False)
     try:
-        yield _reached("registry", f"{client.url}/v2/", patient, patient.config.registry.ca_bundle)
+        chosen = patient.config.registry
+        reached = _reached("registry", f"{client.url}/v2/", patient, False if chosen.insecure else chosen.ca_bundle)
+        yield reached
+        if reached.level is Level.FAIL:
+            return
         identity = client.identity
         newest = next(iter(history.images), None) if history else None
         if newest is None:
@@ -163,15 +172,14 @@ def _registry(patient: _Patient) -> Iterator[Finding]:
         client.close()
 
 
-def _reached(about: str, url: str, patient: _Patient, ca_bundle: Path | None) -> Finding:
+def _reached(about: str, url: str, patient: _Patient, trusted: Path | bool | None) -> Finding:
     """Whether a server answers at all, and what its clock says."""
     import requests
 
     from rollback import session
 
-    verify: bool | Path = False if patient.config.registry.insecure and about == "registry" else ca_bundle or True
     try:
-        with session.connect(verify=verify, read_s=_ASK_S, retries=0) as door:
+        with session.connect(verify=True if trusted is None else trusted, read_s=_ASK_S, retries=0) as door:
             began = datetime.now(timezone.utc)
             answer = door.get(url, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
@@ -212,11 +220,14 @@ def _target(patient: _Patient) -> Iterator[Finding]:
     patient.password = gather.secrets(options, config).password
     target = gather.target(config, options, patient.password)
     user = options.get("--user") or os.environ.get("ROLLBACK_USER") or config.login.user
-    asked_as = f"as {user}" if user else "as its own configuration says"
+    asked_as = f"as {user}" if user else "as `dcos` is logged in" if kind == "dcos" else "without a user"
     try:
         if section.get("url"):
             bundle = config.folder / str(section["ca_bundle"]) if section.get("ca_bundle") else None
-            yield _reached("target", str(section["url"]), patient, bundle)
+            reached = _reached("target", str(section["url"]), patient, False if section.get("insecure") else bundle)
+            yield reached
+            if reached.level is Level.FAIL:
+                return
         try:
             target.login()
         except LoginRefused as error:

@@ -55,7 +55,8 @@ def main(options: Given, progress: Progress) -> Result:
     write_whole(path, history.dumps(made))
     progress.say(f"wrote {path}")
     if options["--html"]:
-        page.write(options, progress, made, page.past_runs(options), page.running(made, env, config, options, progress))
+        running = page.running(made, env, config, options, progress)
+        page.write(options, progress, made, page.past_runs(options), running)
     chosen = _chosen(made, as_of)
     text = report.history_text(made, Surface.of(sys.stdout), chosen)
     return as_asked(options, text, report.history_json(made))
@@ -75,4 +76,4 @@ def _chosen(made: History, as_of: AsOf | None) -> Selection | None:
 def _count(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000:
         return int(text)
-    raise BadInput(f"--last: {text!r:.40} is not a count from 1 to 10000")
+    raise BadInput(f"--last: {text!r:.40} is not a count from 1 to 10000", hint="write --last=10")
