@@ -11,6 +11,7 @@ from rollback.secret import Secret
 # Docker Hub has three names: people's, the one that credentials are kept under, and the one that answers.
 _HUB = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 _PORTS = {"https": 443, "http": 80}
+_EXAMPLE = "for instance https://registry.example.com"
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,15 @@ class Address:
             parts = urlsplit(full)
             port = parts.port
         except ValueError as error:
-            raise BadInput("the registry's URL cannot be read", why=str(error)) from error
+            raise BadInput("the registry's URL cannot be read", why=str(error), hint=_EXAMPLE) from error
         scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
         shown = f"{scheme}://{host}" if host else "the registry's URL"
         if scheme not in _PORTS:
-            raise BadInput(f"{shown} cannot be asked", why="a registry is asked by https:// or http://")
+            raise BadInput(f"{shown} cannot be asked", why="a registry is asked by https:// or http://", hint=_EXAMPLE)
         if not host or any(letter.isspace() or letter in "\\@%" for letter in host):
-            raise BadInput("the registry's URL names no host", hint="for instance https://registry.example.com")
+            raise BadInput("the registry's URL names no host", hint=_EXAMPLE)
         if parts.query or parts.fragment:
-            raise BadInput(f"{shown} cannot be asked", why="a registry's URL has no ? and no #")
+            raise BadInput(f"{shown} cannot be asked", why="a registry's URL has no ? and no #", hint=_EXAMPLE)
         if host in _HUB:
             host = "registry-1.docker.io"
         path = parts.path.rstrip("/")
