@@ -94,7 +94,7 @@ class Patience:
         while True:
             self._keep_pause(host)
             told: float | None = None
-            slow_down = False
+            slow_down, hint = False, ""
             try:
                 answer = send()
                 if answer.status not in _AGAIN:
@@ -103,17 +103,17 @@ class Patience:
                 told = retry_after(answer.headers.get("Retry-After", ""))
                 slow_down = answer.status == HTTPStatus.TOO_MANY_REQUESTS
             except Lost as error:
-                cause = str(error)
+                cause, hint = str(error), error.hint
                 if error.lasting:
-                    raise GaveUp(cause, error.hint) from error
+                    raise GaveUp(cause, hint) from error
             faults += 1
             pause = self._pause(faults) if told is None else told
             spent = self._clock() - began
             if pause > self._budget.wait_s - waited:
                 asked = f" and asks to wait {pause:.0f} s" if told is not None else ""
-                raise GaveUp(f"{cause}{asked}; given up after {_times(faults)} in {spent:.0f} s")
+                raise GaveUp(f"{cause}{asked}; given up after {_times(faults)} in {spent:.0f} s", hint)
             if faults >= self._budget.tries and not slow_down:
-                raise GaveUp(f"{cause}; given up after {_times(faults)} in {spent:.0f} s")
+                raise GaveUp(f"{cause}; given up after {_times(faults)} in {spent:.0f} s", hint)
             waited += pause
             _log.info("%s; asking again in %.1f s", cause, pause)
             if slow_down or told is not None:

@@ -36,6 +36,7 @@ from rollback.registry.counts import Tally
 
 ANSWER_S = 120.0  # seconds for a whole answer, however steadily it drips
 _CHUNK = 1 << 16
+_REACH = "check the URL, and that this machine can reach it"
 _ONCE = urllib3.Retry(total=False, redirect=0)  # errors and redirects come back as they are
 _log = logging.getLogger(__name__)
 
@@ -242,9 +243,9 @@ def _lost(error: BaseException, host: str, proxy: str | None, read_s: float) -> 
     if isinstance(error, ProxyError):
         return Lost(f"no connection through the proxy {proxy}: {getattr(cause, 'strerror', '') or cause}")
     if isinstance(error, NameResolutionError):
-        return Lost(f"the name {host} is not known")
+        return Lost(f"the name {host} is not known", hint=_REACH)
     if isinstance(error, NewConnectionError):
-        return Lost(f"no connection to {host}: {getattr(cause, 'strerror', '') or cause}")
+        return Lost(f"no connection to {host}: {getattr(cause, 'strerror', '') or cause}", hint=_REACH)
     if isinstance(error, (TimedOut, OSError)) and "timed out" in str(error):
         return Lost(f"{host} gave no answer within {read_s:g} s")
     if isinstance(error, TimedOut):
