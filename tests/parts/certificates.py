@@ -16,16 +16,17 @@ class Authority:
     client: tuple[Path, Path]
 
 
-def make(openssl: str, folder: Path) -> Authority:
-    """Make them in a folder."""
+def make(openssl: str, folder: Path, *, key: str = "ec") -> Authority:
+    """Make them in a folder, with keys of the kind `ec` or `rsa`."""
     ca, ca_key = folder / "ca.pem", folder / "ca.key"
     subject = ["-subj", "/CN=a private authority"]
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    _run(openssl, "req", "-x509", *key, "-days", "2", *subject, "-keyout", ca_key, "-out", ca)
+    kind = ["rsa:2048"] if key == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    fresh = ["-newkey", *kind, "-nodes"]
+    _run(openssl, "req", "-x509", *fresh, "-days", "2", *subject, "-keyout", ca_key, "-out", ca)
 
     def sign(name: str, extension: str) -> tuple[Path, Path]:
         request, own_key, certificate = folder / f"{name}.csr", folder / f"{name}.key", folder / f"{name}.pem"
-        _run(openssl, "req", *key, "-subj", f"/CN={name}", "-keyout", own_key, "-out", request)
+        _run(openssl, "req", *fresh, "-subj", f"/CN={name}", "-keyout", own_key, "-out", request)
         extensions = folder / f"{name}.ext"
         extensions.write_text(f"{extension}\n")
         signing = ["-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2", "-extfile", extensions]

@@ -25,13 +25,16 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 @contextmanager
-def serve(program: str, folder: Path, *, http: Mapping[str, Any] | None = None) -> Iterator[str]:
+def serve(
+    program: str, folder: Path, *, http: Mapping[str, Any] | None = None, auth: Mapping[str, Any] | None = None
+) -> Iterator[str]:
     """Run a docker-registry with its files in `folder`; gives its URL.
 
     Args:
         program: path of docker-registry, as the `part` fixture finds it.
         folder: an empty one.
         http: what to add to the `http` section of its configuration, such as `tls`.
+        auth: the `auth` section, for a registry that asks for a login itself.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -42,6 +45,7 @@ def serve(program: str, folder: Path, *, http: Mapping[str, Any] | None = None) 
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": storage,
         "http": {"addr": f"127.0.0.1:{port}", **(http or {})},
+        **({"auth": auth} if auth else {}),
     }
     file = folder / "registry.json"  # JSON is YAML, too
     file.write_text(json.dumps(configuration))
