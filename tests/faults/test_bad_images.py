@@ -96,7 +96,7 @@ def test_services_that_were_down_before_do_not_hold_up_the_way_back(tmp_path: Pa
         before = stage.tags()
         fleet = stage.sandbox.fleet
         stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
-        stage.sandbox.behaviours.attach("billing:1.9.0-master", Behaviour(Fate.UNHEALTHY))
+        stage.sandbox.behaviours.attach("shop/billing:1.9.0-master", Behaviour(Fate.UNHEALTHY))
 
         told = stage.run()
 

@@ -16,7 +16,7 @@ from rollback.errors import AppLocked, NoAnswer, TargetError
 START_S = 1.0  # from the change until the first new instance runs
 READY_S = 2.0  # … until all of them are healthy and the old ones are gone
 DIES_S = 3.0  # … until those of an image that dies are dead for the first time
-LATE_S = 6.0  # … until a late write arrives
+LATE_S = 12.0  # … until a late write arrives
 
 
 class Fate(str, Enum):
@@ -230,7 +230,7 @@ class Fleet:
 
     def settle(self) -> None:
         """Let all that is under way come to its end, if it has one."""
-        for _ in range(10):
+        for _ in range(20):
             self.clock.sleep(1)
             self._advance()
 

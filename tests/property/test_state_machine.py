@@ -92,7 +92,7 @@ class Operations(RuleBasedStateMachine):
         )
         written = self.fleet.log[began:]
         made = self._newest_of(known)
-        if made:
+        if made and made.sent:
             self.untouched = all(not one.foreign for one in written)
         assert_told(made, [one for one in written if not one.foreign])
         foreign = {one.app for one in written if one.foreign}
@@ -117,7 +117,7 @@ class Operations(RuleBasedStateMachine):
         began = len(self.fleet.log)
         self._command(lambda doom: self.work.undo(run, doom=doom), mishaps, dies_at, stops_after, None, 0)
         made = self._newest_of(len(known))
-        if made:
+        if made and made.sent:
             self.untouched = True
         assert_told(made, self.fleet.log[began:])
 
@@ -137,7 +137,7 @@ class Operations(RuleBasedStateMachine):
             assert len(self.fleet.log) == began
             return
         assert_told(self._newest_of(known), self.fleet.log[began:])
-        if self._newest_of(known):
+        if self._has_sent(known):
             self.untouched = True
         flapping = any(self.fleet.fates.get(past.captured[app_id].app.image) is Fate.DIES for app_id in past.sent)
         assert told["exit_code"] == 0 or flapping, told
@@ -157,7 +157,7 @@ class Operations(RuleBasedStateMachine):
             lambda doom: self.work.undo(past.header.run, accept=services, doom=doom), mishaps, None, None, None, 0
         )
         assert_told(self._newest_of(known), self.fleet.log[began:])
-        if self._newest_of(known):
+        if self._has_sent(known):
             self.untouched = True
         if told and told["code"] == 0:
             now = self.fleet.definitions()
@@ -216,6 +216,10 @@ class Operations(RuleBasedStateMachine):
     def _meddle(self, app_id: str, kind: str) -> None:
         number = len(self.fleet.log)
         self.fleet.foreign(app_id, **{kind: f"{app_id[1:]}:hotfix{number}" if kind == "image" else f"other{number}"})
+
+    def _has_sent(self, known: int) -> bool:
+        made = self._newest_of(known)
+        return made is not None and bool(made.sent)
 
     def _newest_of(self, known: int) -> Record | None:
         """The record that a command has begun, if it has."""

@@ -1,0 +1,219 @@
+"""Others at work: a deployment over ours, a hotfix before the undo, a second run, a service that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollback.lock import FileLock
+from rollback.sandbox.behaviour import Behaviour, Fate
+from tests.faults.scene import BILLING, CART, CATALOG, WEB, Scene, scene
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Scene]:
+    with scene(tmp_path) as made:
+        yield made
+
+
+OTHER_TAGS = {BILLING: "1.7.0-master", CART: "2.9.0-master", WEB: "5.2.0-master"}  # neither before nor after
+
+
+def other_image(stage: Scene, app_id: str) -> dict[str, Any]:
+    """A partial update to an image that the run knows nothing of."""
+    container = dict(stage.sandbox.fleet.apps[app_id].definition["container"])
+    repository = stage.images()[app_id].partition("@")[0].rpartition(":")[0]
+    container["docker"] = {**container["docker"], "image": f"{repository}:{OTHER_TAGS[app_id]}"}
+    return {"container": container}
+
+
+def definition(stage: Scene, app_id: str) -> dict[str, Any]:
+    stage.sandbox.fleet.advance()
+    return dict(stage.sandbox.fleet.apps[app_id].definition)
+
+
+@pytest.mark.parametrize("kind", ["another label", "another image"])
+def test_a_foreign_deployment_over_ours_is_noticed_and_left_alone(stage: Scene, kind: str) -> None:
+    before = stage.tags()
+    change = {"labels": {"hotfix": "yes"}} if kind == "another label" else other_image(stage, BILLING)
+    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(start_s=8))
+    stage.time.after(3, lambda: stage.sandbox.front.foreign(BILLING, change))
+
+    told = stage.run()
+
+    assert told.code == 4, told.out
+    assert "somebody else changed it meanwhile" in told.document["summary"]
+    assert told.rows["billing"]["state"] == "failed"
+    stage.later()
+    assert change.items() <= definition(stage, BILLING).items()
+    assert {name: tag for name, tag in stage.tags().items() if name != "billing"} == {
+        name: tag for name, tag in before.items() if name != "billing"
+    }
+    assert not [path for method, path in stage.writes() if "force" in path]
+
+
+def test_a_foreign_deployment_during_the_way_back_is_left_alone(stage: Scene) -> None:
+    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
+    change = other_image(stage, WEB)
+    cancelled = stage.sandbox.front.api.answer
+
+    def answer(request: Any) -> Any:
+        if request.method == "DELETE":
+            stage.sandbox.front.foreign(WEB, change)
+        return cancelled(request)
+
+    stage.sandbox.front.api.answer = answer  # type: ignore[method-assign]
+
+    told = stage.run()
+
+    stage.later()
+    assert told.code == 4, told.out
+    assert definition(stage, WEB)["container"] == change["container"]
+    assert told.states["web"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"env": {"MODE": "careful"}},
+        {"labels": {"owner": "night shift"}},
+        {"cpus": 2.0},
+        {"image": True},
+    ],
+    ids=["env", "labels", "cpus", "image"],
+)
+def test_undo_after_a_hotfix_is_refused_by_name_until_it_is_accepted(stage: Scene, change: dict[str, Any]) -> None:
+    before = stage.tags()
+    assert stage.run().code == 0
+    what = other_image(stage, CART) if "image" in change else change
+    stage.sandbox.front.foreign(CART, what)
+    stage.later()
+    written = len(stage.writes())
+
+    refused = stage.undo()
+
+    assert refused.code == 3
+    assert "cart: somebody has changed it since" in refused.err
+    assert "--accept-moved=cart" in refused.err
+    assert len(stage.writes()) == written
+
+    accepted = stage.undo("--accept-moved=cart")
+
+    assert accepted.code == 0, accepted.err
+    assert stage.tags() == before
+    if "image" not in change:
+        assert what.items() <= definition(stage, CART).items()  # what is not the image's stays as it was changed
+
+
+def test_an_undo_that_took_a_hotfix_out_can_be_undone(stage: Scene) -> None:
+    assert stage.run().code == 0
+    hotfix = {"container": {**definition(stage, CART)["container"], "volumes": []}}
+    stage.sandbox.front.foreign(CART, hotfix)
+    stage.later()
+    assert stage.undo("--accept-moved=cart").code == 0
+    assert definition(stage, CART)["container"]["volumes"]
+
+    told = stage.undo()
+
+    assert told.code == 0, told.err
+    assert definition(stage, CART)["container"] == hotfix["container"]
+
+
+def test_scaling_is_nobodys_hotfix(stage: Scene) -> None:
+    assert stage.run().code == 0
+    stage.sandbox.front.foreign(WEB, {"instances": 5})
+    stage.later()
+
+    told = stage.undo()
+
+    assert told.code == 0, told.err
+    assert definition(stage, WEB)["instances"] == 5
+
+
+def test_an_undo_can_be_undone_and_that_too(stage: Scene) -> None:
+    before = stage.tags()
+    assert stage.run().code == 0
+    after = stage.tags()
+
+    for expected in (before, after, before):
+        told = stage.undo()
+        assert told.code == 0, told.err
+        assert stage.tags() == expected
+        assert all(stage.healthy().values())
+
+
+def test_undo_brings_back_the_whole_container_and_not_just_its_tag(stage: Scene) -> None:
+    before = {app_id: definition(stage, app_id) for app_id in (BILLING, CART, CATALOG, WEB)}
+    assert stage.run().code == 0
+
+    assert stage.undo().code == 0
+
+    assert {app_id: definition(stage, app_id) for app_id in before} == before
+
+
+def test_undo_of_a_service_that_is_gone_is_refused_by_name(stage: Scene) -> None:
+    assert stage.run().code == 0
+    stage.sandbox.front.api.hidden.add(CATALOG)
+
+    told = stage.undo()
+
+    assert told.code == 3
+    assert "catalog: the target no longer shows" in told.err
+
+
+def test_a_locked_service_is_refused_before_the_first_write(stage: Scene) -> None:
+    stage.sandbox.behaviours.attach(f"web:{OTHER_TAGS[WEB]}", Behaviour(start_s=600))
+    held = stage.sandbox.front.foreign(WEB, other_image(stage, WEB))
+
+    told = stage.run()
+
+    assert told.code == 3
+    assert f"deployment {held} runs" in told.err
+    assert stage.writes() == []
+
+
+def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None:
+    from rollback.commands import gather
+
+    lock = FileLock(
+        gather.state_folder(), "prod", f"marathon at {stage.sandbox.service_url}", {"run": "the-first", "by": "ann"}
+    )
+
+    told = stage.run()
+
+    assert told.code == 3
+    assert "by ann" in told.err
+    assert stage.writes() == []
+    lock.release()
+    assert stage.run().code == 0
+
+
+def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:
+    from rollback.commands import perform
+
+    begin = perform._locked
+
+    def meddled(*args: Any) -> Any:
+        stage.sandbox.front.foreign(BILLING)
+        return begin(*args)
+
+    told = stage.run(_locked=meddled)
+
+    assert told.code == 3
+    assert "billing" in told.err
+    assert "has changed since the plan was shown" in told.err
+    assert stage.writes() == []
+
+
+def test_services_that_are_the_same_are_not_touched(stage: Scene) -> None:
+    assert stage.run().code == 0
+    versions = {app_id: state.version for app_id, state in stage.sandbox.fleet.apps.items()}
+
+    told = stage.run()
+
+    assert told.code == 0
+    assert told.document["verdict"] == "NOTHING TO DO"
+    assert {app_id: state.version for app_id, state in stage.sandbox.fleet.apps.items()} == versions
