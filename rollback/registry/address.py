@@ -47,7 +47,9 @@ class Address:
         scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
         shown = f"{scheme}://{host}" if host else "the registry's URL"
         if scheme not in _PORTS:
-            raise BadInput(f"{shown} cannot be asked", why="a registry is asked by https:// or http://", hint=_EXAMPLE)
+            raise BadInput(
+                f"{shown} cannot be asked", why="a registry is asked by https:// or http://", hint=_EXAMPLE
+            )
         if not host or any(letter.isspace() or letter in "\\@%" for letter in host):
             raise BadInput("the registry's URL names no host", hint=_EXAMPLE)
         if parts.query or parts.fragment:

@@ -112,7 +112,8 @@ class Surveyor:
         def job() -> Done[Image | Skipped]:
             unknown = [tag for tag in walk.waiting if not self._reader.settled(repo, tag)]
             known: dict[str, Known] = {}
-            if self._harbor.pays(len(unknown), walk.listed):
+            singly = sum(1 if self._reader.remembered(repo, tag) else 2 for tag in unknown)
+            if self._harbor.pays(singly, walk.listed):
                 known = self._harbor.dates(repo, unknown)
             return Done(more=[self._read(repo, tag, known.get(tag)) for tag in walk.waiting])
 

@@ -34,9 +34,14 @@ class Harbor:
         self._asker = asker
         self._refused = False
 
-    def pays(self, wanted: int, listed: int) -> bool:
-        """Whether asking page by page takes fewer requests than asking tag by tag."""
-        return not self._refused and wanted > -(-listed // PAGE)
+    def pays(self, requests: int, listed: int) -> bool:
+        """Whether asking page by page takes fewer requests than so many, which asking tag by tag takes.
+
+        Args:
+            requests: of asking tag by tag.
+            listed: how many tags the repository has in all.
+        """
+        return not self._refused and requests > -(-listed // PAGE)
 
     def dates(self, repo: str, wanted: Collection[str]) -> dict[str, Known]:
         """Find the images of some tags.

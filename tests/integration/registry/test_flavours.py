@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from rollback.errors import BadInput
 from rollback.registry.client import Options, Survey, connect
+from rollback.registry.manifest import SCHEMA2
 from rollback.secret import Secret
 from tests.parts import flavours
 from tests.parts import front as fronts
@@ -144,3 +146,42 @@ def test_docker_hub_is_asked_by_head_for_what_is_known(
 def test_an_unknown_kind_of_registry_is_refused() -> None:
     with pytest.raises(BadInput, match="'nexus' is no kind of registry"):
         connect(Options("registry.example.com", flavour="nexus"))
+
+
+def many(count: int, wanted: int) -> fronts.Rule:
+    """A Harbor of so many tags, the wanted ones among the oldest."""
+    tags = [f"{number}-{'master' if number >= count - wanted else 'feature'}" for number in range(count)]
+
+    def artifact(number: int) -> dict[str, object]:
+        return {
+            "digest": f"sha256:{number:064x}",
+            "type": "IMAGE",
+            "manifest_media_type": SCHEMA2,
+            "extra_attrs": {"created": "2026-01-01T00:00:00.000000001Z"},
+            "tags": [{"name": tags[number]}],
+        }
+
+    def rule(asked: Asked, _go: Go) -> Reply:
+        if asked.path.endswith("/tags/list"):
+            return Reply(200, {}, json.dumps({"tags": tags}).encode())
+        if asked.path.startswith("/api/"):
+            first = (int(asked.query["page"][0]) - 1) * 100
+            return Reply(200, {}, json.dumps([artifact(n) for n in range(count)[first : first + 100]]).encode())
+        return fronts.refusal(404, "MANIFEST_UNKNOWN", "no")
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "pages"),
+    [(250, 150, 3), (200, 150, 2), (250, 1, 0), (250, 2, 3)],
+    ids=["last page short", "last page full", "tag by tag is cheaper", "pages are cheaper"],
+)
+def test_harbor_is_asked_for_as_many_pages_as_pay(count: int, wanted: int, pages: int) -> None:
+    with front("", many(count, wanted)) as registry:
+        client = connect(Options(registry.url, flavour="harbor"), budget=EAGER)
+        survey = client.survey(["shop/many"], master)
+
+    assert client.counts.others == pages
+    assert len(survey.images) == (wanted if pages else 0)
+    assert client.counts.manifests == (0 if pages else wanted)
