@@ -71,7 +71,8 @@ class Restore(Looker):
 
     def run(self) -> None:
         """Go on until every app is back, given up, or twice the time that one may take is over."""
-        deadline = self.clock.now() + 2 * self.policy.limits.timeout_s
+        limits = self.policy.limits
+        deadline = self.clock.now() + 2 * limits.timeout_s + limits.settle_s
         while self.waiting() and not self.clock.stopping():
             statuses = self.statuses()
             if statuses is not None:

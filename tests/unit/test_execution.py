@@ -440,4 +440,4 @@ def test_what_cannot_be_put_back_is_given_up_in_the_end() -> None:
     result = back(target, target.changes(a="a:1"), OURS)
 
     assert "not back in time: HTTP 403: not authorized" in failed(result.forward)["/a"]
-    assert target.clock.now() <= 2 * LIMITS.timeout_s + 1
+    assert target.clock.now() <= 2 * LIMITS.timeout_s + LIMITS.settle_s + 1
