@@ -134,6 +134,12 @@ class Registry:
         self._connections = connections
         self._reader = Reader(asker, memory, choices)
 
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self.close()
+
     @property
     def counts(self) -> Counts:
         """How many requests were made so far."""

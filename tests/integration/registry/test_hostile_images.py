@@ -17,8 +17,8 @@ def test_the_newest_ten_are_exactly_these(fleet: Fleet) -> None:
 def test_a_second_survey_asks_for_tags_alone_and_finds_the_same(fleet: Fleet, tmp_path: Path) -> None:
     look(fleet.url, cache=tmp_path)
 
-    registry = connect(Options(fleet.url, cache=tmp_path))
-    survey = registry.survey(REPOS, master)
+    with connect(Options(fleet.url, cache=tmp_path)) as registry:
+        survey = registry.survey(REPOS, master)
 
     agrees(survey, fleet)
     counts = registry.counts
@@ -30,8 +30,8 @@ def test_a_second_survey_asks_for_tags_alone_and_finds_the_same(fleet: Fleet, tm
 def test_tags_that_never_move_are_not_asked_again(fleet: Fleet, tmp_path: Path) -> None:
     look(fleet.url, ["shop/many"], cache=tmp_path)
 
-    registry = connect(Options(fleet.url, cache=tmp_path, immutable_tags=True))
-    survey = registry.survey(["shop/many"], master)
+    with connect(Options(fleet.url, cache=tmp_path, immutable_tags=True)) as registry:
+        survey = registry.survey(["shop/many"], master)
 
     assert lines(survey) == fleet.of("shop/many")
     assert registry.counts.requests == registry.counts.lists == 1
