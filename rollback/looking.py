@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rollback.app import Change, Deployment, Status
@@ -58,7 +59,8 @@ class Looker:
         before = self.watches.get(watch.change.app.id)
         self.watches[watch.change.app.id] = watch
         if before is None or (before.state, before.detail) != (watch.state, watch.detail):
-            self.look(watch)
+            with suppress(OSError):  # a terminal or a pipe that is gone does not leave a fleet half way
+                self.look(watch)
         if before is not None and before.state is not watch.state:
             try:
                 self.journal.judged(watch, restoring=self.restoring)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -168,4 +169,5 @@ class Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
         head = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        self._progress.say(f"{head}{record.getMessage()}")
+        with suppress(OSError):  # where nobody reads any more, nothing is to be told
+            self._progress.say(f"{head}{record.getMessage()}")

@@ -53,7 +53,10 @@ def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
         with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
             os.write(2, b"\nrollback: stopping: no new write is started; again to end at once\n")
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to go on without a terminal
+        wanted.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in wanted}
     try:
         yield clock
     finally:
