@@ -1,0 +1,6 @@
+/** `currentBuild`. */
+class CurrentBuild {
+    String description
+    String result
+    String currentResult = 'SUCCESS'
+}
