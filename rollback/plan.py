@@ -293,6 +293,8 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
     notes = []
     if rules.host and now.host and now.host != rules.host:
         notes.append(f"pulls from {now.host}")
+    if now.digest and not rules.pin:
+        notes.append("is pinned to a digest now, and will not be (pin: false)")
     if app.instances == 0:
         notes.append("0 instances: cannot be verified")
     elif not app.checked:

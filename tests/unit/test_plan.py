@@ -55,6 +55,8 @@ def test_a_pinned_digest_never_survives_an_unpinned_change() -> None:
     found = made(*billing(f"{HOST}/shop/billing:1.9.0-master@{digest('old')}"), pin=False)
 
     assert step(found).after == f"{HOST}/shop/billing:1.8.0-master"
+    assert any("pinned to a digest" in note for note in step(found).notes)
+    assert not any("pinned to a digest" in note for note in step(made(pin=False)).notes)
 
 
 def test_another_host_stays_and_is_noted() -> None:
