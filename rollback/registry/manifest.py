@@ -92,6 +92,11 @@ def is_referrer(tag: str) -> bool:
     return bool(_REFERRER.fullmatch(tag))
 
 
+def is_schema1(content_type: str) -> bool:
+    """Tell whether an answer is of the old form, whose signatures its digest leaves out."""
+    return bool(_SCHEMA1.fullmatch(content_type.partition(";")[0].strip().lower()))
+
+
 def read(body: bytes, content_type: str = "") -> Facts:
     """Read a manifest.
 
@@ -109,11 +114,11 @@ def read(body: bytes, content_type: str = "") -> Facts:
         return Stranger("its manifest is not a JSON object")
     header = content_type.partition(";")[0].strip().lower()
     inside = _text(document.get("mediaType"))
-    told = [kind for kind in (header, inside) if kind in _IMAGES | _INDEXES or _is_schema1(kind)]
+    told = [kind for kind in (header, inside) if kind in _IMAGES | _INDEXES or is_schema1(kind)]
     if len(set(told)) > 1:
         return Stranger(f"the registry calls its manifest {told[0]}, and the manifest itself {told[1]}")
     kind = told[0] if told else _shape(document)
-    if _is_schema1(kind) or document.get("schemaVersion") == 1:
+    if is_schema1(kind) or document.get("schemaVersion") == 1:
         return Stranger("only an old schema 1 manifest, which has no dependable digest")
     if kind in _INDEXES:
         return _read_index(document)
@@ -191,10 +196,6 @@ def _platform(platform: dict[str, Any]) -> str:
 
 def _annotation(document: dict[str, Any]) -> str:
     return _text(_object(document.get("annotations")).get(_CREATED))
-
-
-def _is_schema1(kind: object) -> bool:
-    return isinstance(kind, str) and bool(_SCHEMA1.fullmatch(kind))
 
 
 def _object(value: object) -> dict[str, Any]:

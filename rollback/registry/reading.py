@@ -103,12 +103,14 @@ class Reader:
         question = self._question(Kind.HEAD, repo, f"manifests/{tag}", f"tag {tag}", method="HEAD")
         answer = self._asker.ask(question)
         said = answer.headers.get("Docker-Content-Digest", "")
-        if answer.status == 200 and is_digest(said):
+        if answer.status == 200 and is_digest(said) and not _is_schema1(answer):
             return said
         # An old Nexus answers 404 to every HEAD, and the digest is an optional header.
         answer = self._whole_manifest(repo, tag)
         if answer.status == 404:
             raise NotInRegistry(f"{repo}:{tag} is not in {self._asker.address.url}", why=self._asker.words(answer))
+        if _is_schema1(answer):
+            raise RegistryError(f"{repo}:{tag} has only a schema 1 manifest", why="it has no dependable digest")
         return _digest_of(answer)
 
     def complete(self, repo: str, digest: str) -> None:
@@ -157,13 +159,18 @@ class Reader:
             return hint, known
         if answer.status == 404:
             words = self._asker.words(answer)
-            if "accept header" in words:
-                raise _Unusable(f"the registry does not take the forms of manifest that we know: {words}")
+            if "accept header" in words:  # ours names every form, so somebody between us has taken it away
+                raise RegistryError(
+                    f"{repo} cannot be read from {self._asker.address.url}",
+                    why=f"tag {tag}: {words}",
+                    hint="a proxy in between seems to drop the Accept header",
+                )
             raise _Unusable(f"listed, but its manifest is gone: {words}")
         digest = _digest_of(answer)
         facts = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
-        self._memory.keep(digest, facts)
-        self._memory.keep_hint(repo, tag, digest)
+        if not _is_schema1(answer):  # that one's digest was not compared
+            self._memory.keep(digest, facts)
+            self._memory.keep_hint(repo, tag, digest)
         return digest, facts
 
     def _unmoved(self, repo: str, tag: str, hint: str) -> bool:
@@ -256,8 +263,7 @@ class Reader:
             if answer.status != 200:
                 break
             wanted = digest or answer.headers.get("Docker-Content-Digest", "")
-            sound = _hash(answer.body, wanted) == wanted if is_digest(wanted) else _is_document(answer)
-            if sound:
+            if _is_sound(answer, wanted):
                 return answer
             _log.info("%s, %s: the answer is corrupt", question.repo, question.about)
         else:
@@ -288,6 +294,17 @@ def _digest_of(answer: Answer) -> str:
 def _hash(body: bytes, like: str) -> str:
     algorithm = like.partition(":")[0]
     return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+
+
+def _is_schema1(answer: Answer) -> bool:
+    return manifest.is_schema1(answer.headers.get("Content-Type", ""))
+
+
+def _is_sound(answer: Answer, wanted: str) -> bool:
+    """Whether an answer is what its digest says; without a digest, whether it is a document at all."""
+    if not is_digest(wanted) or _is_schema1(answer):
+        return _is_document(answer)
+    return _hash(answer.body, wanted) == wanted
 
 
 def _is_document(answer: Answer) -> bool:

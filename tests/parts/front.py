@@ -79,6 +79,21 @@ class Front:
         return sum(part in asked.target and asked.method == method for asked in self.seen)
 
 
+def deaf(upstream: str) -> Rule:
+    """A proxy that keeps the Accept header to itself."""
+
+    def rule(asked: Asked, _go: Go) -> Reply:
+        place = urlsplit(upstream)
+        line = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+        line.request(asked.method, asked.target)
+        answer = line.getresponse()
+        reply = Reply(answer.status, dict(answer.getheaders()), answer.read())
+        line.close()
+        return reply
+
+    return rule
+
+
 @contextmanager
 def front(upstream: str, *rules: Rule, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Front]:
     """Serve what upstream serves, as changed by the rules; the first one is the outermost.
@@ -156,7 +171,7 @@ def front(upstream: str, *rules: Rule, tls: ssl.SSLContext | None = None, host: 
                 return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
-                if name.lower() != "content-length":
+                if name.lower() not in _HOP:
                     self.send_header(name, value)
             length = reply.headers.get("Content-Length") if self.command == "HEAD" else None
             if reply.status != 304:

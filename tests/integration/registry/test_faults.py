@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry.client import Options, connect
 from rollback.registry.patience import Budget
 from tests.parts import front as fronts
+from tests.parts import registry as real
 from tests.parts.front import Asked, Faults, Go, Reply, front
 from tests.parts.hostile import EAGER, Fleet, agrees, lines, look, master
 
@@ -203,3 +206,41 @@ def test_a_registry_that_is_down_is_not_a_tag_that_is_gone() -> None:
         with pytest.raises(RegistryError, match="a/b cannot be read from") as caught:
             ask()
         assert not isinstance(caught.value, NotInRegistry)
+
+
+def test_a_schema_1_manifest_is_never_read_for_the_date(fleet: Fleet, tmp_path: Path) -> None:
+    history = [{"created": "2026-01-01T00:00:00Z", "created_by": "a step"}]
+    config = {"history": history, "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "1" * 64]}}
+    digest = real.push_image(fleet.url, "other/old", "1-master", "2026-01-01T00:00:00Z", config=config)
+
+    with front("", fronts.deaf(fleet.url)) as registry:
+        survey = look(registry.url, ["other/old"], cache=tmp_path)
+        with pytest.raises(RegistryError, match="other/old:1-master has only a schema 1 manifest"):
+            connect(Options(registry.url), budget=EAGER).digest("other/old", "1-master")
+    again = look(fleet.url, ["other/old"], cache=tmp_path)
+
+    assert survey.images == ()
+    assert [one.reason for one in survey.skipped] == ["only an old schema 1 manifest, which has no dependable digest"]
+    assert [image.digest for image in again.images] == [digest]
+
+
+def test_a_proxy_that_drops_the_accept_header_is_found_out(fleet: Fleet) -> None:
+    with front("", fronts.deaf(fleet.url)) as registry:
+        error = fail(registry.url, ["shop/forms"])
+
+    assert "accept header does not support OCI" in error.why
+    assert error.hint == "a proxy in between seems to drop the Accept header"
+
+
+def test_a_hundred_thousand_tags_cost_no_more_than_their_list(fleet: Fleet) -> None:
+    tags = [f"{number:06}-feature" for number in range(100_000)] + ["1-master"]
+
+    def long(asked: Asked, go: Go) -> Reply:
+        return Reply(200, {}, json.dumps({"tags": tags}).encode()) if "/tags/" in asked.path else go()
+
+    with front(fleet.url, long) as registry:
+        client = connect(Options(registry.url), budget=EAGER)
+        survey = client.survey(["shop/broken"], master)
+
+    assert [image.tag for image in survey.images] == ["1-master"]
+    assert client.counts.requests == 3
