@@ -125,6 +125,9 @@ def nothing_to_do(plan: Plan, took_s: float) -> Outcome:
     summary = "every service runs its image of that date already"
     if stays:
         summary = f"{plan.count(Action.SAME)} run their image of that date already, {stays} stay as they are"
+    held = [s.service for s in plan.steps if s.action is Action.SAME and s.app and s.app.deployments]
+    if held:
+        summary += f"; a deployment still holds {', '.join(held)}, so that is not known to be up"
     return Outcome(Verdict.NOTHING, 0, summary, rows, took_s)
 
 

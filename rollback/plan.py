@@ -300,6 +300,8 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
     elif not app.checked:
         notes.append("no health check: up means running")
     same = image.digest == now.digest if image.digest and now.digest else image.tag == now.tag
+    if same and app.deployments:
+        notes.append("a deployment still holds it: not known to be up")
     after = now.at(image.tag, image.digest if rules.pin else "")
     return replace(
         step,

@@ -71,7 +71,9 @@ def _timeout(options: Given, config: Settings) -> float:
     except ValueError:
         seconds = -1
     if not 1 <= seconds <= 86_400:
-        raise BadInput(f"--timeout: {text!r:.40} is not a number of seconds from 1 to 86400")
+        raise BadInput(
+            f"--timeout: {text!r:.40} is not a number of seconds from 1 to 86400", hint="write --timeout=600"
+        )
     return seconds
 
 
@@ -162,8 +164,14 @@ def _locked(order: Order, target: Target, header: Header) -> Iterator[list[Lock]
             lock.release()
 
 
-def tell_nothing(order: Order, took_s: float) -> Outcome:
-    """The outcome of a plan without changes."""
+def tell_nothing(order: Order, target: Target, took_s: float) -> Outcome:
+    """The outcome of a plan without changes.
+
+    Raises:
+        Refused: somebody else rolls this environment back at the moment, so that nobody knows what it comes to.
+    """
+    holder = _holder(_header(order, policy(order.options, order.config).on_failure))
+    FileLock(gather.state_folder(), order.plan.env.name, target.name, holder).release()
     ended = outcomes.nothing_to_do(order.plan, took_s)
     notify.ended(order.slack, _what(order), ended)
     return ended

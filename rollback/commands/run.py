@@ -48,7 +48,7 @@ def main(options: Given, progress: Progress) -> Result:
             gather.consent(options, f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?", needed=False)
             ended = perform(order, target, progress)
         else:
-            ended = tell_nothing(order, time.monotonic() - began)
+            ended = tell_nothing(order, target, time.monotonic() - began)
     finally:
         target.close()
     text = report.outcome_text(ended, surface=Surface.of(sys.stdout))

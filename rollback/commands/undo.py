@@ -46,7 +46,7 @@ def main(options: Given, progress: Progress) -> Result:
             gather.consent(options, f"Put {len(made.changes)} services back?", needed=True)
             ended = perform(order, target, progress)
         else:
-            ended = tell_nothing(order, time.monotonic() - began)
+            ended = tell_nothing(order, target, time.monotonic() - began)
     finally:
         target.close()
     text = report.outcome_text(ended, surface=Surface.of(sys.stdout))
