@@ -61,7 +61,7 @@ class Progress:
         self._quiet = quiet
         self._now = now
         self._surface = Surface.of(self._stream)
-        self._live = self._surface.width is not None
+        self._live = self._surface.moves
         self._open = False
         self._counting_since: float | None = None
         self._told_at = 0.0

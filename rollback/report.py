@@ -69,7 +69,7 @@ def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
     """
     rows = [("service", "now", "", "then", "", ""), *(_plan_row(step, surface) for step in plan.steps)]
     rows, ending = _without_ending(rows, plan.env.tag, surface)
-    lines = [f"Plan: {plan.env.name} as of {plan.as_of}{ending}", f"      on {plan.target}", ""]
+    lines = [f"Plan: {plan.env.name} {_to(plan)}{ending}", f"      on {plan.target}", ""]
     head, *body = table(rows, surface, shrinkable=(0, 1, 3))
     lines.append(surface.paint(head, Ink.QUIET))
     lines += [
@@ -90,6 +90,12 @@ def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
     )
     lines += paragraph("", f"{counts} {footer}".rstrip(), surface)
     return "\n".join(lines) + "\n"
+
+
+def _to(plan: Plan) -> str:
+    """Where the plan leads: a date, or, for an undo, to before a run."""
+    is_date = plan.as_of[4:5] == "-"
+    return f"as of {plan.as_of}" if is_date else f"as before the run {plan.as_of}"
 
 
 def _plan_row(step: Step, surface: Surface) -> tuple[str, ...]:

@@ -47,7 +47,9 @@ class Line:
         if self.state is None:
             return "waits"
         if self.state is State.UP and not self.healthy:
-            return "as before"
+            return "as it was before"
+        if self.state is State.WAITING and not self.detail:
+            return "sent"
         return _WORDS[self.state]
 
 
@@ -89,7 +91,8 @@ class Board:
     def told(self, watch: Watch, surface: Surface) -> str:
         """A look as one line of a log, in full."""
         line = self.take(watch)
-        took = "" if line.state in {None, State.WAITING} else f" after {self.elapsed(line)}"
+        ended = line.state is State.FAILED or (line.state is State.UP and line.healthy)
+        took = f" after {self.elapsed(line)}" if ended else ""
         detail = f": {line.detail}" if line.detail else ""
         back = "put back: " if line.back else ""
         return f"{watch.change.app.id} {line.old} {surface.arrow} {line.new} {back}{line.word}{took}{detail}"

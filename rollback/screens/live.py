@@ -42,5 +42,10 @@ class Screen:
         self._live.stop()
 
     def _render(self) -> Group:
-        lines = self._board.draw(Surface.of(self._stream))
-        return Group(*(Text(text, style=style, no_wrap=True, overflow="crop") for text, style in lines))
+        surface = Surface.of(self._stream)
+        return Group(
+            *(
+                Text(text, style=style if surface.colour else "", no_wrap=True, overflow="crop")
+                for text, style in self._board.draw(surface)
+            )
+        )

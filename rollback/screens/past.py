@@ -25,10 +25,10 @@ def runs_text(records: Sequence[Record], surface: Surface | None = None) -> str:
 def run_text(record: Record, surface: Surface | None = None) -> str:
     """One past run: who, why, what came of it, and each of its steps with its time."""
     header = record.header
-    lines = [f"{header.run}: {header.kind} of {header.env} to {header.as_of}", f"  on       {header.target}"]
+    lines = [f"{header.run}: {header.kind} of {header.env} to {header.as_of}", f"  on         {header.target}"]
     for name in ("by", "place", "at", "reason", "incident", "link", "on_failure"):
         if value := getattr(header, name):
-            lines.append(f"  {name.replace('_', ' '):<8} {value}")
+            lines.append(f"  {name.replace('_', ' '):<10} {value}")
     lines.append("")
     for line in record.lines:
         if line["event"] != "captured":

@@ -33,12 +33,14 @@ class Surface:
         unicode: whether it shows more than ASCII.
         colour: whether it shows colour.
         height: lines; only meaningful with a width.
+        moves: whether what was written can be written over.
     """
 
     width: int | None = None
     unicode: bool = True
     colour: bool = False
     height: int = 24
+    moves: bool = False
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str] = os.environ) -> Surface:
@@ -47,8 +49,9 @@ class Surface:
         if not stream.isatty():
             return cls(None, unicode)
         columns, lines = shutil.get_terminal_size(_FALLBACK)
-        colour = not environ.get("NO_COLOR") and environ.get("TERM", "") not in {"", "dumb"}  # https://no-color.org
-        return cls(columns, unicode, colour, lines)
+        moves = environ.get("TERM", "") not in {"", "dumb"}
+        colour = moves and not environ.get("NO_COLOR")  # https://no-color.org
+        return cls(columns, unicode, colour, lines, moves)
 
     @property
     def arrow(self) -> str:

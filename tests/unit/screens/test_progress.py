@@ -88,7 +88,7 @@ def test_an_app_that_was_not_up_before_is_not_called_up(clock: Clock) -> None:
 
     progress.look(watch(CHANGES[0], State.UP, "0 of 2 ready", healthy=False))
 
-    assert "as before" in log.getvalue()
+    assert "as it was before" in log.getvalue()
     assert " up" not in log.getvalue()
 
 
@@ -105,7 +105,8 @@ def test_a_log_hears_of_counting_now_and_then_with_the_time_that_is_left(clock: 
     assert re.search(r"Z 20\d of 2000 images, about \d\d s left$", lines[0])
 
 
-def test_a_terminal_counts_in_one_line_and_cleans_it_up(clock: Clock) -> None:
+def test_a_terminal_counts_in_one_line_and_cleans_it_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     terminal = Stream(terminal=True)
     progress = Progress(terminal, now=clock)
 

@@ -1,0 +1,128 @@
+"""The reference says what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rollback import history, outcome, report, settings
+from rollback.errors import BadInput, Failed, Refused
+from rollback.outcome import Outcome, Row, Verdict
+from rollback.settings import Settings
+from rollback.targets import kinds
+from tests.docs import reading
+from tests.parts.made import built, image
+
+ROOT = reading.DOCUMENTS.parent
+MINE = ("tutorial.md", "how-to.md", "reference.md", "how-it-decides.md", "architecture.md", "adding-a-target.md")
+
+
+def codes(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    listed = {codes(key)[0]: codes(default) for key, default, _ in reading.rows("reference.md", "## Settings")}
+
+    assert {key: yaml.safe_load(text[0]) if text else None for key, text in listed.items()} == dict(
+        _defaults(Settings)
+    )
+
+
+def _defaults(kind: Any, path: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    made = kind()
+    for field in dataclasses.fields(kind):
+        value = getattr(made, field.name)
+        if dataclasses.is_dataclass(value):
+            found += _defaults(type(value), f"{path}{field.name}.")
+        elif field.name not in {"source", "lines"}:  # where it was read, not what
+            plain = value.value if isinstance(value, Enum) else value
+            found.append((f"{path}{field.name}", None if plain == "" else plain))
+    return found
+
+
+def test_every_kind_of_target_is_listed_with_its_keys() -> None:
+    import importlib
+
+    listed = {
+        codes(kind)[0]: set(codes(re.sub(r"\([^)]*\)", "", keys)))
+        for kind, keys in reading.rows("reference.md", "### Kinds of target")
+    }
+
+    assert listed == {kind: set(importlib.import_module(f"rollback.targets.{kind}").SETTINGS) for kind in kinds()}
+
+
+def test_every_variable_of_ours_is_listed() -> None:
+    listed = {name for cell, _ in reading.rows("reference.md", "## Environment variables") for name in codes(cell)}
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "rollback").rglob("*.py")
+        if path.name not in {"story.py"}
+    ]
+    used = {name for text in sources for name in re.findall(r"\"(ROLLBACK_[A-Z_]*[A-Z])\"", text)}
+
+    assert {name for name in listed if name.startswith("ROLLBACK_")} == used
+
+
+def test_every_exit_code_is_listed() -> None:
+    listed = {int(code) for code, _ in reading.rows("reference.md", "## Exit codes")}
+
+    ours = {*outcome.CODES.values(), outcome.INTERRUPTED, Failed.exit_code, BadInput.exit_code, Refused.exit_code}
+    assert listed == ours
+
+
+def test_every_member_of_rollback_json_is_listed() -> None:
+    listed = {codes(name)[0] for name, _ in reading.rows("reference.md", "### rollback.json")}
+
+    assert listed == set(history.as_json(built([image("shop/web:1-master", "2026-11-20")])))
+
+
+def test_every_event_of_a_record_is_listed() -> None:
+    listed = {codes(name)[0] for name, _ in reading.rows("reference.md", "### A record")}
+
+    source = (ROOT / "rollback" / "record.py").read_text(encoding="utf-8")
+    assert listed == set(re.findall(r"_append\(\s*\"(\w+)\"", source))
+
+
+def test_every_member_of_a_result_is_listed() -> None:
+    row = Row("web", "/web", "a", "b", "b", "changed")
+    result = report.outcome_json(Outcome(Verdict.DONE, 0, "", (row,)))
+
+    part = reading.text("reference.md").partition("### What `run --json` prints")[2]
+    assert set(codes(part)) == {*result, *result["services"][0]} - {"services"}
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_every_settings_example_is_valid(name: str, tmp_path: Path) -> None:
+    for block in reading.blocks(name, "yaml"):
+        if "jsonfile" in block:  # a kind that the reader adds on that page
+            continue
+        assert settings.parse(block, tmp_path / "rollback.yaml")
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_every_link_within_the_documents_leads_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", reading.text(name)):
+        assert (reading.DOCUMENTS / target).exists(), target
+
+
+def test_every_room_on_the_map_exists() -> None:
+    for cell, _ in reading.rows("architecture.md", "## Rooms"):
+        for name in codes(cell):
+            assert (ROOT / "rollback" / name).exists(), name
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_every_option_that_is_named_exists(name: str) -> None:
+    from rollback import cli
+
+    known = set(re.findall(r"--[a-z][a-z-]*", cli.__doc__ or ""))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", reading.text(name)))
+    assert named <= known
