@@ -117,20 +117,23 @@ def test_an_app_that_is_gone_has_failed() -> None:
 def test_another_version_of_the_same_image_is_somebody_elses() -> None:
     watch = watched((1, look()), (2, look(version="v3")))
 
-    assert (watch.state, watch.foreign) == (State.FAILED, True)
+    assert watch.state is State.FAILED
+    assert "somebody else changed it" in watch.detail
 
 
 def test_another_image_is_somebody_elses() -> None:
     watch = watched((1, look(image="r/a:3")))
 
-    assert (watch.state, watch.foreign) == (State.FAILED, True)
+    assert watch.state is State.FAILED
+    assert "somebody else changed it" in watch.detail
     assert "r/a:3" in watch.detail
 
 
 def test_the_old_image_after_an_answer_is_a_failure_that_is_still_ours() -> None:
     watch = watched((1, look(image=OLD)))
 
-    assert (watch.state, watch.foreign) == (State.FAILED, False)
+    assert watch.state is State.FAILED
+    assert "somebody else changed it" in watch.detail
 
 
 UNANSWERED = replace(START, answered=False, version="")
@@ -152,7 +155,7 @@ def test_once_a_write_without_an_answer_has_shown_its_version_counts() -> None:
 
 
 def test_somebody_elses_image_in_place_of_an_unanswered_write_is_told_at_once() -> None:
-    assert watched((1, look(image="r/a:3")), start=UNANSWERED).foreign
+    assert "somebody else changed it" in watched((1, look(image="r/a:3")), start=UNANSWERED).detail
 
 
 def test_no_instances_are_up_at_once_and_said_to_be_unverified() -> None:
