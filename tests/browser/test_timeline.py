@@ -197,6 +197,7 @@ HOSTILE = (
     "<!--<script>",
     "{{owned}}&lt;b&gt;",
     "]]></style><style>body{display:none}",
+    "</script ><img src=x onerror=window.owned=5>",
 )
 
 
@@ -234,6 +235,15 @@ def test_its_own_policy_forbids_scripts_that_somebody_puts_in(browser: Browser, 
     assert browser.run("window.owned") is None
     assert any("Content Security Policy" in told for told in browser.complaints)
     assert browser.text("#day") == "2026-11-20"  # while its own script runs
+
+
+def test_its_own_policy_forbids_pictures_and_styles_from_elsewhere(browser: Browser, shown: Shown) -> None:
+    strangers = '<img src="http://127.0.0.1:9/x.png"><link rel=stylesheet href="http://127.0.0.1:9/x.css">'
+
+    shown(written(SHOP).replace("</main>", f"{strangers}</main>"))
+
+    browser.settle()
+    assert sum("Content Security Policy" in told for told in browser.complaints) == 2
 
 
 def test_without_scripts_the_chart_and_every_date_are_there(browser: Browser, shown: Shown) -> None:
