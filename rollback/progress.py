@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from rollback.screens.board import Board
 from rollback.screens.surface import Ink, Surface
 from rollback.screens.words import duration
-from rollback.watch import Watch
+from rollback.watch import State, Watch
 
 if TYPE_CHECKING:
     from rollback.plan import Plan
@@ -135,7 +135,10 @@ class Progress:
             return
         with self._lock:
             if self._screen:
-                self._board.take(watch)
+                failed = watch.state is State.FAILED and not self._board.knows(watch)
+                line = self._board.take(watch)
+                if failed:  # in the live part there is hardly room for why
+                    self._screen.say(f"{line.service} failed: {line.detail}")
                 self._screen.refresh()
             else:
                 self.say(self._board.told(watch, self._surface))

@@ -11,6 +11,7 @@ from rollback.screens.words import duration, short
 from rollback.watch import State, Watch
 
 _SPARE = 4  # lines of the terminal that are left for what stands around the live part
+_ROOMY = 100  # columns
 _STYLES = {State.UP: "green", State.FAILED: "red", State.WAITING: ""}
 _WORDS = {State.UP: "up", State.FAILED: "failed", State.WAITING: "under way"}
 
@@ -59,6 +60,7 @@ class Board:
     def __init__(self, now: Callable[[], float], plan: Plan | None = None) -> None:
         self._now = now
         self._began = now()
+        self._ending = f"-{plan.env.tag}" if plan else ""
         self.lines = {
             step.app.id: Line(step.service, short(step.before), short(step.after))
             for step in (plan.steps if plan else ())
@@ -80,6 +82,11 @@ class Board:
         line = replace(line, state=watch.state, detail=watch.detail, began=began, ended=ended, healthy=watch.healthy)
         self.lines[app.id] = line
         return line
+
+    def knows(self, watch: Watch) -> bool:
+        """Whether a look tells nothing new about the state of its app."""
+        line = self.lines.get(watch.change.app.id)
+        return line is not None and line.state is watch.state
 
     def elapsed(self, line: Line) -> str:
         """How long a service has been under way, or took."""
@@ -118,6 +125,11 @@ class Board:
         """The lines of text and their styles, for a surface that has a width and a height."""
         lines = self.shown(max(surface.height - _SPARE, 3))
         width = (surface.width or 80) - 1
+        if width < _ROOMY:  # the environment's ending says nothing new, and the state needs the room
+            lines = [
+                replace(line, old=line.old.removesuffix(self._ending), new=line.new.removesuffix(self._ending))
+                for line in lines
+            ]
         # A column is as wide as it has to be, but no name or tag may push the state off the screen.
         name = min(max((len(line.service) for line in lines), default=1), 24)
         old, new = (min(max((len(getattr(line, side)) for line in lines), default=1), 18) for side in ("old", "new"))

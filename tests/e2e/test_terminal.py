@@ -32,7 +32,9 @@ def test_a_run_shows_a_line_per_service_that_moves(utf8: Command, sandbox: Sandb
     told = lines(terminal.shown)
     assert code == 0
     for service in ("billing", "cart", "web"):
-        moving = [line for line in told if re.match(rf"  {service} .*-master +→ .*\d of \d ready.* \d+ s$", line)]
+        moving = [
+            line for line in told if re.match(rf"  {service} +[\d.]+ +→ [\d.]+ .*\d of \d ready.* \d+ s$", line)
+        ]
         assert moving, terminal.shown
     assert any(re.match(r"  \d of 3 up, \d under way; \d+ s", line) for line in told)
     assert all(len(line) <= 80 for line in told)

@@ -187,6 +187,22 @@ def test_the_time_of_a_service_stops_when_it_is_up(clock: Clock) -> None:
     assert board.elapsed(line) == "30 s"
 
 
+def test_a_failure_is_told_whole_above_the_board_and_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = Stream(terminal=True)
+    progress = Progress(terminal, now=clock)
+    why = "it fails again and again: Command exited with status 137 (out of memory)"
+
+    progress.begin(PLAN)
+    progress.look(watch(CHANGES[0], State.FAILED, why))
+    progress.look(watch(CHANGES[0], State.FAILED, why))
+    progress.close()
+
+    told = " ".join(re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).split())
+    assert told.count(f"failed: {why}") == 1
+
+
 def test_a_terminal_shows_the_board_and_leaves_nothing_of_it(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     terminal = Stream(terminal=True)
