@@ -107,6 +107,8 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
             )
             ended = replace(ended, remains=remains(order, execution, target))
             _close(journal, ended, execution)
+        except RecordError:  # told before the first write is sent, and never after it
+            raise
         except Exception as error:
             if not journal.began_writing:
                 raise

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rollback.errors import RollbackError
+from rollback.errors import RecordError, RollbackError
+from rollback.record import Journal
 from tests.parts.fleet import Fate, Fleet, HandClock
 from tests.parts.rehearsal import Doom, Killed, Rehearsal
 
@@ -113,6 +115,74 @@ def test_undo_of_a_killed_undo_goes_forward_again(tmp_path: Path, batch: int) ->
             continue
         break
     assert met > 1
+
+
+@pytest.mark.parametrize("on_failure", ["restore", "keep", "stop"])
+@pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])
+def test_a_disk_that_is_full_from_any_line_on_loses_nothing(tmp_path: Path, batch: int, on_failure: str) -> None:
+    for line in range(1, MOST):
+        made = scene(tmp_path / str(line), batch, "b:1")
+        full = FullDisk(line)
+        refused = None
+        try:
+            made.run(WANTED, on_failure=on_failure, doom=full)
+        except RecordError as error:
+            refused = error.exit_code
+        assert_told(made)
+        if refused:
+            assert refused == 1
+            assert made.fleet.log == [], line
+        elif full.met:
+            made.undo()
+            made.fleet.settle()
+            assert made.fleet.images() == BEFORE, line
+        else:
+            return
+    raise AssertionError("the record has no end")
+
+
+class FullDisk(Doom):
+    """A disk on which there is no room any more from one line of the record on; nothing is killed."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.met, self._left = False, line
+
+    def journal(self) -> type[Journal]:
+        disk = self
+
+        class Starved(Journal):
+            def _append(self, event: str, **members: Any) -> None:
+                disk._left -= 1
+                if disk._left <= 0:
+                    disk.met = True
+                    raise RecordError("the record cannot be written", why="No space left on device")
+                super()._append(event, **members)
+
+        return Starved
+
+
+@pytest.mark.parametrize("on_failure", ["restore", "keep"])
+@pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])
+def test_a_stop_at_any_second_starts_no_new_write(tmp_path: Path, batch: int, on_failure: str) -> None:
+    for second in range(MOST):
+        made = scene(tmp_path / str(second), batch, "b:1")
+        stop_at = made.fleet.clock.now() + second
+        made.fleet.clock.stop_at = stop_at
+
+        told = made.run(WANTED, on_failure=on_failure)
+
+        made.fleet.clock.stop_at = None
+        assert all(made.fleet.written_at[index] <= stop_at for index in range(len(made.fleet.log)))
+        assert_told(made)
+        if made.newest():
+            made.undo()
+        made.fleet.settle()
+        assert made.fleet.images() == BEFORE, second
+        if told["code"] != 130:
+            assert told["code"] == (5 if on_failure == "restore" else 4)
+            return
+    raise AssertionError("the run has no end")
 
 
 def test_an_unwritten_record_stops_a_run_before_its_first_write(tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ class Fleet:
         mishaps: what becomes of the next writes and cancellations, one after the other.
         silent: how many of the next reads get no answer.
         log: every change that was carried out.
+        written_at: when, in seconds of the clock.
         broken_rules: what a client must never do, and did.
     """
 
@@ -121,6 +122,7 @@ class Fleet:
     mishaps: deque[Mishap] = field(default_factory=deque)
     silent: int = 0
     log: list[Written] = field(default_factory=list)
+    written_at: list[float] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)
     name: str = "fleet"
 
@@ -261,6 +263,7 @@ class Fleet:
             definition, env = wanted[app_id]
             self.units[app_id] = Unit(copy.deepcopy(definition), env, number, self.clock.at)
             self.log.append(Written(foreign, app_id, self.units[app_id].image))
+            self.written_at.append(self.clock.at)
         if changed:
             self._held[f"d{number}"] = Held(f"d{number}", changed, foreign)
         return Deployment(f"d{number}", tuple(wanted), _stamp(number) if changed else "")
