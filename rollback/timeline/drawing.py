@@ -10,16 +10,16 @@ from rollback.timeline.chart import Chart, Mark, PastRun, utc
 
 ROW = 36  # pixels, like all that follow
 LANE = 24
+BASE = ROW - 11  # from the top of a row to its line
 _LETTER = 6.7  # the width of one letter of the tags, at 11 px in a fixed-width font
 _NARROW, _WIDE, _MANY = 52, 112, 40  # widths of a column; from so many columns on they are narrower
 _MIDDLE_WIDE = 72
 _SCREEN = 1180
 _ROOM = 14  # beside a tag
-_INSET = 14  # from a column's left edge to its mark
+INSET = 14  # from a column's left edge to its mark
 _LANES = 6  # past runs on the axis; the table below has them all
 _HEAD = 36
-_NAMES = 150
-_LETTERS_OF_NAME = 20
+_LETTERS_OF_NAME = 40  # on paper; on a screen the names are text beside the drawing
 
 _INK, _FAINT, _LINE, _MARK, _BAND = "#1b2733", "#5b6875", "#9fb3c8", "#1d5fa8", "#f3f6f9"
 VERDICTS = {
@@ -71,6 +71,12 @@ def runs_height(chart: Chart) -> int:
     return len(lanes(chart)) * LANE
 
 
+def names_width(chart: Chart) -> int:
+    """Pixels that the names take on paper."""
+    longest = max((len(name) for name in chart.names), default=0)
+    return int(max(min(longest, _LETTERS_OF_NAME), 10) * _LETTER + 20)
+
+
 def draw(chart: Chart, window: Window, name: str) -> str:
     """Draw a part of the chart.
 
@@ -79,7 +85,7 @@ def draw(chart: Chart, window: Window, name: str) -> str:
         window: which part.
         name: begins every id in it, so that a page can hold several.
     """
-    left = _NAMES if window.paper else 0
+    left = names_width(chart) if window.paper else 0
     head = _HEAD if window.paper else 0
     above = runs_height(chart) if window.runs else 0
     width = left + len(window.columns) * window.width + (8 if window.paper else 0)
@@ -118,7 +124,7 @@ class _Pen:
         self._width = len(window.columns) * window.width
 
     def _x(self, column: int) -> int:
-        return self._left + (column - self._window.columns[0]) * self._window.width + _INSET
+        return self._left + (column - self._window.columns[0]) * self._window.width + INSET
 
     def _y(self, row: int) -> int:
         return self._top + (row - self._window.rows[0]) * ROW
@@ -196,7 +202,7 @@ class _Pen:
         first, last = self._window.columns[0], self._window.columns[-1]
         marks = self._chart.marks[row]
         inside = [mark for mark in marks if first <= mark.column <= last]
-        y = self._y(row) + ROW - 11
+        y = self._y(row) + BASE
         if self._runs_before(row, first):
             start: int | None = self._left
         else:

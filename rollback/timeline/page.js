@@ -39,6 +39,18 @@
     }
   };
 
+  // Where an image is carried to the date, its line gets a ring there: the release itself may be out of sight.
+  const [top, step, inset] = data.rings;
+  const rings = document.createElementNS(grid.namespaceURI, "g");
+  grid.append(rings);
+  const ring = (place, number, index, day) => {
+    if (number < 0 || data.images[number][3] === day) return [];
+    const circle = document.createElementNS(grid.namespaceURI, "circle");
+    const at = { class: "ring", cx: place * width + inset, cy: top + index * step, r: 5 };
+    Object.entries(at).forEach(([name, value]) => circle.setAttribute(name, value));
+    return [circle];
+  };
+
   const command = (day) => data.command[0] + day + data.command[1];
 
   const choose = (place) => {
@@ -51,6 +63,7 @@
       const mark = number >= 0 && document.getElementById(`m${number}`);
       if (mark) mark.classList.add("on");
     });
+    rings.replaceChildren(...selection.flatMap((number, index) => ring(place, number, index, day)));
     rows.forEach((line, index) => row(line, selection[index], index, day));
     document.getElementById("day").textContent = day;
     document.getElementById("counts").textContent = data.counts[place];

@@ -16,7 +16,7 @@ from rollback.timeline import drawing
 from rollback.timeline.chart import NOTHING, Chart, built, utc
 from rollback.timeline.drawing import ROW, VERDICTS, Window
 
-_PAPER_WIDTH = 900  # pixels of columns on a sheet, beside the names
+_PAPER_WIDTH = 1050  # pixels of a sheet
 _PAPER_ROWS = 24
 _MOST_WITHOUT_SCRIPTS = 4000  # rows of tables for readers without scripts; more would only make the page slow
 _MOST_SKIPPED = 200
@@ -123,7 +123,7 @@ def _interactive(chart: Chart, width: int) -> Iterator[str]:
 
 def _sheets(chart: Chart, width: int) -> Iterator[str]:
     """The same chart cut into pieces that fit on paper; also what is seen without scripts. Newest first."""
-    at_once = max(_PAPER_WIDTH // width, 1)
+    at_once = max((_PAPER_WIDTH - drawing.names_width(chart)) // width, 1)
     number = 0
     for end in range(len(chart.columns), 0, -at_once):
         columns = range(max(end - at_once, 0), end)
@@ -288,6 +288,7 @@ def _data(chart: Chart, chosen: int | None, commands: Commands) -> str:
         "command": [commands.before, commands.after],
         "now": [short(known.get(repo, "")) for repo in chart.history.repos] if known else None,
         "same": same,
+        "rings": [drawing.runs_height(chart) + drawing.BASE, ROW, drawing.INSET],
     }
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
     # Inside <script> a browser looks for `</script` and `<!--` before JSON is read.

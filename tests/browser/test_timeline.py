@@ -98,6 +98,18 @@ def test_a_click_into_the_chart_chooses_the_date_of_that_column(browser: Browser
     assert browser.run("document.querySelectorAll('.mark.on').length") == 2
 
 
+def test_what_is_carried_to_the_date_is_marked_on_its_line(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP))
+
+    ring, mark = browser.run(
+        "(() => { const y = e => e.getBoundingClientRect().y + e.getBoundingClientRect().height / 2;"
+        " const rings = [...document.querySelectorAll('.ring')];"
+        " const cart = [...document.querySelectorAll('.mark')].find(m => m.textContent.startsWith('cart'));"
+        " return [rings.map(y), y(cart.querySelector('circle'))]; })()"
+    )
+    assert ring == pytest.approx([mark])
+
+
 def test_the_keyboard_alone_chooses_and_copies(browser: Browser, shown: Shown) -> None:
     shown(written(SHOP))
     browser.ask("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
