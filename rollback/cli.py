@@ -28,16 +28,16 @@ Usage:
   rollback --version
 
 Commands:
-  get      Ask the registry which images existed when; write rollback.json and print the dates.
-  plan     Show what run would do; change nothing.
-  run      Put every service back to its image of the date, or the nearest earlier one; wait until all are up.
-  undo     Put back what a run changed.
-  check    Tell a deployment job whether it may deploy: 0 yes, 1 frozen or rolled back, 2 cannot tell.
-  thaw     Lift the freeze that a run has left behind.
-  history  List past runs, or tell one.
-  doctor   Look at settings, registry, target, clock and folders; say what to do about what is not well.
+  get         Ask the registry which images existed when; write rollback.json and print the dates.
+  plan        Show what run would do; change nothing.
+  run         Put every service back to its image of the date, or the nearest earlier one; wait until all are up.
+  undo        Put back what a run changed.
+  check       Tell a deployment job whether it may deploy: 0 yes, 1 frozen or rolled back, 2 cannot tell.
+  thaw        Lift the freeze that a run has left behind.
+  history     List past runs, or tell one.
+  doctor      Look at settings, registry, target, clock and folders; say what to do about what is not well.
   completion  Print the script that completes words in bash, zsh or fish.
-  sandbox  Serve a registry and a Marathon with a small fleet on this machine, for trying and rehearsing.
+  sandbox     Serve a registry and a Marathon with a small fleet on this machine, for trying and rehearsing.
 
 Options:
   --repo=<r>           Repositories, separated by commas.

@@ -135,7 +135,8 @@ def _sheets(chart: Chart, width: int) -> Iterator[str]:
 
 
 def _legend(chart: Chart) -> str:
-    told = "A dot is a release; the line behind it is the time for which it is the newest, so that a date carries it."
+    told = "A dot is a release, the line behind it the time for which it stays the newest. "
+    told += "On the chosen date a ring stands for what is carried to it."
     if chart.runs:
         told += " A past run stands on its day; its arrow points at the date to which it went."
     return f'<p class="quiet legend">{told}</p>'
