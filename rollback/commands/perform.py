@@ -121,7 +121,7 @@ def perform(order: Order, target: Target, progress: Progress) -> Outcome:
             journal.close()
         _write_page(journal.path, gather.dump_folder(options))
         remember(order, header, execution, target)
-    notify.ended(order.slack, _what(order), ended, header)
+        notify.ended(order.slack, _what(order), ended, header)  # a signal meanwhile does not make the outcome untrue
     return ended
 
 

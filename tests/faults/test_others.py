@@ -208,6 +208,25 @@ def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:
     assert stage.writes() == []
 
 
+def test_a_mistake_of_ours_in_the_middle_is_no_failure_without_changes(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stage.tags()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a screen that cannot be drawn")
+
+    monkeypatch.setattr("rollback.progress.Progress.look", broken)
+    told = stage.run()
+    monkeypatch.undo()
+
+    assert told.code == 4
+    assert "rollback undo --run=" in told.err
+    stage.later()
+    assert stage.undo().code == 0
+    assert stage.tags() == before
+
+
 def test_services_that_are_the_same_are_not_touched(stage: Scene) -> None:
     assert stage.run().code == 0
     versions = {app_id: state.version for app_id, state in stage.sandbox.fleet.apps.items()}
