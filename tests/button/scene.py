@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,11 +129,27 @@ def command_lines() -> Iterator[set[str]]:
         watch.join()
 
 
-def files_with(secret: str, *folders: Path) -> list[Path]:
-    """Every file below the folders that holds the secret."""
-    return [
-        path
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.is_file() and secret.encode() in path.read_bytes()
-    ]
+def leaks(said: str, lines: Iterable[str], *folders: Path) -> list[str]:
+    """Where a secret can be read, as it is or in base64.
+
+    Args:
+        said: all that was printed.
+        lines: the command lines of processes.
+        folders: whose files are looked through.
+    """
+    found = []
+    for secret in (PASSWORD, HOOK):
+        forms = [secret.encode(), *_in_base64(secret.encode())]
+        found += [f"printed: {line}" for line in said.splitlines() if any(form in line.encode() for form in forms)]
+        found += [f"command line: {line}" for line in lines if any(form in line.encode() for form in forms)]
+        for path in (path for folder in folders for path in folder.rglob("*")):
+            if path.is_file() and any(form in path.read_bytes() for form in forms):
+                found.append(f"file: {path}")
+    return found
+
+
+def _in_base64(secret: bytes) -> Iterator[bytes]:
+    """What base64 makes of a secret in the middle of something, whose length decides which of three forms it has."""
+    for before in range(3):
+        text = base64.b64encode(b"." * before + secret)
+        yield text[-(-before * 8 // 6) : len(text) // 4 * 4 - 4]
