@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,27 +17,33 @@ from rollback.policy import Clock
 log = logging.getLogger(__name__)
 
 
+_NAP_S = 0.05  # seconds after which a sleeper looks whether it shall stop
+
+
 class _Clock:
-    """The system's clock, and a wish to stop that wakes sleepers."""
+    """The system's clock, and a wish to stop that wakes sleepers.
+
+    The wish is a plain flag: a signal's handler runs between any two steps of the main thread, so that setting a
+    `threading.Event` on which that thread is about to wait blocks for ever.
+    """
 
     def __init__(self, locks: Sequence[Lock]) -> None:
-        self._stop = threading.Event()
+        self.asked = False
         self._locks = locks
 
     def now(self) -> float:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        self._stop.wait(seconds)
+        end = self.now() + seconds
+        while not self.asked and (rest := end - self.now()) > 0:
+            time.sleep(min(rest, _NAP_S))
 
     def stopping(self) -> bool:
-        if not self._stop.is_set() and any(lock.lost() for lock in self._locks):
+        if not self.asked and any(lock.lost() for lock in self._locks):
             log.warning("somebody has taken over the lock: this run writes nothing more")
-            self._stop.set()
-        return self._stop.is_set()
-
-    def stop(self) -> None:
-        self._stop.set()
+            self.asked = True
+        return self.asked
 
 
 @contextmanager
@@ -47,9 +52,9 @@ def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
     clock = _Clock(locks)
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
-        if clock.stopping():
+        if clock.asked:
             os._exit(INTERRUPTED)
-        clock.stop()
+        clock.asked = True
         with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
             os.write(2, b"\nrollback: stopping: no new write is started; again to end at once\n")
 
