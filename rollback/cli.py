@@ -97,9 +97,10 @@ from rollback import __version__
 
 if TYPE_CHECKING:
     from rollback.commands.result import Result
-    from rollback.errors import RollbackError
+    from rollback.errors import Refused, RollbackError
 
 _COMMANDS = ("get", "plan", "run", "undo", "check", "thaw", "history", "doctor", "completion", "sandbox")
+_WRITING = ("run", "undo")  # their result is a report, whose first line is the verdict in every case
 _BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -147,7 +148,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(options: dict[str, str | bool | None]) -> int:
-    from rollback.errors import RollbackError
+    from rollback.errors import Refused, RollbackError
 
     debug = bool(options["--debug"])
     signal.signal(signal.SIGTERM, _as_interrupt)
@@ -160,6 +161,8 @@ def _run(options: dict[str, str | bool | None]) -> int:
         if debug:
             _show_origin()
         sys.stderr.write(_error_text(error))
+        if isinstance(error, Refused) and command in _WRITING:
+            _print(_refusal(options, error))
         return error.exit_code
     except BrokenPipeError:  # whoever read us has left: nobody is there to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -212,6 +215,15 @@ def _error_text(error: RollbackError) -> str:
     if isinstance(error, Refused):
         return "".join(f"rollback: {reason_text(reason)}\n" for reason in error.reasons)
     return f"rollback: {error_text(error.what, error.why, error.hint)}\n"
+
+
+def _refusal(options: dict[str, str | bool | None], error: Refused) -> Result:
+    from rollback.commands.result import as_asked
+    from rollback.report import refused_json, refused_text
+    from rollback.screens.surface import Surface
+
+    text = refused_text(error.reasons, Surface.of(sys.stdout))
+    return as_asked(options, text, refused_json(error.reasons), error.exit_code)
 
 
 def _show_origin() -> None:

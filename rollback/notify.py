@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from rollback.errors import Reason
 from rollback.outcome import Outcome
 from rollback.plan import Plan
 from rollback.record import Header
@@ -27,6 +28,11 @@ def started(webhook: Secret, header: Header, plan: Plan) -> bool:
 def ended(webhook: Secret, what: str, outcome: Outcome, header: Header | None = None) -> bool:
     """Tell how a run ended."""
     return bool(webhook) and post(webhook, slack.ended(what, outcome, header))
+
+
+def refused(webhook: Secret, what: str, reasons: Sequence[Reason]) -> bool:
+    """Tell that a run was refused, and why."""
+    return bool(webhook) and post(webhook, slack.refused(what, reasons))
 
 
 def send(webhook: Secret, title: str, body: str) -> bool:

@@ -9,7 +9,7 @@ from rollback import history as histories
 from rollback.errors import Reason
 from rollback.history import History
 from rollback.image import Reference
-from rollback.outcome import Outcome, Row, Verdict
+from rollback.outcome import CODES, Outcome, Row, Verdict
 from rollback.plan import Action, Plan, Step
 from rollback.screens import handover
 from rollback.screens.matrix import list_text, matrix_text, selection_text
@@ -210,6 +210,21 @@ def _outcome_row(row: Row, surface: Surface) -> tuple[str, ...]:
     if row.state == "restored":
         return (row.service, after, surface.arrow, before, row.state, row.detail)
     return (row.service, before, "", "", row.state, row.detail)
+
+
+def refused_text(reasons: Sequence[Reason], surface: Surface = PLAIN) -> str:
+    """The report of a run that was refused: one line, since the reasons go to standard error."""
+    return f"{surface.paint('REFUSED', Ink.CARE, Ink.STRONG)}: {_refused(reasons)}\n"
+
+
+def refused_json(reasons: Sequence[Reason]) -> dict[str, Any]:
+    """The same members as of any other run, and the reasons."""
+    nothing = Outcome(Verdict.REFUSED, CODES[Verdict.REFUSED], _refused(reasons), ())
+    return {**outcome_json(nothing), "reasons": [reason_json(reason) for reason in reasons]}
+
+
+def _refused(reasons: Sequence[Reason]) -> str:
+    return f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} against it, nothing was changed"
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

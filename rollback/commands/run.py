@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback import planfile, report
+from rollback import notify, planfile, report
 from rollback.commands import gather, prepare
 from rollback.commands.gather import Given
 from rollback.commands.order import Order
@@ -40,9 +40,10 @@ def main(options: Given, progress: Progress) -> Result:
         if options["--dry-run"]:
             return shown(options, config, prepared)
         sys.stderr.write(screen(options, config, prepared, Surface.of(sys.stderr)) + "\n")
-        if prepared.reasons:
-            raise Refused(prepared.reasons)
         plan = prepared.plan
+        if prepared.reasons:
+            notify.refused(known.slack, f"run of {plan.env.name} to {plan.as_of}", prepared.reasons)
+            raise Refused(prepared.reasons)
         order = Order("run", plan, options, config, known.slack)
         if plan.changes:
             gather.consent(options, f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?", needed=False)

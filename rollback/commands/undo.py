@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from rollback import arguments, preflight, record, report, undoing
+from rollback import arguments, notify, preflight, record, report, undoing
 from rollback.commands import gather
 from rollback.commands.gather import Given
 from rollback.commands.order import Order
@@ -40,6 +40,7 @@ def main(options: Given, progress: Progress) -> Result:
             return shown(options, config, prepared)
         sys.stderr.write(screen(options, config, prepared, Surface.of(sys.stderr)) + "\n")
         if reasons:
+            notify.refused(known.slack, f"undo of {past.header.run}", reasons)
             raise Refused(reasons)
         order = Order("undo", made, options, config, known.slack, past)
         if made.changes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rollback.errors import Reason
 from rollback.outcome import Outcome, Row, Verdict
 from rollback.plan import Action, Plan, Step
 from rollback.record import Header
@@ -68,6 +69,16 @@ def ended(what: str, outcome: Outcome, header: Header | None = None) -> Message:
         lines,
         outcome.undo,
     )
+
+
+def refused(what: str, reasons: Sequence[Reason]) -> Message:
+    """That a run was refused, with every reason and its next step."""
+    title = f"REFUSED: {what}: nothing was changed"
+    lines = []
+    for reason in reasons:
+        lines += [reason.what, *([f"  why:  {reason.why}"] if reason.why else [])]
+        lines += [f"  next: {reason.hint}"] if reason.hint else []
+    return _message(title, _AMBER, [], lines, "")
 
 
 def plain(title: str, body: str) -> Message:

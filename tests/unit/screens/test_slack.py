@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rollback import notify
+from rollback.errors import Reason
 from rollback.outcome import Outcome, Row, Verdict
 from rollback.record import Header
 from rollback.screens import slack
@@ -238,3 +239,14 @@ def test_a_dead_slack_costs_one_warning_that_keeps_the_secret(url: str, warnings
 
 def test_without_a_webhook_nothing_happens() -> None:
     assert not notify.send(Secret(), "title", "body")
+
+
+def test_a_refusal_is_told_with_every_reason(slackd: Slack) -> None:
+    reasons = [Reason("cart: 2 apps fit", "found: /a, /b", "name the app"), Reason("web: the image is gone")]
+
+    assert notify.refused(Secret(slackd.url), "run of prod to 2026-11-20", reasons)
+
+    (message,) = slackd.heard
+    text = "\n".join(texts(message))
+    assert message["text"] == "REFUSED: run of prod to 2026-11-20: nothing was changed"
+    assert all(told in text for told in ("cart: 2 apps fit", "/a, /b", "name the app", "the image is gone"))
