@@ -30,6 +30,19 @@ class Evidence:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Which run of this tool has begun a deployment.
+
+    Attributes:
+        run: its id.
+        back: whether the deployment puts back what that run has changed.
+    """
+
+    run: str
+    back: bool
+
+
 def of_history(history: History, env: Environment, tag_pattern: str) -> tuple[Reason, ...]:
     """Whether a history is of this environment at all.
 
@@ -83,7 +96,11 @@ def of_age(history: History, now: Instant, max_age_s: float) -> tuple[Reason, ..
 
 
 def of_plan(
-    plan: Plan, evidence: Mapping[str, Evidence], deployments: Iterable[Deployment], registry: str
+    plan: Plan,
+    evidence: Mapping[str, Evidence],
+    deployments: Iterable[Deployment],
+    registry: str,
+    begun: Mapping[str, Begun] | None = None,
 ) -> tuple[Reason, ...]:
     """Every reason not to run a plan, those of the plan itself first.
 
@@ -92,23 +109,32 @@ def of_plan(
         evidence: by repository, what the registry says of the image that is to run.
         deployments: what runs on the target now.
         registry: the registry's URL, for the messages.
+        begun: by id, deployments of earlier runs of this tool.
     """
     reasons = list(plan.reasons)
     for step in plan.steps:
         if step.action is Action.CHANGE:
             reasons += _of_image(step, evidence.get(step.repo, Evidence(Found.UNKNOWN, "it was not asked")), registry)
-    return (*reasons, *of_locks(plan, deployments))
+    return (*reasons, *of_locks(plan, deployments, begun or {}))
 
 
-def of_locks(plan: Plan, deployments: Iterable[Deployment]) -> tuple[Reason, ...]:
+def of_locks(
+    plan: Plan, deployments: Iterable[Deployment], begun: Mapping[str, Begun] | None = None
+) -> tuple[Reason, ...]:
     """Every app of a plan that a deployment holds.
 
     Args:
         plan: what is to be done.
-        deployments: those that run on the target now and are not this tool's own.
+        deployments: those that run on the target now and may not be rolled back by this run.
+        begun: by id, deployments of earlier runs of this tool.
     """
     running = tuple(deployments)
-    return tuple(reason for step in plan.steps if step.action is Action.CHANGE for reason in _of_lock(step, running))
+    return tuple(
+        reason
+        for step in plan.steps
+        if step.action is Action.CHANGE
+        for reason in _of_lock(step, running, begun or {})
+    )
 
 
 def _of_image(step: Step, evidence: Evidence, registry: str) -> tuple[Reason, ...]:
@@ -144,7 +170,7 @@ def _of_image(step: Step, evidence: Evidence, registry: str) -> tuple[Reason, ..
     )
 
 
-def _of_lock(step: Step, running: tuple[Deployment, ...]) -> tuple[Reason, ...]:
+def _of_lock(step: Step, running: tuple[Deployment, ...], begun: Mapping[str, Begun]) -> tuple[Reason, ...]:
     app_id = step.app.id if step.app else ""
     reasons = []
     for deployment in running:
@@ -154,9 +180,23 @@ def _of_lock(step: Step, running: tuple[Deployment, ...]) -> tuple[Reason, ...]:
                 Reason(
                     f"{step.service}: {app_id} is locked by a deployment",
                     why=f"deployment {deployment.id} runs{since}",
-                    hint="wait until it ends; if it hangs, roll it back on the target first "
-                    f"(dcos marathon deployment rollback {deployment.id})",
+                    hint=_freed(deployment, begun.get(deployment.id)),
                     service=step.service,
                 )
             )
     return tuple(reasons)
+
+
+def _freed(deployment: Deployment, begun: Begun | None) -> str:
+    """How the apps that a deployment holds become free."""
+    if begun is None:
+        way = f"roll it back on the target first (dcos marathon deployment rollback {deployment.id})"
+    elif begun.back:
+        # It brings what was there before; rolling it back would bring the run's images once more.
+        way = (
+            f"it puts back what {begun.run} changed, and can be ended without changing anything "
+            f"(dcos marathon deployment stop {deployment.id})"
+        )
+    else:
+        way = f"it is of the run {begun.run}: rollback undo --run={begun.run}"
+    return f"wait until it ends; if it hangs, {way}"

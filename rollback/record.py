@@ -20,10 +20,12 @@ from typing import Any
 from rollback.app import App, Change, Deployment
 from rollback.errors import BadInput, RecordError
 from rollback.files import sync_folder
+from rollback.preflight import Begun
 from rollback.watch import Watch
 
 SCHEMA = 1
 FOLDER = "runs"
+_RECENT = 20  # runs; an older one's deployment is not what holds an app today
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Record:
         sent: by app id, the images that were sent to it or were about to be, answered or not. Apps that are not
             here were not touched.
         deployments: ids of the deployments that the run is known to have begun.
+        returning: those among them that put back what the run had changed.
         unsure: apps that deployments of this run may hold whose ids it never learned.
         outcome: the closing line; empty if the run was killed, or still goes on.
         lines: every line of the file, in order.
@@ -100,6 +103,7 @@ class Record:
     lines: tuple[Mapping[str, Any], ...]
     path: Path
     unsure: frozenset[str] = frozenset()
+    returning: frozenset[str] = frozenset()
 
 
 def new_run(now: datetime, env: str) -> str:
@@ -245,6 +249,8 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
     sent: dict[str, frozenset[str]] = {}
     deployments: set[str] = set()
     unsure: set[str] = set()
+    returning: set[str] = set()
+    back: set[str] = set()  # apps whose newest write, or rolled back deployment, was on the way back
     outcome: Mapping[str, Any] = {}
     reachable = {
         step["app"]: {str(step[name]) for name in ("before", "after") if step.get(name)}
@@ -261,19 +267,33 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
             for app_id, image in line["images"].items():
                 sent[app_id] = sent.get(app_id, frozenset()) | {image}
             unsure.update(line["images"])
+            back = back | set(line["images"]) if line["restoring"] else back - set(line["images"])
         elif line["event"] == "cancelling":
             # A run rolls its own deployment back, to what was before; an undo that of the run before it.
             for app_id in line["apps"]:
                 sent[app_id] = sent.get(app_id, frozenset()) | reachable.get(app_id, set())
             unsure.update(line["apps"])
+            back.update(line["apps"])
         elif line["event"] == "written" and line["deployment"]:
             deployments.add(line["deployment"])
+            if back.issuperset(line["apps"]):
+                returning.add(line["deployment"])
             unsure.difference_update(line["apps"])
         elif line["event"] == "ended":
             outcome = line
     if not sent.keys() <= captured.keys():
         raise ValueError(f"it tells of a write to {min(sent.keys() - captured.keys())}, which it has not captured")
-    return Record(header, captured, sent, frozenset(deployments), outcome, tuple(lines), path, frozenset(unsure))
+    return Record(
+        header,
+        captured,
+        sent,
+        frozenset(deployments),
+        outcome,
+        tuple(lines),
+        path,
+        frozenset(unsure),
+        frozenset(returning),
+    )
 
 
 def files(folder: Path) -> tuple[Path, ...]:
@@ -299,6 +319,17 @@ def _begun(path: Path) -> bool:
             return file.readline().endswith(b"\n")
     except OSError:
         return True  # reading it tells why it cannot be read
+
+
+def begun(folder: Path) -> dict[str, Begun]:
+    """By id, the deployments that the newest runs of a dump folder are known to have begun."""
+    found: dict[str, Begun] = {}
+    for path in files(folder)[:_RECENT]:
+        with suppress(BadInput):  # a hint is not worth a refusal
+            past = read(path)
+            for identity in past.deployments:
+                found.setdefault(identity, Begun(past.header.run, identity in past.returning))
+    return found
 
 
 def find(folder: Path, run: str | None, env: str | None) -> Record:

@@ -189,7 +189,7 @@ class Restore(Looker):
             return
         self._record(partial(self.journal.cancelling, deployment))
         try:
-            self.target.cancel(deployment)
+            made = self.target.cancel(deployment)
         except NoAnswer as error:
             log.warning("deployment %s was to be rolled back (%s); looking again", deployment.id, error.why)
             return  # one that is still there at the next look was not rolled back
@@ -199,6 +199,8 @@ class Restore(Looker):
             )
             return
         self._cancelled.add(deployment.id)
+        if made:
+            tell_written(self.journal, [self.watches[app_id].change for app_id in deployment.apps], Answer(made))
 
     @staticmethod
     def _record(write: Callable[[], None]) -> None:

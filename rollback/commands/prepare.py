@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rollback import arguments, preflight, selection
+from rollback import arguments, preflight, record, selection
 from rollback import plan as plans
 from rollback.commands import gather
 from rollback.commands.gather import Given
@@ -81,7 +81,7 @@ def prepare(wanted: Wanted | Approved, *, target: Target, config: Settings, opti
         return _by_date(wanted, target, config, options)
     with _registry(config, options, wanted.registry) as registry:
         _log_in(target)
-        return _checked(held_against(wanted, target.apps(), target.name), target, registry, {})
+        return _checked(held_against(wanted, target.apps(), target.name), target, registry, {}, options)
 
 
 def _by_date(wanted: Wanted, target: Target, config: Settings, options: Given) -> Prepared:
@@ -91,7 +91,7 @@ def _by_date(wanted: Wanted, target: Target, config: Settings, options: Given) -
         apps = target.apps()
         chosen, unknown = _with_digests(chosen, registry)
         made = plans.build(chosen, apps, wanted.env, target.name, gather.rules(config, options, registry.url))
-        return _checked(made, target, registry, unknown)
+        return _checked(made, target, registry, unknown, options)
 
 
 @contextmanager
@@ -111,10 +111,14 @@ def _log_in(target: Target) -> None:
         raise Refused([Reason(error.what, error.why, error.hint)]) from error
 
 
-def _checked(made: Plan, target: Target, registry: Registry, unknown: Mapping[str, Evidence]) -> Prepared:
+def _checked(
+    made: Plan, target: Target, registry: Registry, unknown: Mapping[str, Evidence], options: Given
+) -> Prepared:
     images = [step.image for step in made.steps if step.action is Action.CHANGE and step.image]
     evidence = {**_evidence(images, registry), **unknown}
-    return Prepared(made, preflight.of_plan(made, evidence, target.deployments(), registry.url), registry.url)
+    running = target.deployments()
+    ours = record.begun(gather.dump_folder(options)) if running else {}
+    return Prepared(made, preflight.of_plan(made, evidence, running, registry.url, ours), registry.url)
 
 
 def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Mapping[str, Evidence]]:

@@ -34,7 +34,7 @@ def main(options: Given, progress: Progress) -> Result:
         target.login()
         made = undoing.build(past, target.apps(), config.environment(past.header.env), accepted)
         foreign = [held for held in target.deployments() if not undoing.is_of(past, made, held)]
-        reasons = (*made.reasons, *preflight.of_locks(made, foreign))
+        reasons = (*made.reasons, *preflight.of_locks(made, foreign, record.begun(gather.dump_folder(options))))
         prepared = Prepared(made, reasons)
         if options["--dry-run"]:
             return shown(options, config, prepared)

@@ -118,12 +118,13 @@ class Scene:
 
     def run(self, *words: str, **parts: Any) -> Told:
         """Go back to the day."""
-        return self.command("run", f"--date={self.day}", "--env=prod", "--json", *self._common(), *words, **parts)
+        return self.command("run", f"--date={self.day}", "--env=prod", "--json", *self.common(), *words, **parts)
 
     def undo(self, *words: str, **parts: Any) -> Told:
-        return self.command("undo", "--yes", "--json", *self._common(), *words, **parts)
+        return self.command("undo", "--yes", "--json", *self.common(), *words, **parts)
 
-    def _common(self) -> tuple[str, ...]:
+    def common(self) -> tuple[str, ...]:
+        """The options of every `run` and `undo`."""
         return (f"--config={self.folder / 'rollback.yaml'}", *self.options)
 
     def images(self) -> dict[str, str]:

@@ -104,7 +104,27 @@ def test_services_that_were_down_before_do_not_hold_up_the_way_back(tmp_path: Pa
         assert stage.tags() == before
         assert stage.healthy()[CART]
         assert "it was not up before either" in told.rows["billing"]["detail"]
-        assert fleet.apps[BILLING].definition["container"]["docker"]["image"].endswith("billing:1.9.0-master")
+        (held,) = fleet.deployments  # it waits for billing for ever
+        stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour())
+        refused = stage.run()
+        assert refused.code == 3
+        assert f"dcos marathon deployment stop {held}" in refused.err
+        fleet.stop(held)
+        assert stage.run().code == 0
+
+
+def test_another_run_is_told_which_undo_frees_what_a_hanging_one_holds(stage: Scene) -> None:
+    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
+    first = stage.run("--on-failure=keep").document["run"]
+    stage.time.hand.advance(5)
+    day = f"--date={stage.sandbox.story.good_day}"
+
+    told = stage.command("run", day, "--env=prod", *stage.common())
+
+    assert told.code == 3
+    assert f"rollback undo --run={first}" in told.err
+    assert stage.undo(f"--run={first}").code == 0
+    assert stage.command("run", day, "--env=prod", *stage.common()).code == 0
 
 
 def test_a_restore_that_fails_itself_tells_what_stands_where(stage: Scene) -> None:
