@@ -1,0 +1,88 @@
+"""With a person at the terminal: the plan, the question, and default No."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rollback.sandbox.server import Sandbox
+from tests.e2e.command import Command
+from tests.e2e.conftest import definitions, tags, written
+
+QUESTION = "[y/N]"
+
+
+def day(sandbox: Sandbox) -> str:
+    return f"--date={sandbox.story.good_day}"
+
+
+def plain(shown: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+@pytest.mark.parametrize("answer", ["\n", "n\n", "yess\n", "\x04"])
+def test_anything_but_yes_means_no(sandbox: Sandbox, offered: Command, answer: str) -> None:
+    with offered.on_terminal("run", day(sandbox), "--env=prod") as terminal:
+        terminal.until(QUESTION)
+        terminal.type(answer)
+        code = terminal.end()
+
+    assert code == 3
+    assert written(sandbox) == []
+    assert "nothing was changed" in plain(terminal.shown)
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n"])
+def test_yes_means_yes(sandbox: Sandbox, offered: Command, answer: str) -> None:
+    with offered.on_terminal("run", day(sandbox), "--env=prod") as terminal:
+        terminal.until(QUESTION)
+        terminal.type(answer)
+        code = terminal.end()
+
+    assert code == 0
+    assert "DONE after" in plain(terminal.shown)
+    assert tags(sandbox)["shop/billing"] == "1.8.0-master"
+
+
+def test_the_question_comes_after_the_plan_which_fits_the_terminal(sandbox: Sandbox, offered: Command) -> None:
+    with offered.on_terminal("run", day(sandbox), "--env=prod") as terminal:
+        shown = plain(terminal.until(QUESTION))
+        terminal.type("\n")
+        terminal.end()
+
+    plan, _, question = shown.partition("Change 3 services")
+    assert "of prod" in question
+    assert re.search(r"billing +1\.9\.0-master +(→|->) +1\.8\.0-master", plan)
+    assert max(len(line) for line in plan.splitlines()) <= 80
+
+
+def test_yes_on_the_command_line_asks_nothing(sandbox: Sandbox, offered: Command) -> None:
+    with offered.on_terminal("run", day(sandbox), "--env=prod", "--yes") as terminal:
+        assert terminal.end() == 0
+
+    assert QUESTION not in terminal.shown
+
+
+def test_undo_asks_too(sandbox: Sandbox, offered: Command) -> None:
+    offered("run", day(sandbox), "--env=prod")
+    before = definitions(sandbox)
+
+    with offered.on_terminal("undo") as terminal:
+        terminal.until(QUESTION)
+        terminal.type("\n")
+        code = terminal.end()
+
+    assert code == 3
+    assert definitions(sandbox) == before
+
+
+def test_ctrl_c_at_the_question_changes_nothing(sandbox: Sandbox, offered: Command) -> None:
+    with offered.on_terminal("run", day(sandbox), "--env=prod") as terminal:
+        terminal.until(QUESTION)
+        terminal.type("\x03")
+        code = terminal.end()
+
+    assert code == 130
+    assert written(sandbox) == []
+    assert "Traceback" not in terminal.shown

@@ -1,0 +1,119 @@
+"""Ctrl-C, a service manager's SIGTERM, and readers that leave early."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.sandbox.marathon.faults import Fault, Mishap
+from rollback.sandbox.server import Sandbox
+from tests.e2e.command import Command
+from tests.e2e.conftest import definitions, written
+
+
+def day(sandbox: Sandbox) -> str:
+    return f"--date={sandbox.story.good_day}"
+
+
+def hanging(sandbox: Sandbox) -> None:
+    """From now on billing's good image never becomes healthy."""
+    sandbox.behaviours.attach("shop/billing:1.8.0-master", Behaviour(Fate.UNHEALTHY))
+
+
+def until(process: subprocess.Popen[str], text: str) -> None:
+    """Read its standard error up to a line with a text."""
+    assert process.stderr is not None
+    assert any(text in line for line in process.stderr)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    (file,) = (folder / "runs").glob("*.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_in_the_middle_it_starts_no_new_write_and_undo_puts_it_right(
+    sandbox: Sandbox, offered: Command, sign: signal.Signals
+) -> None:
+    before = definitions(sandbox)
+    hanging(sandbox)
+    with offered.start("run", day(sandbox), "--env=prod", "--timeout=60", "--json") as process:
+        until(process, "ready")
+        os.kill(process.pid, sign)
+        out, err = process.communicate(timeout=20)
+    requests, record = written(sandbox), lines(offered.folder)
+
+    undone = offered("undo", "--yes")
+
+    assert process.returncode == 130, err
+    assert json.loads(out)["exit_code"] == 130
+    assert "rollback undo --run=" in json.loads(out)["undo"]
+    assert requests == [("PATCH", "/v2/apps")]
+    assert record[-1]["event"] == "ended"
+    assert undone.code == 0, undone.err
+    assert definitions(sandbox) == before
+
+
+def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, offered: Command) -> None:
+    hanging(sandbox)
+    with offered.start("run", day(sandbox), "--env=prod", "--timeout=60") as process:
+        until(process, "ready")
+        sandbox.faults.add(Fault(Mishap.DELAY, seconds=10, method="GET", times=9))
+        seen = len(sandbox.front.seen)
+        while len(sandbox.front.seen) == seen:
+            assert process.poll() is None
+        os.kill(process.pid, signal.SIGINT)
+        until(process, "again to end at once")
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=8)
+
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("words", [["--help"], ["history"], ["get", "--repo=shop/billing", "--env=prod"]])
+def test_a_reader_that_has_left_is_no_error(rollback: Command, words: list[str]) -> None:
+    here, there = os.pipe()
+    os.close(here)
+    with rollback.start(*words, stdout=there) as process:
+        os.close(there)
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 141
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+def test_nobody_reading_the_progress_does_not_stop_a_run_half_way(sandbox: Sandbox, offered: Command) -> None:
+    sandbox.behaviours.attach("shop/web:5.3.0-master", Behaviour(Fate.CRASHES))
+    before = definitions(sandbox)
+    with offered.start("run", day(sandbox), "--env=prod", "--json") as process:
+        until(process, "3 to change on")
+        assert process.stderr is not None
+        assert process.stdout is not None
+        process.stderr.close()
+        out = process.stdout.read()
+        process.wait(30)
+
+    assert process.returncode == 5
+    assert json.loads(out)["verdict"] == "RESTORED"
+    assert definitions(sandbox) == before
+
+
+def test_a_closed_standard_input_is_no_terminal(sandbox: Sandbox, offered: Command) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" run {day(sandbox)} --env=prod <&-', offered.program[0]],
+        cwd=offered.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,54 @@
+"""The wish to stop, whenever it comes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# A signal at each step of a sleeper in turn, whatever it is made of.
+ANYWHERE = """
+import signal, sys
+from rollback.commands.interruption import stoppable
+
+for moment in range(60):
+    steps = 0
+
+    def trace(frame, event, argument):
+        global steps
+        steps += 1
+        if steps == moment:
+            signal.raise_signal(signal.SIGINT)
+        return trace
+
+    with stoppable([]) as clock:
+        sys.settrace(trace)
+        clock.sleep(0.001)
+        sys.settrace(None)
+        assert clock.stopping() == (0 < moment <= steps), moment
+print("never blocked")
+"""
+TWO = """
+import os, signal
+from rollback.commands.interruption import stoppable
+
+with stoppable([]) as clock:
+    os.kill(os.getpid(), signal.SIGTERM)
+    clock.sleep(60)
+    print("woken", clock.stopping(), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    clock.sleep(60)
+    print("never", flush=True)
+"""
+
+
+def test_a_signal_at_whatever_moment_is_heard_and_blocks_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", ANYWHERE], capture_output=True, text=True, timeout=30, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "never blocked\n"), done.stderr
+
+
+def test_the_first_signal_wakes_a_sleeper_and_the_second_one_ends_the_program() -> None:
+    done = subprocess.run([sys.executable, "-c", TWO], capture_output=True, text=True, timeout=30, check=False)
+
+    assert (done.returncode, done.stdout) == (130, "woken True\n")
+    assert done.stderr.count("no new write is started") == 1
