@@ -91,6 +91,6 @@ def test_somebody_elses_image_is_never_ours(seen: list[tuple[float, Status | Non
         now += pause
         before, watch = watch, judge(watch, status, now, LIMITS)
         if before.state is not State.FAILED and status and status.image not in {"r/a:1", "r/a:2"}:
-            assert watch.foreign
+            assert "somebody else" in watch.detail
             assert watch.state is State.FAILED
         assert replace(watch, state=before.state, detail=before.detail).change == CHANGE
