@@ -29,13 +29,13 @@ The same with {20} ms of added round trip:
 {_table(results["distant"])}
 
 Every contender is a process of its own, start of the interpreter included, that asks the same registry on the same
-machine; the best of {results["times"]} runs counts (3 at 20 ms; skopeo and the articles' loop once there), since what
-else the machine does can only make a run slower. CPU is user + system time of the process and its children; the
-registry's own comes on top, on the same {results["machine"].split()[0]} CPUs. `rollback` verifies every digest and
-reads every config; the two floors only fetch: `wrk` and bare `http.client` threads ask for the same URLs and look at
-nothing. wrk's time is that of as many requests at its rate over 5 s. The articles' loop asks one by one, without a
-session, for manifests that the registry converts to schema 1: their digests exist nowhere. The skopeo loop is
-`skopeo list-tags` and then `skopeo inspect --config`, eight at a time (`benchmarks/contenders.py`).
+machine. They run in turns, {results["times"]} rounds (3 at 20 ms, where skopeo and the articles' loop run once),
+and the best run of each counts, since what else the machine does can only make a run slower. CPU is user + system
+time of the process and its children; the registry's own comes on top, on the same CPUs. `rollback` verifies every
+digest and reads every config; the two floors only fetch: `wrk` and bare `http.client` threads ask for the same URLs
+and look at nothing. wrk's time is that of as many requests at its rate over 4 s. The articles' loop asks one by one,
+without a session, for manifests that the registry converts to schema 1: their digests exist nowhere. The skopeo loop
+is `skopeo list-tags` and then `skopeo inspect --config`, eight at a time (`benchmarks/contenders.py`).
 The 20 ms come from a relay of ours (`benchmarks/relay.py`): 10 ms each way, a whole round trip for a new connection.
 
 ## Bars
@@ -44,7 +44,8 @@ The 20 ms come from a relay of ours (`benchmarks/relay.py`): 10 ms each way, a w
 
 ## Growth
 
-One repository, a tenth of its tags wanted, {width} connections:
+One repository, a tenth of its tags wanted, {width} connections, one run each (`--only=side` and `--only=growth` measure
+one half anew and keep the other):
 
 {_growth(results["growth"])}
 
