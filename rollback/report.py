@@ -14,7 +14,7 @@ from rollback.plan import Action, Plan, Step
 from rollback.screens import handover
 from rollback.screens.matrix import list_text, matrix_text, selection_text
 from rollback.screens.surface import Ink, Surface
-from rollback.screens.words import DIGEST_SHOWN, duration, paragraph, short, table
+from rollback.screens.words import DIGEST_SHOWN, duration, paragraph, short, table, tame
 from rollback.selection import Match, Selection
 
 PLAIN = Surface()  # a file, a message: any width, no colour
@@ -171,7 +171,7 @@ def error_text(what: str, why: str = "", hint: str = "") -> str:
     """An error as it is printed: what, why, next."""
     lines = [what]
     if why:
-        first, *rest = why.strip().splitlines() or [""]
+        first, *rest = [tame(line) for line in why.strip().splitlines()] or [""]
         lines += [f"  why:  {first}", *(f"        {line}" for line in rest)]
     if hint:
         lines.append(f"  next: {hint}")
@@ -184,16 +184,17 @@ def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
     On a terminal a long detail goes below its service, in lines that fit; the undo command is never broken.
     """
     verdict = surface.paint(outcome.verdict.value, _INKS[outcome.verdict], Ink.STRONG)
-    lines = [f"{verdict} after {duration(outcome.took_s)}: {outcome.summary}", ""]
+    lines = [f"{verdict} after {duration(outcome.took_s)}: {tame(outcome.summary)}", ""]
     rows = [_outcome_row(row, surface) for row in outcome.rows]
     told = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
     edge = max(map(len, told), default=0)
     for line, row in zip(told, outcome.rows, strict=True):
         ink = [_STATES[row.state]] if row.state in _STATES else []
-        if not row.detail or surface.width is None or edge + 2 + len(row.detail) < surface.width:
-            lines.append(surface.paint(f"{line:<{edge}}  {row.detail}".rstrip(), *ink))
+        detail = tame(row.detail)
+        if not detail or surface.width is None or edge + 2 + len(detail) < surface.width:
+            lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *ink))
         else:
-            lines += [surface.paint(line, *ink), *paragraph("      ", row.detail, surface)]
+            lines += [surface.paint(line, *ink), *paragraph("      ", detail, surface)]
     for block in (handover.by_hand(outcome), handover.remains(outcome)):
         lines += ["", *block] if block else []
     if outcome.run:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rollback.plan import Action, Plan
 from rollback.screens.surface import Surface
-from rollback.screens.words import duration, short
+from rollback.screens.words import duration, short, tame
 from rollback.watch import State, Watch
 
 _SPARE = 4  # lines of the terminal that are left for what stands around the live part
@@ -79,7 +79,9 @@ class Board:
         ended = now if watch.state is not State.WAITING else None
         if line.state is watch.state and line.ended is not None:
             ended = line.ended
-        line = replace(line, state=watch.state, detail=watch.detail, began=began, ended=ended, healthy=watch.healthy)
+        line = replace(
+            line, state=watch.state, detail=tame(watch.detail), began=began, ended=ended, healthy=watch.healthy
+        )
         self.lines[app.id] = line
         return line
 

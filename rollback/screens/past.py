@@ -7,18 +7,18 @@ from typing import Any
 
 from rollback.record import Record
 from rollback.screens.surface import Surface
-from rollback.screens.words import paragraph, short, table
+from rollback.screens.words import paragraph, short, table, tame
 
 
 def runs_text(records: Sequence[Record], surface: Surface | None = None) -> str:
     """Past runs, newest first, one line each; ids are never shortened."""
     if not records:
         return "no runs yet\n"
-    rows = [("run", "what", "as of", "by", "outcome")]
+    rows: list[tuple[str, ...]] = [("run", "what", "as of", "by", "outcome")]
     for record in records:
         header = record.header
         verdict = str(record.outcome.get("verdict", "")) or "no outcome (killed, or still running)"
-        rows.append((header.run, header.kind, header.as_of, header.by, verdict))
+        rows.append(tuple(map(tame, (header.run, header.kind, header.as_of, header.by, verdict))))
     return "\n".join(table(rows, surface, shrinkable=(3,))) + "\n"
 
 
@@ -28,7 +28,7 @@ def run_text(record: Record, surface: Surface | None = None) -> str:
     lines = [f"{header.run}: {header.kind} of {header.env} to {header.as_of}", f"  on         {header.target}"]
     for name in ("by", "place", "at", "reason", "incident", "link", "on_failure"):
         if value := getattr(header, name):
-            lines.append(f"  {name.replace('_', ' '):<10} {value}")
+            lines.append(f"  {name.replace('_', ' '):<10} {tame(str(value))}")
     lines.append("")
     for line in record.lines:
         if line["event"] != "captured":
@@ -56,7 +56,7 @@ def event_row(line: Mapping[str, Any]) -> tuple[str, str, str]:
             told = f"{line['app']} {line['state']}: {line['detail']}"
         case _:
             told = line.get("verdict", "")
-    return (str(line["when"]), str(line["event"]), told)
+    return (tame(str(line["when"])), tame(str(line["event"])), tame(str(told)))
 
 
 def runs_json(records: Sequence[Record]) -> list[dict[str, Any]]:

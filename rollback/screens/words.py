@@ -32,6 +32,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
 
 
+def tame(text: str) -> str:
+    """A text from elsewhere on one line, without what would steer a terminal or forge a line of a log."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 def table(
     rows: Sequence[Sequence[str]], surface: Surface | None = None, shrinkable: Collection[int] = ()
 ) -> list[str]:

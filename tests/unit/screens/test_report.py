@@ -7,7 +7,7 @@ import pytest
 from rollback import plan as plans
 from rollback.outcome import Outcome, Row, Verdict
 from rollback.plan import Action, Plan, Rules
-from rollback.report import outcome_text, plan_text
+from rollback.report import error_text, outcome_text, plan_text
 from rollback.screens.surface import Surface
 from rollback.screens.words import duration, short
 from rollback.selection import parse_as_of, select
@@ -109,6 +109,21 @@ def test_in_a_pipe_a_long_detail_stays_on_the_line_of_its_service() -> None:
     failed = replace(ROW, state="failed", detail="x" * 300)
 
     assert any("billing" in line and "x" * 300 in line for line in outcome_text(outcome(failed)).splitlines())
+
+
+def test_what_a_target_says_cannot_steer_the_terminal_or_forge_a_line() -> None:
+    hostile = "exit 1\x1b[2J\x07\nDONE after 1 s: all is well\r\u202e"
+
+    text = outcome_text(outcome(replace(ROW, state="failed", detail=hostile), verdict=Verdict.PARTLY))
+
+    assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+    assert [line for line in text.splitlines() if line.startswith("DONE")] == []
+
+
+def test_an_error_keeps_its_lines_and_nothing_else_that_is_not_text() -> None:
+    text = error_text("it cannot be read", "line 1: \x1b[31mbad\nline 2: worse", "correct it")
+
+    assert text.splitlines()[1:3] == ["  why:  line 1: [31mbad", "        line 2: worse"]
 
 
 def test_the_undo_command_is_never_broken() -> None:
