@@ -44,8 +44,8 @@ The 20 ms come from a relay of ours (`benchmarks/relay.py`): 10 ms each way, a w
 
 ## Growth
 
-One repository, a tenth of its tags wanted, {width} connections, one run each (`--only=side` and `--only=growth` measure
-one half anew and keep the other):
+One repository, a tenth of its tags wanted, {width} connections, one run each (`--only=side` and
+`--only=growth` measure one half anew and keep the other):
 
 {_growth(results["growth"])}
 
