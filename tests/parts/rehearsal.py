@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stderr
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ class _Doomed:
         return call
 
 
+@cache
+def _parsed(words: tuple[str, ...]) -> dict[str, Any]:
+    """What the command's own text makes of these words; reading that text takes longer than most runs here."""
+    return dict(docopt(cli.__doc__ or "", list(words)))
+
+
 class Rehearsal:
     """A dump folder, and the commands that work on it.
 
@@ -135,9 +142,8 @@ class Rehearsal:
             RollbackError: as the command does.
             Killed: the doom had it so.
         """
-        words = [f"--run={run}"] if run else []
-        words += [f"--accept-moved={accept}"] if accept else []
-        options = {**self._options("undo", "--yes", *words), "--json": True}
+        chosen = {"--run": run or None, "--accept-moved": accept or None, "--json": True}
+        options = {**self._options("undo", "--yes"), **chosen}
         with (
             self._place(doom) as target,
             patch.object(gather, "target", lambda *_: target),
@@ -155,7 +161,7 @@ class Rehearsal:
 
     def _options(self, *words: str) -> dict[str, Any]:
         common = (f"--dump={self.folder}", f"--config={self._config}")
-        return dict(docopt(cli.__doc__ or "", [*words, *common]))
+        return {**_parsed(words), **{name: value for name, _, value in (word.partition("=") for word in common)}}
 
     @contextmanager
     def _place(self, doom: Doom | None) -> Iterator[Any]:

@@ -245,7 +245,7 @@ def assert_left_alone(written: list[Any]) -> None:
 
 TestOperations = Operations.TestCase
 TestOperations.settings = settings(
-    max_examples=60,
+    max_examples=120,
     stateful_step_count=8,
     deadline=None,
     derandomize=True,
