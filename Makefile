@@ -5,6 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Many tests wait for a fleet to come up, so there are more of them at a time than there are processors.
+WORKERS ?= 4
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format integration bench wheel pyz clean
 
@@ -24,7 +27,7 @@ demo: $(READY) ## a broken fleet goes back to the day before, and again forward,
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo/demo.sh
 
 test: $(READY) ## every test that this machine has the parts for; the others say what they miss
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 check: lint test ## what CI checks
 
@@ -39,10 +42,11 @@ format: $(READY) ## put the code into its form
 
 integration: $(READY) ## install the real parts (docker-registry, dcos, ansible, …), then run the tests that use them
 	for parts in .ci/parts*; do bash $$parts; done
-	$(BIN)/python -m pytest tests/integration tests/contract tests/e2e
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile tests/integration tests/contract tests/e2e
 
 bench: $(READY) ## measure requests, time and memory against other tools
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.registry
 
 wheel: $(READY) ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist

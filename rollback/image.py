@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone, tzinfo
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from rollback.errors import BadInput
@@ -190,9 +191,14 @@ def belongs(tag: str, environment: str, pattern: str = "{version}-{env}") -> boo
     """
     if tag == environment:
         return True
+    return bool(_tags_of(environment, pattern).fullmatch(tag))
+
+
+@lru_cache(maxsize=8)  # asked once per tag, of which there can be a hundred thousand
+def _tags_of(environment: str, pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w+\})", pattern)
     expression = "".join(
         re.escape(environment) if part == "{env}" else ".+" if part.startswith("{") else re.escape(part)
         for part in parts
     )
-    return bool(re.fullmatch(expression, tag))
+    return re.compile(expression)
