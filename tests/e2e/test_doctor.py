@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import threading
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from rollback.sandbox.server import Sandbox
 from tests.e2e.command import Command, Said
@@ -131,3 +138,31 @@ def test_the_webhook_is_named_by_its_host_alone(offered: Command) -> None:
 
     assert "a webhook of hooks.slack.com is set" in said.out
     assert "hook-secret" not in said.out + said.err
+
+
+@pytest.mark.parametrize(("ahead", "word"), [(timedelta(hours=1), "behind"), (timedelta(hours=-1), "ahead of")])
+def test_a_clock_that_is_wrong_is_warned_of(offered: Command, ahead: timedelta, word: str) -> None:
+    class Elsewhen(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return format_datetime(datetime.now(timezone.utc) + ahead, usegmt=True)
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhen)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        found = findings(offered("doctor", "--json", f"--registry=http://127.0.0.1:{server.server_address[1]}"))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    level, told, hint = found["clock"][0]
+    assert level == "warn"
+    assert re.search(rf"60 min \d s {word}|59 min 5\d s {word}", told)
+    assert "set the clock" in hint
