@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -73,9 +74,10 @@ class Playbook:
             "dump_path": str(self._scene.dump),
             **extra,
         }
-        words = [self._program, "-i", str(inventory), str(ANSIBLE / "rollback_service.yaml"), *arguments]
+        words = [self._program, "-i", str(inventory), str(ANSIBLE / "rollback_service.yaml")]
         for name, value in variables.items():
             words += ["-e", f"{name}={value}"]
+        words += arguments  # last, so that they win
         done = subprocess.run(
             words,
             cwd=folder,
@@ -95,12 +97,23 @@ def surroundings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def pyz(tmp_path_factory: pytest.TempPathFactory, part: Callable[[str], str]) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what can be installed, which nobody edits while the tests run."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("rollback", "packaging"):
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pyz(tmp_path_factory: pytest.TempPathFactory, part: Callable[[str], str], checkout: Path) -> Path:
     """The tool in a single file, built once."""
     part("ansible-playbook-newest")  # the wheels come from the same place
     output = tmp_path_factory.mktemp("pyz") / "rollback.pyz"
     subprocess.run(
-        [sys.executable, CHECKOUT / "packaging" / "build_pyz.py", "--output", output, "--", *OFFLINE],
+        [sys.executable, checkout / "packaging" / "build_pyz.py", "--output", output, "--", *OFFLINE],
         check=True,
         timeout=120,
     )

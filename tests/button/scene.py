@@ -17,7 +17,7 @@ from rollback.sandbox.server import Sandbox, serving
 
 REPOS = "shop/billing,shop/cart,shop/catalog,shop/web"
 SERVICES = ("billing", "cart", "catalog", "web")
-PASSWORD = "correct-horse-4711"
+PASSWORD = "correct {{ 6*7 }} $HOME-4711%"  # no template and no variable, whoever handles it
 HOOK = "T000/B000/very-secret-hook"
 SPEED = 8.0  # times faster than in life: a healthy deployment takes half a second
 

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.button.conftest import CHECKOUT, OFFLINE, Playbook
+from tests.button.conftest import ANSIBLE, OFFLINE, Playbook
 from tests.button.scene import REPOS, Scene
 
 NO_INDEX = json.dumps({"rollback_pip_extra_args": OFFLINE})
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     """The checkout as a wheel, built as the role packs it: aside."""
     folder = tmp_path_factory.mktemp("wheel")
     packed = folder / "rollback.tar.gz"
     for words in (
-        [CHECKOUT / "ansible/roles/rollback/files/pack.py", CHECKOUT, packed],
+        [ANSIBLE / "roles/rollback/files/pack.py", checkout, packed],
         ["-m", "pip", "wheel", "--quiet", "--no-deps", *OFFLINE, f"--wheel-dir={folder}", packed],
     ):
         subprocess.run([sys.executable, *words], check=True, timeout=120)
@@ -29,19 +29,21 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_a_checkout_is_installed_once_and_stays_as_it_is(newest: Playbook, scene: Scene, tmp_path: Path) -> None:
-    before = sorted(path for path in CHECKOUT.glob("*"))
+def test_a_checkout_is_installed_once_and_stays_as_it_is(
+    newest: Playbook, scene: Scene, tmp_path: Path, checkout: Path
+) -> None:
+    before = sorted(path for path in checkout.rglob("*"))
     options = ("--tags", "get", "-e", NO_INDEX)
 
-    first = newest(*options, repo=REPOS, rollback_package=str(CHECKOUT), rollback_cache=str(tmp_path / "cache"))
-    second = newest(*options, repo=REPOS, rollback_package=str(CHECKOUT), rollback_cache=str(tmp_path / "cache"))
+    first = newest(*options, repo=REPOS, rollback_package=str(checkout), rollback_cache=str(tmp_path / "cache"))
+    second = newest(*options, repo=REPOS, rollback_package=str(checkout), rollback_cache=str(tmp_path / "cache"))
 
     assert first.code == 0, first.said
     assert second.code == 0, second.said
     assert "TASK [rollback : Bring the package]" in first.said
     assert "TASK [rollback : Bring the package]" not in second.said
     assert len(list((tmp_path / "cache").iterdir())) == 1
-    assert sorted(path for path in CHECKOUT.glob("*")) == before
+    assert sorted(path for path in checkout.rglob("*")) == before
 
 
 def test_a_wheel_is_installed_and_removed_again(oldest: Playbook, scene: Scene, tmp_path: Path, wheel: Path) -> None:

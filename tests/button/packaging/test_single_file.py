@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.button.conftest import CHECKOUT, OFFLINE, surroundings
+from tests.button.conftest import OFFLINE, surroundings
 from tests.button.scene import REPOS, Scene
 from tests.parts import certificates, registry
 
@@ -52,10 +52,10 @@ def test_it_trusts_a_named_authority_and_without_any_the_usual_ones(
     assert b"No such file" not in bare.stderr
 
 
-def test_the_same_checkout_makes_the_same_bytes(pyz: Path, tmp_path: Path) -> None:
+def test_the_same_checkout_makes_the_same_bytes(pyz: Path, checkout: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.pyz"
     subprocess.run(
-        [sys.executable, CHECKOUT / "packaging" / "build_pyz.py", "--output", again, "--", *OFFLINE],
+        [sys.executable, checkout / "packaging" / "build_pyz.py", "--output", again, "--", *OFFLINE],
         check=True,
         timeout=120,
     )

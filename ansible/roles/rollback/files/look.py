@@ -1,7 +1,7 @@
 """Print what the role has to know of the host, as JSON; for any Python, so that an old one can be told of.
 
-The one argument is the dump folder. Who can write there can choose what is deployed, so that it has to be this
-user's own, or root's, and closed to everybody else but the group.
+The arguments are the dump folder and the one that keeps the tool. Who can write there can choose what is deployed or
+what is started, so that both have to be this user's own, or root's, and closed to everybody else but the group.
 """
 
 import importlib
@@ -20,7 +20,7 @@ def has(name):
 
 
 def look(folder):
-    """Tell whether the dump folder is there, and what is wrong with it."""
+    """Tell whether a folder is there, and what is wrong with it."""
     try:
         found = os.stat(folder)
     except OSError:
@@ -34,7 +34,8 @@ def look(folder):
     return True, ""
 
 
-there, wrong = look(os.path.expanduser(sys.argv[1]))
+dump_there, dump_wrong = look(os.path.expanduser(sys.argv[1]))
+_, cache_wrong = look(os.path.expanduser(sys.argv[2]))
 print(
     json.dumps(
         {
@@ -42,8 +43,9 @@ print(
             "python": sys.executable,
             "venv": has("venv") and has("ensurepip"),
             "home": os.path.expanduser("~"),
-            "dump_there": there,
-            "dump_wrong": wrong,
+            "dump_there": dump_there,
+            "dump_wrong": dump_wrong,
+            "cache_wrong": cache_wrong,
         }
     )
 )

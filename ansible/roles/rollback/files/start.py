@@ -1,5 +1,7 @@
 """Become the tool: its words and its standard input come, as JSON in base64, on this one's standard input.
 
+Results of an earlier step go away first, so that nobody takes them for this one's.
+
 The words do not come as arguments because Ansible's `command` replaces a dollar sign and a name in arguments by what
 the environment holds: a reason with the password's name in it would put the password into the record. This text is
 such an argument itself, so that it must not have that sign.
@@ -11,6 +13,9 @@ import os
 import sys
 
 given = json.loads(base64.b64decode(sys.stdin.read()))
+for path in given["remove"]:
+    if os.path.exists(path):
+        os.remove(path)
 reader, writer = os.pipe()
 os.write(writer, given["stdin"].encode())  # a line or two: it fits into the pipe
 os.close(writer)
