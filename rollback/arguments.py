@@ -19,7 +19,7 @@ def secret(
     file: str | Path | None,
     variable: str | None,
     fallback: Path | None = None,
-    stdin: Callable[[], str] = lambda: sys.stdin.readline(),
+    stdin: Callable[[], str] = lambda: sys.stdin.readline() if sys.stdin else "",
 ) -> Secret:
     """Find a secret: flag (`-` reads a line of standard input), file flag, environment variable, settings' file.
 

@@ -176,7 +176,7 @@ def rules(config: Settings, options: Given, registry_url: str) -> Rules:
 
 def on_terminal() -> bool:
     """Whether a person sits there who can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
 
 
 def consent(options: Given, question: str, *, needed: bool) -> None:

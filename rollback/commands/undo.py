@@ -29,9 +29,9 @@ def main(options: Given, progress: Progress) -> Result:
     accepted = arguments.names(options["--accept-moved"])
     target = gather.target(config, options, known.password)
     try:
+        target.login()  # first, since it may tell the address that the record has
         if target.name != past.header.target:
             raise Refused([_elsewhere(past.header.target, target.name)])
-        target.login()
         made = undoing.build(past, target.apps(), config.environment(past.header.env), accepted)
         foreign = [held for held in target.deployments() if not undoing.is_of(past, made, held)]
         reasons = (*made.reasons, *preflight.of_locks(made, foreign, record.begun(gather.dump_folder(options))))

@@ -42,7 +42,7 @@ def test_yes_means_yes(sandbox: Sandbox, offered: Command, answer: str) -> None:
 
     assert code == 0
     assert "DONE after" in plain(terminal.shown)
-    assert tags(sandbox)["shop/billing"] == "1.8.0-master"
+    assert tags(sandbox)["billing"] == "1.8.0-master"
 
 
 def test_the_question_comes_after_the_plan_which_fits_the_terminal(sandbox: Sandbox, offered: Command) -> None:
