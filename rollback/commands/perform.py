@@ -24,13 +24,14 @@ from rollback.commands.order import Order
 from rollback.errors import BadInput, Partly, RecordError, Refused, RollbackError
 from rollback.execution import Execution, execute, put_back
 from rollback.files import write_whole
+from rollback.journal import Journal
 from rollback.lock import FileLock, Lock, MarkerLock
 from rollback.outcome import Outcome
 from rollback.plan import Action, OnFailure, Plan
 from rollback.planfile import moved
 from rollback.policy import Clock, Policy
 from rollback.progress import Progress, stamp
-from rollback.record import Captured, Header, Journal
+from rollback.record import Captured, Header
 from rollback.screens import handover
 from rollback.settings import Settings, SharedState
 from rollback.shelf import marker_id

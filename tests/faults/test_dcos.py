@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback.record import Journal
+from rollback.journal import Journal
 from rollback.sandbox.behaviour import Behaviour, Fate
 from rollback.sandbox.marathon.faults import Fault, Mishap
 from tests.contract.program import set_up

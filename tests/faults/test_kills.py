@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rollback.errors import RecordError, RollbackError
-from rollback.record import Journal
+from rollback.journal import Journal
 from tests.parts.fleet import Fate, Fleet, HandClock
 from tests.parts.rehearsal import Doom, Killed, Rehearsal
 

@@ -18,9 +18,10 @@ from rollback import cli, record, settings
 from rollback.commands import gather, perform, undo
 from rollback.commands.order import Order
 from rollback.errors import RollbackError
+from rollback.journal import Journal
 from rollback.plan import Action, Environment, Plan, Step, service_of
 from rollback.progress import Progress
-from rollback.record import Journal, Record
+from rollback.record import Record
 from rollback.secret import Secret
 from rollback.selection import Match
 from tests.parts.fleet import Fleet

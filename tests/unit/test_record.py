@@ -16,7 +16,8 @@ import pytest
 from rollback import record
 from rollback.app import Change, Deployment
 from rollback.errors import BadInput, RecordError
-from rollback.record import Captured, Header, Journal
+from rollback.journal import Journal
+from rollback.record import Captured, Header
 from rollback.watch import State, Watch
 from tests.parts.made import app
 
