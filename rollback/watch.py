@@ -101,7 +101,9 @@ def judge(watch: Watch, status: Status | None, now: float, limits: Limits) -> Wa
         if now - since >= limits.settle_s or status.instances == 0:
             return replace(watch, state=State.UP)
         return replace(watch, state=State.WAITING)
-    watch = replace(watch, ready_since=None, state=State.WAITING, detail=_waiting_text(status))
+    # One that was up already and stumbles, while others are still on their way, has its whole time again.
+    since = now if watch.state is State.UP else watch.since
+    watch = replace(watch, since=since, ready_since=None, state=State.WAITING, detail=_waiting_text(status))
     if now - watch.since >= limits.timeout_s and not _only_held(status):
         return _failed(watch, f"not up within {limits.timeout_s:g} s: {watch.detail}")
     return watch

@@ -15,6 +15,7 @@ from rollback.commands.prepare import Prepared
 from rollback.commands.result import Result, as_asked
 from rollback.errors import Reason, Refused
 from rollback.progress import Progress
+from rollback.record import Record
 from rollback.screens.surface import Surface
 
 
@@ -26,6 +27,8 @@ def main(options: Given, progress: Progress) -> Result:
     known = gather.secrets(options, config)
     env = gather.environment(options, config).name if options["--env"] else None
     past = record.find(gather.dump_folder(options), options["--run"], env)
+    if past.header.kind == "undo" and not options["--run"]:
+        raise Refused([_undone_already(past)])
     accepted = arguments.names(options["--accept-moved"])
     target = gather.target(config, options, known.password)
     try:
@@ -52,6 +55,17 @@ def main(options: Given, progress: Progress) -> Result:
         target.close()
     text = report.outcome_text(ended, surface=Surface.of(sys.stdout))
     return as_asked(options, text, report.outcome_json(ended), ended.code)
+
+
+def _undone_already(past: Record) -> Reason:
+    """Pressed twice, an undo must not bring back what was just taken back."""
+    return Reason(
+        "the last thing that was done here is an undo",
+        why=f"{past.header.run} undid {past.header.as_of}, and ended as "
+        f"{past.outcome.get('verdict', 'nobody knows: it was cut off')}",
+        hint=f"to go on with it: rollback undo --run={past.header.as_of}; "
+        f"to take it back: rollback undo --run={past.header.run}",
+    )
 
 
 def _elsewhere(then: str, now: str) -> Reason:

@@ -161,3 +161,17 @@ def test_a_long_result_fits_the_pipe_uncut(sandbox: Sandbox, offered: Command) -
     assert "1.9.0-master" in said.out
     assert "\x1b" not in said.out + said.err
     assert max(len(line) for line in said.out.splitlines() if "→" in line) <= 80
+
+
+def test_an_undo_pressed_twice_does_not_bring_back_what_it_took_back(sandbox: Sandbox, offered: Command) -> None:
+    offered("run", f"--date={sandbox.story.good_day}", "--env=prod")
+    first = offered("undo", "--yes", "--json").json()["run"]
+    after = definitions(sandbox)
+
+    again = offered("undo", "--yes")
+    named = offered("undo", "--yes", f"--run={first}")
+
+    assert again.code == 3
+    assert f"rollback undo --run={first}" in again.err
+    assert named.code == 0
+    assert images(sandbox) == GOOD != after

@@ -174,3 +174,11 @@ def test_what_was_not_ready_before_need_not_be_when_it_is_back() -> None:
 
     assert watched((1, crash), (11, crash), start=sick).state is State.UP
     assert watched((1, look(ready=0, image=OLD)), start=sick).state is State.FAILED
+
+
+def test_one_that_was_up_and_stumbles_has_its_whole_time_again() -> None:
+    looks = ((1, look()), (11, look()), (105, look()), (106, look(ready=0)))
+
+    assert watched(*looks).state is State.WAITING
+    assert watched(*looks, (205, look(ready=0))).state is State.WAITING
+    assert watched(*looks, (206, look(ready=0))).state is State.FAILED
