@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format integration bench wheel pyz clean
+.PHONY: help demo test check lint format integration bench wheel pyz man pictures clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,6 +53,12 @@ wheel: $(READY) ## build dist/*.whl
 
 pyz: $(READY) ## build dist/rollback.pyz, one file that any Python runs
 	$(BIN)/python packaging/build_pyz.py
+
+man: $(READY) ## build dist/rollback.1, the man page
+	$(BIN)/python packaging/man.py
+
+pictures: $(READY) ## make the documents' pictures anew (needs Chromium)
+	$(BIN)/python docs/pictures/make.py
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
