@@ -87,7 +87,7 @@ def test_every_member_of_rollback_json_is_listed() -> None:
 def test_every_event_of_a_record_is_listed() -> None:
     listed = {codes(name)[0] for name, _ in reading.rows("reference.md", "### A record")}
 
-    source = (ROOT / "rollback" / "record.py").read_text(encoding="utf-8")
+    source = (ROOT / "rollback" / "journal.py").read_text(encoding="utf-8")
     assert listed == set(re.findall(r"_append\(\s*\"(\w+)\"", source))
 
 

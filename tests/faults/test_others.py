@@ -113,10 +113,11 @@ def test_an_undo_that_took_a_hotfix_out_can_be_undone(stage: Scene) -> None:
     hotfix = {"container": {**definition(stage, CART)["container"], "volumes": []}}
     stage.sandbox.front.foreign(CART, hotfix)
     stage.later()
-    assert stage.undo("--accept-moved=cart").code == 0
+    first = stage.undo("--accept-moved=cart")
+    assert first.code == 0
     assert definition(stage, CART)["container"]["volumes"]
 
-    told = stage.undo()
+    told = stage.undo(f"--run={first.document['run']}")
 
     assert told.code == 0, told.err
     assert definition(stage, CART)["container"] == hotfix["container"]
@@ -135,11 +136,12 @@ def test_scaling_is_nobodys_hotfix(stage: Scene) -> None:
 
 def test_an_undo_can_be_undone_and_that_too(stage: Scene) -> None:
     before = stage.tags()
-    assert stage.run().code == 0
+    run = stage.run().document["run"]
     after = stage.tags()
 
     for expected in (before, after, before):
-        told = stage.undo()
+        told = stage.undo(f"--run={run}")
+        run = told.document["run"]
         assert told.code == 0, told.err
         assert stage.tags() == expected
         assert all(stage.healthy().values())
