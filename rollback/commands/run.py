@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback import notify, planfile, report
+from rollback import planfile
 from rollback.commands import gather, prepare
+from rollback.commands.carry_out import carry_out
 from rollback.commands.gather import Given
 from rollback.commands.order import Order
-from rollback.commands.perform import perform, policy, tell_nothing
-from rollback.commands.plan import screen, shown
+from rollback.commands.perform import policy
 from rollback.commands.prepare import Wanted
-from rollback.commands.result import Result, as_asked
-from rollback.errors import BadInput, Refused
+from rollback.commands.result import Result
+from rollback.errors import BadInput
 from rollback.plan import Action
 from rollback.planfile import Approved
 from rollback.progress import Progress
-from rollback.screens.surface import Surface
 
 
 def main(options: Given, progress: Progress) -> Result:
@@ -37,23 +35,18 @@ def main(options: Given, progress: Progress) -> Result:
     target = gather.target(config, options, known.password)
     try:
         prepared = prepare.prepare(wanted, target=target, config=config, options=options)
-        if options["--dry-run"]:
-            return shown(options, config, prepared)
-        sys.stderr.write(screen(options, config, prepared, Surface.of(sys.stderr)) + "\n")
         plan = prepared.plan
-        if prepared.reasons:
-            notify.refused(known.slack, f"run of {plan.env.name} to {plan.as_of}", prepared.reasons)
-            raise Refused(prepared.reasons)
-        order = Order("run", plan, options, config, known.slack)
-        if plan.changes:
-            gather.consent(options, f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?", needed=False)
-            ended = perform(order, target, progress)
-        else:
-            ended = tell_nothing(order, target, time.monotonic() - began)
+        return carry_out(
+            Order("run", plan, options, config, known.slack),
+            prepared,
+            target,
+            progress,
+            what=f"run of {plan.env.name} to {plan.as_of}",
+            question=f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?",
+            began=began,
+        )
     finally:
         target.close()
-    text = report.outcome_text(ended, surface=Surface.of(sys.stdout))
-    return as_asked(options, text, report.outcome_json(ended), ended.code)
 
 
 def _approved(name: str) -> Approved:

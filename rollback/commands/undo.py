@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
-from rollback import arguments, notify, preflight, record, report, undoing
+from rollback import arguments, preflight, record, undoing
 from rollback.commands import gather
+from rollback.commands.carry_out import carry_out
 from rollback.commands.gather import Given
 from rollback.commands.order import Order
-from rollback.commands.perform import perform, policy, tell_nothing
-from rollback.commands.plan import screen, shown
+from rollback.commands.perform import policy
 from rollback.commands.prepare import Prepared
-from rollback.commands.result import Result, as_asked
+from rollback.commands.result import Result
 from rollback.errors import Reason, Refused
 from rollback.progress import Progress
 from rollback.record import Record
-from rollback.screens.surface import Surface
 
 
 def main(options: Given, progress: Progress) -> Result:
@@ -39,22 +37,17 @@ def main(options: Given, progress: Progress) -> Result:
         foreign = [held for held in target.deployments() if not undoing.is_of(past, made, held)]
         reasons = (*made.reasons, *preflight.of_locks(made, foreign, record.begun(gather.dump_folder(options))))
         prepared = Prepared(made, reasons)
-        if options["--dry-run"]:
-            return shown(options, config, prepared)
-        sys.stderr.write(screen(options, config, prepared, Surface.of(sys.stderr)) + "\n")
-        if reasons:
-            notify.refused(known.slack, f"undo of {past.header.run}", reasons)
-            raise Refused(reasons)
-        order = Order("undo", made, options, config, known.slack, past)
-        if made.changes:
-            gather.consent(options, f"Put {len(made.changes)} services back?", needed=True)
-            ended = perform(order, target, progress)
-        else:
-            ended = tell_nothing(order, target, time.monotonic() - began)
+        return carry_out(
+            Order("undo", made, options, config, known.slack, past),
+            prepared,
+            target,
+            progress,
+            what=f"undo of {past.header.run}",
+            question=f"Put {len(made.changes)} services back?",
+            began=began,
+        )
     finally:
         target.close()
-    text = report.outcome_text(ended, surface=Surface.of(sys.stdout))
-    return as_asked(options, text, report.outcome_json(ended), ended.code)
 
 
 def _undone_already(past: Record) -> Reason:
