@@ -60,6 +60,10 @@ class Journal:
         """About to be rolled back on the target."""
         self._append("cancelling", deployment=deployment.id, apps=list(deployment.apps))
 
+    def stopping(self, deployment: Deployment) -> None:
+        """About to be ended where it stands."""
+        self._append("stopping", deployment=deployment.id, apps=list(deployment.apps))
+
     def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
         """What came back."""
         apps = [change.app.id for change in changes]

@@ -38,6 +38,10 @@ class Journal(Protocol):
         """About to be rolled back on the target. Raises RecordError if that cannot be recorded."""
         ...
 
+    def stopping(self, deployment: Deployment) -> None:
+        """About to be ended where it stands. Raises RecordError if that cannot be recorded."""
+        ...
+
     def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
         """What came back: a deployment, or why there is none."""
         ...

@@ -62,6 +62,8 @@ class Restore(Looker):
         super().__init__(target, policy, clock, journal, look)
         self._away = away
         self._cancelled: set[str] = set()
+        self._returning: set[str] = set()  # deployments of ours that bring apps back
+        self._seen: Mapping[str, Status] = {}  # the last look
         # An app that has the image already and another definition around it is not back before it was written.
         self._unlike = {c.app.id for c in changes if c.captured is not None and c.app.image == c.image}
         now = clock.now()
@@ -71,11 +73,16 @@ class Restore(Looker):
 
     def run(self) -> None:
         """Go on until every app is back, given up, or twice the time that one may take is over."""
+        self._bring_back()
+        self._let_go()
+
+    def _bring_back(self) -> None:
         limits = self.policy.limits
         deadline = self.clock.now() + 2 * limits.timeout_s + limits.settle_s
         while self.waiting() and not self.clock.stopping():
             statuses = self.statuses()
             if statuses is not None:
+                self._seen = statuses
                 self._push(statuses)
                 self._judge(statuses)
             elif self.silent_too_long():
@@ -88,6 +95,24 @@ class Restore(Looker):
                         self.keep(replace(watch, state=State.FAILED, detail=f"not back in time: {watch.detail}"))
                 return
             self.clock.sleep(self.policy.poll_s)
+
+    def _let_go(self) -> None:
+        """End our own deployments that wait for ever, since they bring back an app that was not up before either.
+
+        Left alone they would lock their apps, so that the next run were refused. Ended are only those whose apps all
+        have their old definition again; what instances are too many, Marathon's next check of their number removes.
+        """
+        hung = self._hung(self._seen) & self._returning
+        if not hung or self.clock.stopping():
+            return
+        back = {app_id for app_id, watch in self.watches.items() if watch.state is State.UP}
+        try:
+            for deployment in self.target.deployments():
+                if deployment.id in hung and back.issuperset(deployment.apps):
+                    self._record(partial(self.journal.stopping, deployment))
+                    self.target.stop(deployment)
+        except TargetError as error:
+            log.warning("a deployment that may never end is left behind (%s)", error.why or error.what)
 
     def _judge(self, statuses: Mapping[str, Status]) -> None:
         """Judge what runs its old image again; the rest is still on its way."""
@@ -159,6 +184,8 @@ class Restore(Looker):
             answers = list(pool.map(write, batches))
         for batch, answer in zip(batches, answers, strict=True):
             tell_written(self.journal, batch, answer)
+            if answer.deployment:
+                self._returning.add(answer.deployment.id)
             for change in batch:
                 if answer.deployment:
                     self._unlike.discard(change.app.id)
@@ -200,6 +227,7 @@ class Restore(Looker):
             return
         self._cancelled.add(deployment.id)
         if made:
+            self._returning.add(made.id)
             tell_written(self.journal, [self.watches[app_id].change for app_id in deployment.apps], Answer(made))
 
     @staticmethod

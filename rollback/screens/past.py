@@ -48,7 +48,7 @@ def event_row(line: Mapping[str, Any]) -> tuple[str, str, str]:
             told = f"{len(line['steps'])} services"
         case "writing":
             told = ", ".join(f"{app} {short(image)}" for app, image in line["images"].items())
-        case "cancelling":
+        case "cancelling" | "stopping":
             told = f"deployment {line['deployment']}"
         case "written":
             told = line["problem"] or f"deployment {line['deployment']}"

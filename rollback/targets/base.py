@@ -109,6 +109,15 @@ class Target(Protocol):
         """
         ...
 
+    def stop(self, deployment: Deployment) -> None:
+        """End a running deployment where it stands: its apps keep their definitions and are free. Harmless if over.
+
+        Raises:
+            NoAnswer: sent, and no answer came.
+            TargetError: the target cannot be asked.
+        """
+        ...
+
     def close(self) -> None:
         """Give back connections and remove temporary files; harmless when called twice."""
         ...

@@ -256,6 +256,16 @@ class TargetContract:
     def test_a_deployment_that_is_over_cannot_be_cancelled(self, target: Target) -> None:
         assert target.cancel(Deployment("7d0f6ac1-2f0e-4a05-8b0e-35ae0f0d2c11", (BILLING,))) is None
 
+    def test_a_stopped_deployment_leaves_the_app_as_it_is_and_free(self, target: Target, stage: Stage) -> None:
+        deployment = target.update([change(target, BILLING, "crash")])
+        stage.later(5)
+
+        target.stop(deployment)
+        target.stop(deployment)
+
+        assert stage.image(BILLING) == "registry:5000/shop/billing:crash"
+        assert target.deployments() == ()
+
     def test_an_undo_keeps_what_others_changed_meanwhile(self, target: Target, stage: Stage) -> None:
         captured = by_id(target, BILLING)
         container = stage.definition(BILLING)["container"]

@@ -104,12 +104,8 @@ def test_services_that_were_down_before_do_not_hold_up_the_way_back(tmp_path: Pa
         assert stage.tags() == before
         assert stage.healthy()[CART]
         assert "it was not up before either" in told.rows["billing"]["detail"]
-        (held,) = fleet.deployments  # it waits for billing for ever
+        assert fleet.deployments == {}  # one that waits for billing would wait for ever, and lock the others
         stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour())
-        refused = stage.run()
-        assert refused.code == 3
-        assert f"dcos marathon deployment stop {held}" in refused.err
-        fleet.stop(held)
         assert stage.run().code == 0
 
 

@@ -228,6 +228,13 @@ class Fleet:
                 raise NoAnswer("it cannot be rolled back", why="the connection was closed")
             return made
 
+    def stop(self, deployment: Deployment) -> None:
+        with self._gate:
+            self._advance()
+            held = self._held.pop(deployment.id, None)
+            if held and held.foreign:
+                self.broken_rules.append(f"the deployment of somebody else, {held.id}, was ended")
+
     # --- behind it ------------------------------------------------------------------------------------------
 
     def settle(self) -> None:

@@ -81,6 +81,9 @@ class Journal:
     def cancelling(self, deployment: Deployment) -> None:
         self._tell("cancelling", deployment.id)
 
+    def stopping(self, deployment: Deployment) -> None:
+        self._tell("stopping", deployment.id)
+
     def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
         self._tell("written", problem)
 
@@ -204,6 +207,13 @@ class Memory:
             before = self.running_deployments[deployment.id][1]
             self.events.append(("cancel", deployment.id))
             return self._begin(before, force=True, told=False)
+
+    def stop(self, deployment: Deployment) -> None:
+        self._ask()
+        with self._lock:
+            self.events.append(("stop", deployment.id))
+            if deployment.id in self.running_deployments:
+                self._end(deployment.id)
 
     def close(self) -> None:
         pass

@@ -136,6 +136,12 @@ class Dcos:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NoAnswer(what, why="dcos named no deployment") from error
 
+    def stop(self, deployment: Deployment) -> None:
+        """See `Target`. One process."""
+        with suppress(Absent):
+            what = f"deployment {deployment.id} cannot be ended"
+            self._program.tell(what, "marathon", "deployment", "stop", deployment.id)
+
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """See `Markers`. One process."""
         what = f"the marker {marker} cannot be made"

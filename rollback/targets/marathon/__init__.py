@@ -94,6 +94,12 @@ class Marathon:
             return None
         return _accepted(response, deployment.apps)
 
+    def stop(self, deployment: Deployment) -> None:
+        """See `Target`. One request; `force` means here to stop acting and to leave the apps as they are."""
+        path = f"/v2/deployments/{deployment.id}?force=true"
+        with suppress(answers.NotThere):
+            self._api.write("DELETE", path, f"deployment {deployment.id} cannot be ended")
+
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """See `Markers`. One request."""
         try:
