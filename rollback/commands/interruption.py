@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 
 _NAP_S = 0.05  # seconds after which a sleeper looks whether it shall stop
+# Whoever stops a build signals each of its processes, and some of these hand the signal on to their children: what
+# arrives within so many seconds is one wish.
+_ONE_WISH_S = 0.5
 
 
 class _Clock:
@@ -29,6 +32,7 @@ class _Clock:
 
     def __init__(self, locks: Sequence[Lock]) -> None:
         self.asked = False
+        self.asked_at = 0.0
         self._locks = locks
 
     def now(self) -> float:
@@ -48,13 +52,16 @@ class _Clock:
 
 @contextmanager
 def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
-    """While the block runs, the first signal asks to stop and the second one ends the program at once."""
+    """While the block runs, the first signal asks to stop, and one that comes later ends the program at once."""
     clock = _Clock(locks)
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        now = clock.now()
         if clock.asked:
-            os._exit(INTERRUPTED)
-        clock.asked = True
+            if now - clock.asked_at >= _ONE_WISH_S:
+                os._exit(INTERRUPTED)
+            return
+        clock.asked, clock.asked_at = True, now
         with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
             os.write(2, b"\nrollback: stopping: no new write is started; again to end at once\n")
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, offered: Command) -> 
             assert process.poll() is None
         os.kill(process.pid, signal.SIGINT)
         until(process, "again to end at once")
+        time.sleep(0.7)  # sooner, it would be the same wish
         os.kill(process.pid, signal.SIGINT)
         process.communicate(timeout=8)
 

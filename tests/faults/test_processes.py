@@ -195,7 +195,9 @@ def test_a_second_signal_ends_at_once(shop: Shop, start: Start) -> None:
     shop.sandbox.faults.add(Fault(Mishap.DELAY, seconds=4, method="GET", times=50))
     time.sleep(0.3)  # until it waits for such an answer
     running.send_signal(signal.SIGINT)
-    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)  # so soon after, it is the same wish
+    time.sleep(0.7)
+    assert running.poll() is None
     began = time.monotonic()
 
     running.send_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ descriptor 3 and writes them to 4, each JSON ended by a NUL.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -40,10 +41,9 @@ class Browser:
         flags += [f"--user-data-dir={folder}", f"--window-size={width},{height}", "about:blank"]
 
         def descriptors() -> None:  # in the child, before Chromium: its pipe has to be 3 and 4
-            high = [os.dup(theirs_in), os.dup(theirs_out)]
-            safe = [os.dup2(one, 20 + place) for place, one in enumerate(high)]
-            os.dup2(safe[0], 3)
-            os.dup2(safe[1], 4)
+            high = [fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in (theirs_in, theirs_out)]
+            os.dup2(high[0], 3)
+            os.dup2(high[1], 4)
 
         self._process = subprocess.Popen(
             [program, *flags],

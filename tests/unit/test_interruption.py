@@ -28,13 +28,15 @@ for moment in range(60):
 print("never blocked")
 """
 TWO = """
-import os, signal
+import os, signal, time
 from rollback.commands.interruption import stoppable
 
 with stoppable([]) as clock:
     os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)  # handed on by a parent: the same wish
     clock.sleep(60)
     print("woken", clock.stopping(), flush=True)
+    time.sleep(0.6)
     os.kill(os.getpid(), signal.SIGTERM)
     clock.sleep(60)
     print("never", flush=True)
