@@ -51,7 +51,7 @@ def part() -> Callable[[str], str]:
         found = shutil.which(program, path=f"{PARTS / 'bin'}{os.pathsep}{os.environ['PATH']}")
         if found:
             return found
-        reason = f"{program} is not on this machine; `.ci/parts` installs it"
+        reason = f"{program} is not on this machine; `make integration` installs it"
         if ON_CI:
             pytest.fail(reason)
         pytest.skip(reason)
