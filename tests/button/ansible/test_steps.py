@@ -44,12 +44,12 @@ def test_the_two_steps_roll_back_and_undo_puts_back(playbook: Playbook, scene: S
 
 
 def test_a_plan_is_run_as_it_was_shown_and_freezes_the_environment(
-    newest: Playbook, scene: Scene, history: Path
+    playbook: Playbook, scene: Scene, history: Path
 ) -> None:
-    planned = newest("--tags", "plan", date=scene.good_day, rollback_plan_file="plan.json")
+    planned = playbook("--tags", "plan", date=scene.good_day, rollback_plan_file="plan.json")
     before = scene.running()
-    ran = newest("--tags", "run", date=scene.good_day, rollback_plan_file="plan.json")
-    frozen = newest("--tags", "check")
+    ran = playbook("--tags", "run", date=scene.good_day, rollback_plan_file="plan.json")
+    frozen = playbook("--tags", "check")
 
     assert planned.code == 0, planned.said
     assert planned.changed == 0
@@ -62,8 +62,8 @@ def test_a_plan_is_run_as_it_was_shown_and_freezes_the_environment(
     assert "check ended with 1: it may not be deployed to now. NO: prod: frozen until" in frozen.said
 
 
-def test_check_mode_shows_the_plan_and_changes_nothing(newest: Playbook, scene: Scene, history: Path) -> None:
-    played = newest("--tags", "run", "--check", date=scene.good_day)
+def test_check_mode_shows_the_plan_and_changes_nothing(playbook: Playbook, scene: Scene, history: Path) -> None:
+    played = playbook("--tags", "run", "--check", date=scene.good_day)
 
     assert played.code == 0, played.said
     assert played.changed == 0
@@ -72,10 +72,10 @@ def test_check_mode_shows_the_plan_and_changes_nothing(newest: Playbook, scene: 
     assert not (scene.dump / "runs").exists()
 
 
-def test_a_run_with_nothing_to_do_is_not_a_change(newest: Playbook, scene: Scene, history: Path) -> None:
+def test_a_run_with_nothing_to_do_is_not_a_change(playbook: Playbook, scene: Scene, history: Path) -> None:
     newest_day = next(iter(json.loads(history.read_text())["rollbacks"]))
 
-    played = newest("--tags", "run", date=newest_day)
+    played = playbook("--tags", "run", date=newest_day)
 
     assert played.code == 0, played.said
     assert played.changed == 0
@@ -97,21 +97,21 @@ def test_a_run_that_fails_restores_and_says_so(playbook: Playbook, scene: Scene,
     assert leaks(played.said, seen, scene.dump, Path(os.environ["HOME"])) == []
 
 
-def test_a_refusal_is_told_in_the_programs_own_words(newest: Playbook, scene: Scene, history: Path) -> None:
-    played = newest("--tags", "run", date="2001-01-01")
+def test_a_refusal_is_told_in_the_programs_own_words(playbook: Playbook, scene: Scene, history: Path) -> None:
+    played = playbook("--tags", "run", date="2001-01-01")
 
     assert played.code != 0
     assert "run ended with 3: it refused before the first write, and nothing was changed." in played.said
     assert "2001-01-01 is not a date of this history" in played.said
-    assert newest.leftovers() == []
+    assert playbook.leftovers() == []
 
 
-def test_a_get_that_fails_keeps_the_dates_of_before(newest: Playbook, scene: Scene, history: Path) -> None:
+def test_a_get_that_fails_keeps_the_dates_of_before(playbook: Playbook, scene: Scene, history: Path) -> None:
     before = history.read_bytes()
 
-    played = newest("--tags", "get", repo="shop/billing,shop/nowhere")
+    played = playbook("--tags", "get", repo="shop/billing,shop/nowhere")
 
     assert played.code != 0
     assert "shop/nowhere" in played.said
     assert history.read_bytes() == before
-    assert newest.leftovers() == []
+    assert playbook.leftovers() == []
