@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contenders, fleet, page
-from tests.parts.registry import serve
+from tests.support.registry import serve
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

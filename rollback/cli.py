@@ -96,8 +96,8 @@ from typing import TYPE_CHECKING, NoReturn
 from rollback import __version__
 
 if TYPE_CHECKING:
-    from rollback.commands.result import Result
     from rollback.errors import Refused, RollbackError
+    from rollback.workflow.result import Result
 
 _COMMANDS = ("get", "plan", "run", "undo", "check", "thaw", "history", "doctor", "completion", "sandbox")
 _WRITING = ("run", "undo")  # their result is a report, whose first line is the verdict in every case
@@ -131,7 +131,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write(f"{__version__}\n")
         return 0
     if list(argv[:2]) == ["completion", "words"]:  # asked at every press of Tab
-        from rollback import completion
+        from rollback.config import completion
 
         sys.stdout.write(completion.answer(__doc__ or "", argv[2:]))
         return 0
@@ -184,7 +184,7 @@ def _command(command: str, options: dict[str, str | bool | None]) -> Result:
     import importlib
     import logging
 
-    from rollback.progress import Handler, Progress
+    from rollback.output.progress import Handler, Progress
 
     progress = Progress()
     logger = logging.getLogger("rollback")
@@ -210,7 +210,7 @@ def _print(result: Result) -> None:
 
 def _error_text(error: RollbackError) -> str:
     from rollback.errors import Refused
-    from rollback.report import error_text, reason_text
+    from rollback.output.report import error_text, reason_text
 
     if isinstance(error, Refused):
         return "".join(f"rollback: {reason_text(reason)}\n" for reason in error.reasons)
@@ -218,9 +218,9 @@ def _error_text(error: RollbackError) -> str:
 
 
 def _refusal(options: dict[str, str | bool | None], error: Refused) -> Result:
-    from rollback.commands.result import as_asked
-    from rollback.report import refused_json, refused_text
-    from rollback.screens.surface import Surface
+    from rollback.output.report import refused_json, refused_text
+    from rollback.output.surface import Surface
+    from rollback.workflow.result import as_asked
 
     text = refused_text(error.reasons, Surface.of(sys.stdout))
     return as_asked(options, text, refused_json(error.reasons), error.exit_code)

@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from rollback.sandbox.server import serving  # noqa: E402  (the checkout has to be on the path first)
-from tests.parts.chromium import Browser  # noqa: E402
+from tests.support.chromium import Browser  # noqa: E402
 
 REPOS = "shop/billing,shop/cart,shop/catalog,shop/web"
 

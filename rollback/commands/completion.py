@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rollback import completion
-from rollback.commands.gather import Given
-from rollback.commands.result import Result
+from rollback.config import completion
 from rollback.errors import BadInput
-from rollback.progress import Progress
+from rollback.output.progress import Progress
+from rollback.workflow.gather import Given
+from rollback.workflow.result import Result
 
 
 def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001

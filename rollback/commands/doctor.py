@@ -19,20 +19,22 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from rollback import __version__, process, settings
-from rollback import plan as plans
-from rollback.commands import gather
-from rollback.commands.gather import Given
-from rollback.commands.result import Result, as_asked
+from rollback import __version__
+from rollback.config import settings
+from rollback.config.settings import Settings
+from rollback.core import plan as plans
+from rollback.core.history import History
+from rollback.core.plan import Environment
 from rollback.errors import BadInput, LoginRefused, NotInRegistry, RollbackError
-from rollback.history import History
-from rollback.plan import Environment
-from rollback.progress import Progress
-from rollback.screens.checkup import Finding, Level, checkup_json, checkup_text
-from rollback.screens.surface import Surface
-from rollback.screens.words import duration
+from rollback.output.checkup import Finding, Level, checkup_json, checkup_text
+from rollback.output.progress import Progress
+from rollback.output.surface import Surface
+from rollback.output.words import duration
 from rollback.secret import Secret
-from rollback.settings import Settings
+from rollback.system import process
+from rollback.workflow import gather
+from rollback.workflow.gather import Given
+from rollback.workflow.result import Result, as_asked
 
 _OLD = timedelta(hours=24)  # a history of yesterday lacks the release that broke things
 _SKEW_S = 30.0  # seconds between two clocks that are let pass; the Date header itself is whole seconds
@@ -176,7 +178,7 @@ def _reached(about: str, url: str, patient: _Patient, trusted: Path | bool | Non
     """Whether a server answers at all, and what its clock says."""
     import requests
 
-    from rollback import session
+    from rollback.system import session
 
     try:
         with session.connect(verify=True if trusted is None else trusted, read_s=_ASK_S, retries=0) as door:

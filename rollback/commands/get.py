@@ -6,17 +6,19 @@ import logging
 import sys
 from datetime import datetime, timezone
 
-from rollback import arguments, history, report, selection
-from rollback.commands import gather, page
-from rollback.commands.gather import Given
-from rollback.commands.result import Result, as_asked
+from rollback.config import arguments
+from rollback.core import history, selection
+from rollback.core.history import History
+from rollback.core.image import Instant, belongs
+from rollback.core.selection import AsOf, Selection
 from rollback.errors import BadInput, Refused
-from rollback.files import write_whole
-from rollback.history import History
-from rollback.image import Instant, belongs
-from rollback.progress import Progress
-from rollback.screens.surface import Surface
-from rollback.selection import AsOf, Selection
+from rollback.output import report
+from rollback.output.progress import Progress
+from rollback.output.surface import Surface
+from rollback.system.files import write_whole
+from rollback.workflow import gather, page
+from rollback.workflow.gather import Given
+from rollback.workflow.result import Result, as_asked
 
 log = logging.getLogger(__name__)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from rollback import record
-from rollback.commands import gather, page
-from rollback.commands.gather import Given
-from rollback.commands.result import Result, as_asked
+from rollback.config.settings import Settings
 from rollback.errors import BadInput
-from rollback.progress import Progress
-from rollback.screens import handover
-from rollback.screens.past import run_text, runs_json, runs_text
-from rollback.screens.surface import Surface
-from rollback.settings import Settings
+from rollback.output import handover
+from rollback.output.past import run_text, runs_json, runs_text
+from rollback.output.progress import Progress
+from rollback.output.surface import Surface
+from rollback.state import record
+from rollback.workflow import gather, page
+from rollback.workflow.gather import Given
+from rollback.workflow.result import Result, as_asked
 
 
 def main(options: Given, progress: Progress) -> Result:

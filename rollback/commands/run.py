@@ -6,18 +6,18 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback import planfile
-from rollback.commands import gather, prepare
-from rollback.commands.carry_out import carry_out
-from rollback.commands.gather import Given
-from rollback.commands.order import Order
-from rollback.commands.perform import policy
-from rollback.commands.prepare import Wanted
-from rollback.commands.result import Result
+from rollback.core import planfile
+from rollback.core.plan import Action
+from rollback.core.planfile import Approved
 from rollback.errors import BadInput
-from rollback.plan import Action
-from rollback.planfile import Approved
-from rollback.progress import Progress
+from rollback.output.progress import Progress
+from rollback.workflow import gather, prepare
+from rollback.workflow.carry_out import carry_out
+from rollback.workflow.gather import Given
+from rollback.workflow.order import Order
+from rollback.workflow.perform import policy
+from rollback.workflow.prepare import Wanted
+from rollback.workflow.result import Result
 
 
 def main(options: Given, progress: Progress) -> Result:

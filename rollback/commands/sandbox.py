@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 
-from rollback.commands import gather
-from rollback.commands.gather import Given
-from rollback.commands.result import Result
+from rollback.config.settings import FILE
 from rollback.errors import BadInput, Failed
-from rollback.progress import Progress
+from rollback.output.progress import Progress
 from rollback.sandbox.server import serving
-from rollback.settings import FILE
+from rollback.workflow import gather
+from rollback.workflow.gather import Given
+from rollback.workflow.result import Result
 
 
 def main(options: Given, progress: Progress) -> Result:

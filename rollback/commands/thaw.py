@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rollback import freeze
-from rollback.commands import gather
-from rollback.commands.gather import Given
-from rollback.commands.result import Result, as_asked
-from rollback.progress import Progress
+from rollback.output.progress import Progress
+from rollback.state import freeze
+from rollback.workflow import gather
+from rollback.workflow.gather import Given
+from rollback.workflow.result import Result, as_asked
 
 
 def main(options: Given, progress: Progress) -> Result:

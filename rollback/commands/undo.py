@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 
-from rollback import arguments, preflight, record, undoing
-from rollback.commands import gather
-from rollback.commands.carry_out import carry_out
-from rollback.commands.gather import Given
-from rollback.commands.order import Order
-from rollback.commands.perform import policy
-from rollback.commands.prepare import Prepared
-from rollback.commands.result import Result
+from rollback.config import arguments
+from rollback.core import preflight
 from rollback.errors import Reason, Refused
-from rollback.progress import Progress
-from rollback.record import Record
+from rollback.output.progress import Progress
+from rollback.state import record, undoing
+from rollback.state.record import Record
+from rollback.workflow import gather
+from rollback.workflow.carry_out import carry_out
+from rollback.workflow.gather import Given
+from rollback.workflow.order import Order
+from rollback.workflow.perform import policy
+from rollback.workflow.prepare import Prepared
+from rollback.workflow.result import Result
 
 
 def main(options: Given, progress: Progress) -> Result:

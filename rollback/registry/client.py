@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from rollback.core.image import is_digest, is_repo, is_tag
 from rollback.errors import BadInput
-from rollback.image import is_digest, is_repo, is_tag
 from rollback.registry.address import Address
 from rollback.registry.asking import Asker
 from rollback.registry.auth.files import Kept

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from rollback.core.image import CreatedFrom, Instant
 from rollback.errors import BadInput
-from rollback.image import CreatedFrom, Instant
 
 # Builders that leave the real time out write 1970, 1980 or the year 1 (Bazel, jib, nix, buildpacks, cosign).
 EARLIEST = datetime(1990, 1, 1, tzinfo=timezone.utc)

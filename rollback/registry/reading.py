@@ -7,8 +7,8 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from rollback.core.image import CreatedFrom, Image, Skipped, is_digest, is_tag
 from rollback.errors import NotInRegistry, RegistryError
-from rollback.image import CreatedFrom, Image, Skipped, is_digest, is_tag
 from rollback.registry import dating, manifest
 from rollback.registry.asking import Asker, Question
 from rollback.registry.counts import Kind

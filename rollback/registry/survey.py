@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from rollback.core.image import Image, Skipped
 from rollback.errors import BadInput
-from rollback.image import Image, Skipped
 from rollback.registry import crew
 from rollback.registry.asking import Asker, Question
 from rollback.registry.counts import Kind

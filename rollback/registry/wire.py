@@ -30,9 +30,9 @@ from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util import make_headers, parse_url
 
 from rollback.errors import BadInput
-from rollback.network import CONNECT_S, READ_S, USER_AGENT, proxy_for, trust
 from rollback.registry.address import origin
 from rollback.registry.counts import Tally
+from rollback.system.network import CONNECT_S, READ_S, USER_AGENT, proxy_for, trust
 
 ANSWER_S = 120.0  # seconds for a whole answer, however steadily it drips
 _CHUNK = 1 << 16

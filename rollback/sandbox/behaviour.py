@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from rollback.core.image import Reference
 from rollback.errors import BadInput
-from rollback.image import Reference
 
 
 class Fate(str, Enum):

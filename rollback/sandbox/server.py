@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rollback.core.image import Reference
 from rollback.errors import BadInput
-from rollback.image import Reference
 from rollback.sandbox.behaviour import Behaviours
 from rollback.sandbox.clock import Clock, system
 from rollback.sandbox.image_store import ImageStore

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from rollback.app import App, Change, Deployment, Status
-from rollback.image import Instant
+from rollback.core.app import App, Change, Deployment, Status
+from rollback.core.image import Instant
 from rollback.secret import Secret
 
 

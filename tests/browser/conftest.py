@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.chromium import Browser
+from tests.support.chromium import Browser
 
 
 @pytest.fixture(scope="session")

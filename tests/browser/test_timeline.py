@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from rollback.history import History
-from rollback.image import Image, Instant, Skipped
-from rollback.selection import Match, parse_as_of, select
-from rollback.timeline import chart
-from rollback.timeline.chart import Running
-from rollback.timeline.page import Commands, page
-from tests.parts.chromium import Browser
-from tests.parts.fleets import fleet
-from tests.parts.made import built, digest, image, runs
-from tests.parts.past import past
+from rollback.core.history import History
+from rollback.core.image import Image, Instant, Skipped
+from rollback.core.selection import Match, parse_as_of, select
+from rollback.output.timeline import chart
+from rollback.output.timeline.chart import Running
+from rollback.output.timeline.page import Commands, page
+from tests.support.chromium import Browser
+from tests.support.fleets import fleet
+from tests.support.made import built, digest, image, runs
+from tests.support.past import past
 
 Shown = Callable[..., None]
 

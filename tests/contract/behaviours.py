@@ -10,13 +10,13 @@ from typing import cast
 
 import pytest
 
-from rollback.app import App, Change, Deployment, Status
-from rollback.commands import gather
+from rollback.core.app import App, Change, Deployment, Status
+from rollback.core.image import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, TargetError
-from rollback.image import Instant
 from rollback.sandbox.marathon.faults import Fault, Mishap
 from rollback.secret import Secret
 from rollback.targets.base import Options, Remembering, Target
+from rollback.workflow import gather
 from tests.contract.stage import BILLING, CART, CLEANER, PASSWORD, USER, WEB, Stage
 
 FOREIGN = {"labels": {"team": "somebody-else"}, "instances": 3}

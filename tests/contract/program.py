@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rollback.app import Deployment
+from rollback.core.app import Deployment
 from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from rollback import history, outcome, report, settings
+from rollback.config import settings
+from rollback.config.settings import Settings
+from rollback.core import history
 from rollback.errors import BadInput, Failed, Refused
-from rollback.outcome import Outcome, Row, Verdict
-from rollback.settings import Settings
+from rollback.execution import outcome
+from rollback.execution.outcome import Outcome, Row, Verdict
+from rollback.output import report
 from rollback.targets import kinds
 from tests.docs import reading
-from tests.parts.made import built, image
+from tests.support.made import built, image
 
 ROOT = reading.DOCUMENTS.parent
 MINE = ("tutorial.md", "how-to.md", "reference.md", "how-it-decides.md", "architecture.md", "adding-a-target.md")

@@ -15,7 +15,7 @@ from rollback.sandbox.story import definition
 from tests.contract.program import set_up
 from tests.e2e.command import Command
 from tests.e2e.conftest import QUICK, SPEED, definitions
-from tests.parts import registry as real
+from tests.support import registry as real
 
 # Sorted by name these stand in another order than by time; the last day broke everything.
 RELEASES = {

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rollback import cli, record
-from rollback.commands import perform
-from rollback.record import Record
+from rollback import cli
 from rollback.sandbox.clock import HandClock
 from rollback.sandbox.server import Sandbox, serving
 from rollback.sandbox.story import SERVICES, Story, fortnight
+from rollback.state import record
+from rollback.state.record import Record
+from rollback.workflow import perform
 
 REPOS = ",".join(f"shop/{service}" for service in SERVICES)
 PLANNED = tuple(f"/ds/prod/shop/{service}" for service in SERVICES)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rollback.journal import Journal
 from rollback.sandbox.behaviour import Behaviour, Fate
 from rollback.sandbox.marathon.faults import Fault, Mishap
+from rollback.state.journal import Journal
 from tests.contract.program import set_up
 from tests.faults.scene import BILLING, CART, CATALOG, PLANNED, Scene, scene
 

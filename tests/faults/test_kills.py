@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from rollback.errors import RecordError, RollbackError
-from rollback.journal import Journal
-from tests.parts.fleet import Fate, Fleet, HandClock
-from tests.parts.rehearsal import Doom, Killed, Rehearsal
+from rollback.state.journal import Journal
+from tests.support.fleet import Fate, Fleet, HandClock
+from tests.support.rehearsal import Doom, Killed, Rehearsal
 
 BEFORE = {"/a": "a:2", "/b": "b:2", "/c": "c:2", "/d": "d:2", "/bystander": "x:2"}
 WANTED = {"/a": "a:1", "/b": "b:1", "/c": "c:1", "/d": "d:2"}  # d is there already

@@ -12,9 +12,9 @@ from rollback.sandbox import behaviour as sandbox
 from rollback.sandbox.behaviour import Behaviour
 from rollback.sandbox.marathon.faults import Fault, Mishap
 from tests.faults.scene import BILLING, CART, PLANNED, Scene, scene
-from tests.parts import fleet as fleets
-from tests.parts.fleet import Fate, Fleet, HandClock
-from tests.parts.rehearsal import Rehearsal
+from tests.support import fleet as fleets
+from tests.support.fleet import Fate, Fleet, HandClock
+from tests.support.rehearsal import Rehearsal
 
 APPS = "/v2/apps"
 DEPLOYMENTS = "/v2/deployments"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rollback.lock import FileLock
 from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.state.lock import FileLock
 from tests.faults.scene import BILLING, CART, CATALOG, WEB, Scene, scene
 
 
@@ -178,7 +178,7 @@ def test_a_locked_service_is_refused_before_the_first_write(stage: Scene) -> Non
 
 
 def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None:
-    from rollback.commands import gather
+    from rollback.workflow import gather
 
     lock = FileLock(
         gather.state_folder(), "prod", f"marathon at {stage.sandbox.service_url}", {"run": "the-first", "by": "ann"}
@@ -194,7 +194,7 @@ def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None
 
 
 def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:
-    from rollback.commands import perform
+    from rollback.workflow import perform
 
     begin = perform._locked
 
@@ -218,7 +218,7 @@ def test_a_mistake_of_ours_in_the_middle_is_no_failure_without_changes(
     def broken(*_: object) -> None:
         raise RuntimeError("a screen that cannot be drawn")
 
-    monkeypatch.setattr("rollback.progress.Progress.look", broken)
+    monkeypatch.setattr("rollback.output.progress.Progress.look", broken)
     told = stage.run()
     monkeypatch.undo()
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from rollback import record
-from rollback.record import Record
 from rollback.sandbox.behaviour import Behaviour
 from rollback.sandbox.marathon.faults import Fault, Mishap
 from rollback.sandbox.server import Sandbox, serving
 from rollback.sandbox.story import fortnight
+from rollback.state import record
+from rollback.state.record import Record
 from tests.e2e.command import INSTALLED, Command, Said
 from tests.faults.scene import PLANNED, REPOS
 

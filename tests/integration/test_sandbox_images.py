@@ -9,7 +9,7 @@ import requests
 
 from rollback.sandbox.image_store import OCI_INDEX, Repo
 from rollback.sandbox.story import fortnight
-from tests.parts import registry as real
+from tests.support import registry as real
 
 
 def put_all(url: str, name: str, repo: Repo) -> None:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 from hypothesis import strategies as st
 
-from rollback.image import CreatedFrom, Image, Instant, Reference, Skipped
-from tests.parts.made import digest
+from rollback.core.image import CreatedFrom, Image, Instant, Reference, Skipped
+from tests.support.made import digest
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 REPOS = ("billing", "cart", "shop/web")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rollback import history
+from rollback.core import history
+from rollback.core.image import Image, Instant, Skipped
+from rollback.core.selection import AsOf, Match, Selection, select
 from rollback.errors import BadInput, Refused
-from rollback.image import Image, Instant, Skipped
-from rollback.selection import AsOf, Match, Selection, select
-from tests.parts.made import built
 from tests.property.given import BEGIN, REPOS, images, instants, skipped, zones
+from tests.support.made import built
 
 counts = st.integers(1, 6)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback import plan
-from rollback.app import App
-from rollback.image import Reference
-from rollback.plan import Action, Rules
-from rollback.selection import parse_as_of, select
-from tests.parts.made import HOST, PROD, app, built, image
+from rollback.core import plan
+from rollback.core.app import App
+from rollback.core.image import Reference
+from rollback.core.plan import Action, Rules
+from rollback.core.selection import parse_as_of, select
+from tests.support.made import HOST, PROD, app, built, image
 
 DAY = "2026-11-20"
 SERVICES = ("billing", "cart", "web")

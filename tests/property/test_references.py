@@ -7,8 +7,8 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollback.core.image import Instant, Reference, belongs
 from rollback.errors import BadInput
-from rollback.image import Instant, Reference, belongs
 from tests.property.given import instants, references
 
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rollback.errors import Refused, RollbackError
-from rollback.record import Record, files, read
-from tests.parts.fleet import Fate, Fleet, HandClock, Mishap
-from tests.parts.rehearsal import Doom, Killed, Rehearsal
+from rollback.state.record import Record, files, read
+from tests.support.fleet import Fate, Fleet, HandClock, Mishap
+from tests.support.rehearsal import Doom, Killed, Rehearsal
 
 APPS = ("/a", "/b", "/c")
 BYSTANDER = "/x"

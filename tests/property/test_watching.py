@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback.app import Change, Failure, Status
-from rollback.watch import Limits, State, Watch, judge
-from tests.parts.made import app
+from rollback.core.app import Change, Failure, Status
+from rollback.core.watch import Limits, State, Watch, judge
+from tests.support.made import app
 
 LIMITS = Limits(timeout_s=60, settle_s=5, lost_s=20)
 CHANGE = Change(app("/a", "r/a:2"), "r/a:1")

@@ -10,9 +10,9 @@ import pytest
 
 from rollback import __version__, cli
 from rollback.commands import get
-from rollback.commands.result import Result
 from rollback.errors import BadInput, Failed, Partly, Reason, Refused, TargetError
-from rollback.progress import Handler
+from rollback.output.progress import Handler
+from rollback.workflow.result import Result
 
 GET = ["get", "--repo=a", "--env=prod"]
 Raiser = Callable[[BaseException], None]

@@ -31,7 +31,7 @@ def ask(name: str, server: str, source: str) -> Login:
         server: the registry as the helper knows it.
         source: where this helper was named, in words.
     """
-    from rollback import process  # most users have no helper, and subprocess is not for free
+    from rollback.system import process  # most users have no helper, and subprocess is not for free
 
     if not _NAME.fullmatch(name):
         _log.warning("%s is not asked: that is no program's name", source)

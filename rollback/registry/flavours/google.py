@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from rollback.image import Instant, is_digest
+from rollback.core.image import Instant, is_digest
 from rollback.registry.flavours.known import Known
 from rollback.registry.manifest import OCI, SCHEMA2
 

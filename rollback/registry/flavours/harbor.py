@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rollback.image import Instant, is_digest
+from rollback.core.image import Instant, is_digest
 from rollback.registry.asking import Asker
 from rollback.registry.counts import Kind
 from rollback.registry.flavours.known import Known

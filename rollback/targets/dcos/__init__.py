@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from rollback.app import App, Change, Deployment, Failure, Status
+from rollback.core.app import App, Change, Deployment, Failure, Status
+from rollback.core.image import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
-from rollback.image import Instant
 from rollback.targets.base import Options, Target
 from rollback.targets.dcos.program import Absent, Program
 from rollback.targets.dcos.witness import Witness

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rollback import process
 from rollback.errors import (
     AppLocked,
     LoginRefused,
@@ -25,8 +24,9 @@ from rollback.errors import (
     ProgramTimeout,
     TargetError,
 )
-from rollback.process import Result
 from rollback.secret import Secret
+from rollback.system import process
+from rollback.system.process import Result
 from rollback.targets.base import Options
 from rollback.targets.dcos import folder
 

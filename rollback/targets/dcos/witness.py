@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rollback.app import Failure, Status
+from rollback.core.app import Failure, Status
 
 
 @dataclass(frozen=True)

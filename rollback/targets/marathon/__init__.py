@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rollback.app import App, Change, Deployment, Status
+from rollback.core.app import App, Change, Deployment, Status
+from rollback.core.image import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
-from rollback.image import Instant
 from rollback.targets.base import Options, Target
 from rollback.targets.marathon import answers, definition, past
 from rollback.targets.marathon import marker as mark

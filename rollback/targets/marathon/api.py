@@ -14,9 +14,9 @@ import requests
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, MaxRetryError, NewConnectionError
 
-from rollback import session
 from rollback.errors import BadInput, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
+from rollback.system import session
 from rollback.targets.base import Options
 from rollback.targets.marathon import answers
 

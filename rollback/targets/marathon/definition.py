@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rollback.app import App, Change, Deployment, Failure, Status
+from rollback.core.app import App, Change, Deployment, Failure, Status
 from rollback.errors import TargetError
 
 # What a partial update loses when it is left out, unlike every other member (Marathon 1.10, AppConversion.scala).

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.parts import hostile
-from tests.parts import registry as real
-from tests.parts.hostile import Fleet
+from tests.support import hostile
+from tests.support import registry as real
+from tests.support.hostile import Fleet
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ import pytest
 from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry.client import Options, connect
 from rollback.registry.patience import Budget
-from tests.parts import front as fronts
-from tests.parts import registry as real
-from tests.parts.front import Asked, Faults, Go, Reply, front
-from tests.parts.hostile import EAGER, Fleet, agrees, lines, look, master
+from tests.support import front as fronts
+from tests.support import registry as real
+from tests.support.front import Asked, Faults, Go, Reply, front
+from tests.support.hostile import EAGER, Fleet, agrees, lines, look, master
 
 BRIEF = Budget(tries=3, first_s=0.0, wait_s=0.5)
 

@@ -12,10 +12,10 @@ from rollback.errors import BadInput
 from rollback.registry.client import Options, Survey, connect
 from rollback.registry.manifest import SCHEMA2
 from rollback.secret import Secret
-from tests.parts import flavours
-from tests.parts import front as fronts
-from tests.parts.front import Asked, Bearer, Go, Reply, front
-from tests.parts.hostile import EAGER, REPOS, Fleet, agrees, look, master
+from tests.support import flavours
+from tests.support import front as fronts
+from tests.support.front import Asked, Bearer, Go, Reply, front
+from tests.support.hostile import EAGER, REPOS, Fleet, agrees, look, master
 
 
 def in_milliseconds(survey: Survey) -> list[tuple[str, str, str, str, float]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollback.registry.client import Options, connect
-from tests.parts.hostile import REPOS, Fleet, agrees, lines, look, master
+from tests.support.hostile import REPOS, Fleet, agrees, lines, look, master
 
 
 def test_the_newest_ten_are_exactly_these(fleet: Fleet) -> None:

@@ -15,10 +15,10 @@ import pytest
 from rollback.errors import RegistryError
 from rollback.registry.client import Options, connect
 from rollback.secret import Secret
-from tests.parts import certificates
-from tests.parts import registry as real
-from tests.parts.front import Asked, Go, Reply, front
-from tests.parts.hostile import EAGER, REPOS, Fleet, agrees, look, master
+from tests.support import certificates
+from tests.support import registry as real
+from tests.support.front import Asked, Go, Reply, front
+from tests.support.hostile import EAGER, REPOS, Fleet, agrees, look, master
 
 PASSWORD = "correct horse: battery"
 # bcrypt of it, the only form that docker-registry takes

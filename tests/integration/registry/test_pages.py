@@ -10,9 +10,9 @@ import pytest
 
 from rollback.errors import RegistryError
 from rollback.registry.client import Options, connect
-from tests.parts import front as fronts
-from tests.parts.front import Asked, Go, Reply, front
-from tests.parts.hostile import EAGER, Fleet, agrees, lines, look, master
+from tests.support import front as fronts
+from tests.support.front import Asked, Go, Reply, front
+from tests.support.hostile import EAGER, Fleet, agrees, lines, look, master
 
 Form = Callable[[str, str, list[str]], str | None]
 FORMS: dict[str, Form] = {

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rollback.core.image import belongs
 from rollback.errors import NotInRegistry
-from rollback.image import belongs
 from rollback.registry.client import Options, connect
-from tests.parts import registry as real
+from tests.support import registry as real
 
 
 def master(tag: str) -> bool:

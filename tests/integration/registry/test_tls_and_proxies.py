@@ -14,12 +14,12 @@ import pytest
 
 from rollback.errors import BadInput, RegistryError
 from rollback.registry.client import Options, connect
-from tests.parts import certificates
-from tests.parts import front as fronts
-from tests.parts import registry as real
-from tests.parts.certificates import Authority
-from tests.parts.front import Asked, Go, Reply, front
-from tests.parts.hostile import EAGER, Fleet, agrees, lines, look, master
+from tests.support import certificates
+from tests.support import front as fronts
+from tests.support import registry as real
+from tests.support.certificates import Authority
+from tests.support.front import Asked, Go, Reply, front
+from tests.support.hostile import EAGER, Fleet, agrees, lines, look, master
 
 
 @pytest.fixture(scope="module")

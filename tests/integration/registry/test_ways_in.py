@@ -16,9 +16,9 @@ import pytest
 from rollback.errors import RegistryError
 from rollback.registry.client import Options, connect
 from rollback.secret import Secret
-from tests.parts import front as fronts
-from tests.parts.front import Bearer, Front, front
-from tests.parts.hostile import EAGER, REPOS, Fleet, agrees, lines, look, master
+from tests.support import front as fronts
+from tests.support.front import Bearer, Front, front
+from tests.support.hostile import EAGER, REPOS, Fleet, agrees, lines, look, master
 
 PASSWORD = "correct horse: battery"
 LOGIN: dict[str, Any] = {"user": "amy", "password": Secret(PASSWORD)}

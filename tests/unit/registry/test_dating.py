@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollback.core.image import CreatedFrom, Instant
 from rollback.errors import BadInput
-from rollback.image import CreatedFrom, Instant
 from rollback.registry.dating import Evidence, TagDate, Undated, date, plausible
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=timezone.utc)

@@ -10,7 +10,7 @@ import pytest
 from rollback.registry import wire
 from rollback.registry.counts import Tally
 from rollback.registry.wire import Answer, Lost, Pool, TooLarge
-from tests.parts.front import Asked, Go, Reply, front
+from tests.support.front import Asked, Go, Reply, front
 
 
 @pytest.fixture

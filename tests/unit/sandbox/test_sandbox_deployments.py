@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rollback.sandbox.behaviour import Behaviour, Fate
-from tests.parts.sandbox import NOW, Bench, definition
+from tests.support.sandbox import NOW, Bench, definition
 
 BILLING = "/shop/billing"
 

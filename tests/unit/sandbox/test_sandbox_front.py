@@ -13,7 +13,7 @@ from rollback.sandbox.exchange import Request, Response
 from rollback.sandbox.marathon.faults import Fault, Mishap
 from rollback.sandbox.marathon.front import Front
 from rollback.sandbox.marathon.login import Logins
-from tests.parts.sandbox import Bench, definition
+from tests.support.sandbox import Bench, definition
 
 LOGIN = "/acs/api/v1/auth/login"
 BILLING = "/shop/billing"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rollback.sandbox.marathon.selector import fits
-from tests.parts.sandbox import NOW, Bench, definition
+from tests.support.sandbox import NOW, Bench, definition
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from rollback.image import Reference
+from rollback.core.image import Reference
 from rollback.sandbox.behaviour import Behaviour, Behaviours, Fate
 from rollback.sandbox.clock import HandClock
 from rollback.sandbox.marathon.definition import complete, image_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.parts.sandbox import Bench, definition
+from tests.support.sandbox import Bench, definition
 
 BILLING = "/shop/billing"
 

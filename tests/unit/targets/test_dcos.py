@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rollback.app import App, Change, Failure, Status
+from rollback.core.app import App, Change, Failure, Status
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect

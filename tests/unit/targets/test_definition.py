@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollback.app import App, Change, Failure
+from rollback.core.app import App, Change, Failure
 from rollback.errors import TargetError
 from rollback.targets.marathon import definition
 

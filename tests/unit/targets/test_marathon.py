@@ -16,7 +16,7 @@ from responses import matchers
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util.retry import Retry
 
-from rollback.app import App, Change, Deployment
+from rollback.core.app import App, Change, Deployment
 from rollback.errors import AppLocked, BadInput, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect

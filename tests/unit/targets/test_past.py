@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollback.image import Instant
+from rollback.core.image import Instant
 from rollback.targets.marathon import past
 
 THEN = {

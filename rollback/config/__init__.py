@@ -1,0 +1,1 @@
+"""Settings, option values and shell completion: what the user chose, checked once."""

@@ -1,0 +1,109 @@
+"""What a person typed, checked: lists, names, and secrets from wherever they may come."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rollback.core.image import is_repo, is_tag
+from rollback.errors import BadInput
+from rollback.secret import Secret
+
+
+def secret(
+    *,
+    what: str,
+    flag: str | None,
+    file: str | Path | None,
+    variable: str | None,
+    fallback: Path | None = None,
+    stdin: Callable[[], str] = lambda: sys.stdin.readline() if sys.stdin else "",
+) -> Secret:
+    """Find a secret: flag (`-` reads a line of standard input), file flag, environment variable, settings' file.
+
+    Args:
+        what: what it is, for errors, e.g. `the password`.
+        flag: the value given on the command line.
+        file: the file named on the command line.
+        variable: the value of the environment variable.
+        fallback: the file named in the settings.
+        stdin: reads one line.
+
+    Raises:
+        BadInput: a file cannot be read, or standard input has nothing.
+    """
+    if flag == "-":
+        line = stdin().rstrip("\r\n")
+        if not line:
+            raise BadInput(f"{what} was to come from standard input, and nothing came", hint="pipe it in, one line")
+        return Secret(line)
+    if flag:
+        return Secret(flag)
+    if not file and variable:
+        return Secret(variable)
+    source = file or fallback
+    if not source:
+        return Secret()
+    try:
+        text = Path(source).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{what} cannot be read from {source}", why=str(error), hint="correct the file's path"
+        ) from None
+    if not text:
+        raise BadInput(
+            f"{what} cannot be read from {source}", why="it is empty", hint="put the secret into its first line"
+        )
+    return Secret(text)
+
+
+def repos(text: str) -> tuple[str, ...]:
+    """Read a comma-separated list of repositories; blanks around them are dropped, doubles named once.
+
+    Raises:
+        BadInput: it is empty, has an empty place, or names what is not a repository.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if not any(names):
+        raise BadInput("--repo names no repository", hint="write --repo=shop/billing,shop/cart")
+    for name in names:
+        if not is_repo(name):
+            raise BadInput(
+                f"--repo: {name!r:.80} is not a repository",
+                why="a repository is lower case, with no tag and no registry in front",
+                hint="write --repo=shop/billing,shop/cart",
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def environment_name(text: str) -> str:
+    """Check the name of an environment.
+
+    Raises:
+        BadInput: it is empty or has characters that no tag can have.
+    """
+    if not is_tag(text):
+        raise BadInput(
+            f"--env: {text!r:.60} is not the name of an environment", hint="write --env=prod, or the name in the tags"
+        )
+    return text
+
+
+def names(text: str | None) -> frozenset[str]:
+    """Read a comma-separated list of services, as `--only` and `--skip` take it; may be empty."""
+    return frozenset(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def duration(text: str, flag: str) -> float:
+    """Read a duration such as `90s`, `30m`, `4h` or `2d`; seconds.
+
+    Raises:
+        BadInput: not one, or longer than a year.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text, re.ASCII)
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]] if found else -1
+    if not 0 <= seconds <= 366 * 86_400:
+        raise BadInput(f"{flag}: {text!r:.40} is not a duration", hint="write 90s, 30m, 4h or 2d")
+    return seconds

@@ -1,0 +1,337 @@
+"""Flag before environment variable before settings file before default, into one frozen Settings.
+
+Every mistake in the file is reported at once, with file, line and key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+
+from rollback.core import history
+from rollback.core.plan import Environment, OnFailure
+from rollback.errors import BadInput
+
+FILE = "rollback.yaml"
+_LONGEST_S = 1e9  # more seconds than anybody waits
+
+
+class SharedState(str, Enum):
+    """Where freeze and lock are kept."""
+
+    FOLDER = "folder"  # the state folder: known to this machine
+    TARGET = "target"  # a marker on the target: known to every machine
+
+
+@dataclass(frozen=True)
+class RegistrySettings:
+    """The section `registry`."""
+
+    url: str = ""
+    ca_bundle: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    insecure: bool = False
+    connections: int = 16
+    platform: str = "linux/amd64"
+    immutable_tags: bool = False
+    tag_date: str = ""
+    flavour: str = "auto"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The section `run`; durations in seconds."""
+
+    timeout_s: float = 600.0
+    parallel: int = 4
+    on_failure: OnFailure = OnFailure.RESTORE
+    settle_s: float = 10.0
+    poll_s: float = 2.0
+    pin: bool = True
+    max_age_s: float = 0.0
+    freeze_s: float = 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class SlackSettings:
+    """The section `slack`."""
+
+    url_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class LoginSettings:
+    """The section `login`: as whom the target is asked."""
+
+    user: str = ""
+    password_file: Path | None = None
+
+
+def _environments() -> dict[str, str]:
+    return {"dev": "develop", "stage": "stage", "prod": "master"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set; `source` is the file that it was read from, `lines` where its keys stand."""
+
+    registry: RegistrySettings = RegistrySettings()
+    environments: Mapping[str, str] = field(default_factory=_environments)
+    tag_pattern: str = "{version}-{env}"
+    app_id: str = "/{department}/{env}/{project}/{service}"
+    apps: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    target: str = "dcos"
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    run: RunSettings = RunSettings()
+    login: LoginSettings = LoginSettings()
+    slack: SlackSettings = SlackSettings()
+    shared_state: SharedState = SharedState.FOLDER
+    source: Path | None = None
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """The folder to which relative paths refer."""
+        return self.source.parent if self.source else Path()
+
+    def environment(self, name: str) -> Environment:
+        """The environment of either name; one that the settings do not know is called the same in both places."""
+        for deployment, tag in self.environments.items():
+            if name == deployment:
+                return Environment(deployment, tag)
+        for deployment, tag in self.environments.items():
+            if name == tag:
+                return Environment(deployment, tag)
+        return Environment(name, name)
+
+    def target_section(self) -> Mapping[str, Any]:
+        """The chosen target's section; `dcos` and `marathon` need none.
+
+        Raises:
+            BadInput: it is neither of these and the settings do not have it.
+        """
+        section = self.targets.get(self.target)
+        if section is None and self.target not in {"dcos", "marathon"}:
+            known = sorted({*self.targets, "dcos", "marathon"})
+            raise BadInput(f"there is no target called {self.target!r}", hint=f"use one of: {', '.join(known)}")
+        return section or {}
+
+
+def find(flag: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The settings file: named, or in the current folder, or in the user's configuration folder.
+
+    Raises:
+        BadInput: a file is named that is not there.
+    """
+    named = flag or environ.get("ROLLBACK_CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise BadInput(f"there is no settings file {named}", hint="correct --config or ROLLBACK_CONFIG")
+        return Path(named)
+    for file in (Path(FILE), platformdirs.user_config_path("rollback") / FILE):
+        if file.is_file():
+            return file
+    return None
+
+
+def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        flag: the value of `--config`.
+        environ: the environment variables.
+        flags: `registry` and `target` as given on the command line; None where they are not.
+
+    Raises:
+        BadInput: the file cannot be read, or has mistakes: all of them are named.
+    """
+    file = find(flag, environ)
+    settings = parse(_text(file), file) if file else Settings()
+    url = flags.get("registry") or environ.get("ROLLBACK_REGISTRY")
+    if url:
+        settings = dataclasses.replace(settings, registry=dataclasses.replace(settings.registry, url=url))
+    target = flags.get("target") or environ.get("ROLLBACK_TARGET")
+    if target:
+        settings = dataclasses.replace(settings, target=target)
+    marathon = environ.get("ROLLBACK_MARATHON_URL")
+    if marathon:
+        section = {**settings.targets.get("marathon", {}), "url": marathon}
+        settings = dataclasses.replace(settings, targets={**settings.targets, "marathon": section})
+    return settings
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInput(f"{file} cannot be read", why=why or str(error), hint="correct the settings file") from error
+
+
+def parse(text: str, file: Path) -> Settings:
+    """Read the text of a settings file.
+
+    Raises:
+        BadInput: with every mistake, each with its line and key.
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    mistakes: list[tuple[int, str]] = []
+    try:
+        _index(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, mistakes)
+        data = yaml.safe_load(text)
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: a date that the calendar does not have
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise BadInput(
+            f"{file} cannot be used",
+            why=f"{line}{getattr(error, 'problem', None) or error}",
+            hint="it has to be YAML; put texts with special characters into quotes",
+        ) from error
+    reader = _Reader(lines, mistakes, file.parent)
+    values = reader.section(Settings, {} if data is None else data, (), leave_out={"source", "lines"})
+    settings = Settings(**values, source=file, lines=lines)
+    reader.check(settings)
+    if mistakes:
+        raise wrong(file, mistakes)
+    return settings
+
+
+def wrong(file: Path | None, mistakes: Sequence[tuple[int, str]]) -> BadInput:
+    """The error for a settings file: every mistake with its line."""
+    return BadInput(
+        f"{file or 'the environment variables'} cannot be used",
+        why="\n".join(f"line {line}: {what}" if line else what for line, what in sorted(mistakes)),
+        hint="correct these lines; docs/reference.md lists every key",
+    )
+
+
+def _index(
+    node: yaml.Node | None, path: tuple[str, ...], lines: dict[tuple[str, ...], int], mistakes: list[tuple[int, str]]
+) -> None:
+    """Where each key stands, and keys that stand twice (YAML readers silently take the last)."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        here = (*path, str(key.value))
+        line = key.start_mark.line + 1
+        if here in lines:
+            mistakes.append((line, f"{'.'.join(here)}: stands twice, first in line {lines[here]}"))
+        lines[here] = line
+        _index(value, here, lines, mistakes)
+
+
+_KINDS: Mapping[type, str] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number of seconds",
+}
+
+
+class _Reader:
+    def __init__(self, lines: Mapping[tuple[str, ...], int], mistakes: list[tuple[int, str]], folder: Path) -> None:
+        self._lines = lines
+        self._mistakes = mistakes
+        self._folder = folder
+
+    def mistake(self, path: tuple[str, ...], what: str) -> None:
+        self._mistakes.append((self._lines.get(path, 1), f"{'.'.join(path) or 'the file'}: {what}"))
+
+    def section(
+        self, kind: type, data: Any, path: tuple[str, ...], leave_out: frozenset[str] | set[str] = frozenset()
+    ) -> dict[str, Any]:
+        """The members of one section, read and checked against its dataclass."""
+        if not isinstance(data, dict):
+            self.mistake(path, f"expected keys and values, found {data!r:.40}")
+            return {}
+        hints = typing.get_type_hints(kind)
+        names = [f.name for f in dataclasses.fields(kind) if f.name not in leave_out]
+        values: dict[str, Any] = {}
+        for key, value in data.items():
+            here = (*path, str(key))
+            if key not in names:
+                self.mistake(here, f"there is no such key; there are {', '.join(names)}")
+                continue
+            found = self._value(hints[key], value, here)
+            if found is not None:
+                values[key] = found
+        return values
+
+    def _value(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
+        """The value of one key as its type wants it; None (and a mistake) if it cannot be had."""
+        if dataclasses.is_dataclass(kind):
+            return typing.cast(type, kind)(**self.section(typing.cast(type, kind), value, path))
+        if isinstance(kind, types.UnionType):
+            kind = typing.get_args(kind)[0]
+        if typing.get_origin(kind) is not None:
+            return self._mapping(typing.get_args(kind)[1], value, path)
+        if kind is Path and isinstance(value, str) and value:
+            return self._folder / Path(value).expanduser()
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            choices = [member.value for member in kind]
+            if value in choices:
+                return kind(value)
+            self.mistake(path, f"expected one of {', '.join(choices)}, found {value!r:.40}")
+            return None
+        if isinstance(value, bool) and kind is not bool:
+            pass  # YAML's `on` and `no` are booleans, and Python's booleans are integers
+        elif kind is float:
+            if isinstance(value, int | float) and abs(value) <= _LONGEST_S:  # which NaN is not, either
+                return float(value)
+        elif isinstance(value, kind if isinstance(kind, type) and kind is not Path else str) and value != "":
+            return value
+        wanted = "a path" if kind is Path else _KINDS[kind]
+        self.mistake(path, f"expected {wanted}, found {value!r:.40}")
+        return None
+
+    def _mapping(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            self.mistake(path, f"expected keys and values, found {value!r:.40}")
+            return None
+        if kind is str:
+            read = {key: self._value(str, member, (*path, key)) for key, member in value.items()}
+            return {key: member for key, member in read.items() if member is not None}
+        for key, member in value.items():
+            if not isinstance(member, dict):
+                self.mistake((*path, key), f"expected keys and values, found {member!r:.40}")
+        return value
+
+    def check(self, settings: Settings) -> None:
+        """What types cannot say."""
+        if "{env}" not in settings.tag_pattern:
+            self.mistake(("tag_pattern",), "it needs {env}, or tags of every environment would do")
+        if "{service}" not in settings.app_id or "{env}" not in settings.app_id:
+            self.mistake(("app_id",), "it needs {service} and {env}, or it would fit other apps too")
+        if not settings.app_id.startswith("/"):
+            self.mistake(("app_id",), "an app's id begins with /")
+        for name, least in (
+            ("timeout_s", 1.0),
+            ("settle_s", 0.0),
+            ("poll_s", 0.01),
+            ("parallel", 1),
+            ("max_age_s", 0),
+            ("freeze_s", 0),
+        ):
+            if getattr(settings.run, name) < least:
+                self.mistake(("run", name), f"expected at least {least:g}")
+        if not 1 <= settings.registry.connections <= 128:
+            self.mistake(("registry", "connections"), "expected 1 to 128")
+        try:
+            history.zone(settings.timezone)
+        except BadInput as error:
+            self.mistake(("timezone",), error.what)

@@ -1,0 +1,1 @@
+"""The pure decisions: values in, values out. No clock, no network, no processes, no printing."""

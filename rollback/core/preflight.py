@@ -1,0 +1,202 @@
+"""Facts in, refusals out: every reason to say no before the first write. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from rollback.core.app import Deployment
+from rollback.core.history import History
+from rollback.core.image import Instant, belongs
+from rollback.core.plan import Action, Environment, Plan, Step
+from rollback.errors import Reason
+
+
+class Found(str, Enum):
+    """What the registry says of an image."""
+
+    SOUND = "sound"  # the tag still names the digest, and every part of the image is there
+    MOVED = "moved"  # the tag names another digest now
+    GONE = "gone"  # the registry answered: it is not there
+    UNKNOWN = "unknown"  # the registry could not be asked
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the registry says of one image; `detail` is its own words, or the digest that the tag has now."""
+
+    found: Found
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Which run of this tool has begun a deployment.
+
+    Attributes:
+        run: its id.
+        back: whether the deployment puts back what that run has changed.
+    """
+
+    run: str
+    back: bool
+
+
+def of_history(history: History, env: Environment, tag_pattern: str) -> tuple[Reason, ...]:
+    """Whether a history is of this environment at all.
+
+    Args:
+        history: as it was read.
+        env: the environment that is to go back.
+        tag_pattern: what its tags look like.
+    """
+    if history.tag_env and history.tag_env != env.tag:
+        return (
+            Reason(
+                f"this history is of {history.env or history.tag_env}, not of {env.name}",
+                why=f"its tags are those of {history.tag_env!r}, and {env.name} runs {env.tag!r}",
+                hint=f"make one with `rollback get --env={env.name}`, "
+                f"or run with --env={history.env or history.tag_env}",
+            ),
+        )
+    strangers = [image for image in history.images if not belongs(image.tag, env.tag, tag_pattern)]
+    if strangers:
+        first = strangers[0]
+        return (
+            Reason(
+                f"this history is not of {env.name}",
+                why=f"{first.repo}:{first.tag} is not one of its tags ({tag_pattern} with {env.tag})",
+                hint=f"make one with `rollback get --env={env.name}`",
+            ),
+        )
+    return ()
+
+
+def of_age(history: History, now: Instant, max_age_s: float) -> tuple[Reason, ...]:
+    """Whether a history is too old: newer releases, and tags that moved, are not in it.
+
+    Args:
+        history: as it was read.
+        now: the time.
+        max_age_s: seconds; 0 for no limit.
+    """
+    if not max_age_s or history.generated is None:
+        return ()
+    age_s = (now.time - history.generated.time).total_seconds()
+    if age_s <= max_age_s:
+        return ()
+    return (
+        Reason(
+            f"this history is {age_s / 3600:.1f} hours old",
+            why=f"it was made at {history.generated}, and may be {max_age_s / 3600:g} hours old at most",
+            hint="make it anew with `rollback get`, or allow more with --max-age",
+        ),
+    )
+
+
+def of_plan(
+    plan: Plan,
+    evidence: Mapping[str, Evidence],
+    deployments: Iterable[Deployment],
+    registry: str,
+    begun: Mapping[str, Begun] | None = None,
+) -> tuple[Reason, ...]:
+    """Every reason not to run a plan, those of the plan itself first.
+
+    Args:
+        plan: what is to be done.
+        evidence: by repository, what the registry says of the image that is to run.
+        deployments: what runs on the target now.
+        registry: the registry's URL, for the messages.
+        begun: by id, deployments of earlier runs of this tool.
+    """
+    reasons = list(plan.reasons)
+    for step in plan.steps:
+        if step.action is Action.CHANGE:
+            reasons += _of_image(step, evidence.get(step.repo, Evidence(Found.UNKNOWN, "it was not asked")), registry)
+    return (*reasons, *of_locks(plan, deployments, begun or {}))
+
+
+def of_locks(
+    plan: Plan, deployments: Iterable[Deployment], begun: Mapping[str, Begun] | None = None
+) -> tuple[Reason, ...]:
+    """Every app of a plan that a deployment holds.
+
+    Args:
+        plan: what is to be done.
+        deployments: those that run on the target now and may not be rolled back by this run.
+        begun: by id, deployments of earlier runs of this tool.
+    """
+    running = tuple(deployments)
+    return tuple(
+        reason
+        for step in plan.steps
+        if step.action is Action.CHANGE
+        for reason in _of_lock(step, running, begun or {})
+    )
+
+
+def _of_image(step: Step, evidence: Evidence, registry: str) -> tuple[Reason, ...]:
+    image = step.image
+    if image is None or evidence.found is Found.SOUND:
+        return ()
+    name = f"{image.repo}:{image.tag}"
+    if evidence.found is Found.GONE:
+        return (
+            Reason(
+                f"{step.service}: the image {name} is no longer in {registry}",
+                why=evidence.detail,
+                hint="choose another date, or push the image again and run `rollback get`",
+                service=step.service,
+            ),
+        )
+    if evidence.found is Found.MOVED:
+        return (
+            Reason(
+                f"{step.service}: the tag {name} names another image than when the history was made",
+                why=f"then {image.digest}, now {evidence.detail}",
+                hint="run `rollback get` again and look at the dates anew",
+                service=step.service,
+            ),
+        )
+    return (
+        Reason(
+            f"{step.service}: whether {name} is still there cannot be asked of {registry}",
+            why=evidence.detail,
+            hint="mend the way to the registry and run again; this does not mean that the image is gone",
+            service=step.service,
+        ),
+    )
+
+
+def _of_lock(step: Step, running: tuple[Deployment, ...], begun: Mapping[str, Begun]) -> tuple[Reason, ...]:
+    app_id = step.app.id if step.app else ""
+    reasons = []
+    for deployment in running:
+        if app_id in deployment.apps:
+            since = f", since {deployment.since}" if deployment.since else ""
+            reasons.append(
+                Reason(
+                    f"{step.service}: {app_id} is locked by a deployment",
+                    why=f"deployment {deployment.id} runs{since}",
+                    hint=_freed(deployment, begun.get(deployment.id)),
+                    service=step.service,
+                )
+            )
+    return tuple(reasons)
+
+
+def _freed(deployment: Deployment, begun: Begun | None) -> str:
+    """How the apps that a deployment holds become free."""
+    if begun is None:
+        way = f"roll it back on the target first (dcos marathon deployment rollback {deployment.id})"
+    elif begun.back:
+        # It brings what was there before; rolling it back would bring the run's images once more.
+        way = (
+            f"it puts back what {begun.run} changed, and can be ended without changing anything "
+            f"(dcos marathon deployment stop {deployment.id})"
+        )
+    else:
+        way = f"it is of the run {begun.run}: rollback undo --run={begun.run}"
+    return f"wait until it ends; if it hangs, {way}"

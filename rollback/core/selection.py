@@ -1,0 +1,161 @@
+"""One image per repository as of a date: the one released then, or the nearest earlier one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timezone, tzinfo
+from enum import Enum
+
+from rollback.core.history import History
+from rollback.core.image import CreatedFrom, Image, Instant
+from rollback.errors import BadInput, Reason, Refused
+
+_TO_THE_MINUTE = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
+
+
+class Match(str, Enum):
+    """How an image relates to the date."""
+
+    EXACT = "exact"  # released that day
+    CARRIED = "carried"  # released earlier and still the newest then
+    MISSING = "missing"  # nothing on or before the date
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """A date, or a time, to which a fleet goes back; `text` is it as a person gave it."""
+
+    text: str
+    day: date | None = None
+    instant: Instant | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The image of one repository as of a date, and its release date; None if it is missing."""
+
+    repo: str
+    image: Image | None
+    match: Match
+    released: date | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One choice per repository, in the order of the history's `repos`; `until` is the last moment that counts."""
+
+    as_of: AsOf
+    choices: tuple[Choice, ...]
+    until: Instant | None = None
+
+
+def parse_as_of(text: str) -> AsOf:
+    """Read what a person gives as `--date`: a date, or a time with its zone (seconds may be left out).
+
+    Raises:
+        BadInput: neither of them.
+    """
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+            return AsOf(text, day=date.fromisoformat(text))
+        short = _TO_THE_MINUTE.fullmatch(text)
+        return AsOf(text, instant=Instant.parse(f"{short[1]}:00{short[2]}" if short else text))
+    except ValueError as error:
+        raise BadInput(
+            f"--date: {text!r:.60} is neither a date nor a time",
+            why=str(error),
+            hint="write 2026-11-20, or a time with its zone: 2026-11-20T14:30+01:00",
+        ) from error
+
+
+def select(history: History, as_of: AsOf) -> Selection:
+    """Choose one image per repository.
+
+    Raises:
+        Refused: the history does not offer this date, or does not reach to this time.
+    """
+    if as_of.instant is not None:
+        _refuse_unreached(history, as_of.instant)
+    elif as_of.day not in history.dates:
+        raise Refused([_not_offered(history, as_of)])
+    choices = tuple(_choose(history, repo, as_of) for repo in history.repos)
+    return Selection(as_of, choices, as_of.instant or _end_of(as_of.day, history.zone))
+
+
+def _end_of(day: date | None, days: tzinfo) -> Instant | None:
+    """The last microsecond of a day."""
+    return Instant(datetime.combine(day, time.max, days).astimezone(timezone.utc)) if day else None
+
+
+def _choose(history: History, repo: str, as_of: AsOf) -> Choice:
+    days = history.zone
+    if as_of.instant is not None:
+        until = as_of.instant
+        day = until.day(days)
+        candidates: Iterable[Image] = (image for image in history.of(repo) if image.created <= until)
+    elif as_of.day is not None:
+        day = as_of.day
+        candidates = (image for image in history.of(repo) if image.day(days) <= day)
+    image = max(candidates, key=lambda image: image.order, default=None)
+    if image is None:
+        return Choice(repo, None, Match.MISSING)
+    released = image.day(days)
+    return Choice(repo, image, Match.EXACT if released == day else Match.CARRIED, released)
+
+
+def _not_offered(history: History, as_of: AsOf) -> Reason:
+    day = as_of.day
+    if not history.dates or day is None:
+        return Reason(
+            f"{as_of.text} is not a date of this history",
+            why="it offers no date at all",
+            hint="make it anew with `rollback get`, and look at what it skips",
+        )
+    earlier = next((offered for offered in history.dates if offered < day), None)
+    later = next((offered for offered in reversed(history.dates) if offered > day), None)
+    nearest = " and ".join(str(offered) for offered in (earlier, later) if offered)
+    older = "" if earlier else "; it is older than this history"
+    return Reason(
+        f"{day} is not a date of this history",
+        why=f"nothing was released that day{older}; the nearest dates are {nearest}",
+        hint=f"use --date={earlier or later}"
+        + ("" if earlier else ", or look further back with `rollback get --last=<more>`"),
+    )
+
+
+def _refuse_unreached(history: History, instant: Instant) -> None:
+    """A time is exact only where the history has no gap."""
+    if any(image.created_from is CreatedFrom.DAY for image in history.images) or not history.last:
+        raise Refused(
+            [
+                Reason(
+                    f"{instant} is a time, and this history knows only days",
+                    why="it has `all` and `rollbacks` alone",
+                    hint="give a date, or make the history anew with `rollback get`",
+                )
+            ]
+        )
+    if history.generated and instant > history.generated:
+        raise Refused(
+            [
+                Reason(
+                    f"{instant} is later than this history",
+                    why=f"it was made at {history.generated}",
+                    hint="make it anew with `rollback get`",
+                )
+            ]
+        )
+    for repo in history.repos:
+        images = history.of(repo)
+        if len(images) >= history.last and instant < images[history.last - 1].created:
+            raise Refused(
+                [
+                    Reason(
+                        f"{instant} is further back than this history holds every image of {repo}",
+                        why=f"its newest {history.last} images reach to {images[history.last - 1].created}",
+                        hint="give a date that it offers, or look further back with `rollback get --last=<more>`",
+                    )
+                ]
+            )

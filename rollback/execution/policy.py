@@ -1,0 +1,68 @@
+"""How a run goes about it: its limits, and what it needs from outside: time, and a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rollback.core.app import Change, Deployment
+from rollback.core.plan import OnFailure
+from rollback.core.watch import Limits, Watch
+
+
+class Clock(Protocol):
+    """Time, and the wish to stop."""
+
+    def now(self) -> float:
+        """Seconds of a clock that never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but no longer than until somebody wants it to stop."""
+        ...
+
+    def stopping(self) -> bool:
+        """Whether a person or the system wants it to stop."""
+        ...
+
+
+class Journal(Protocol):
+    """Where a run is told as it happens; durable before each write."""
+
+    def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
+        """About to be sent. Raises RecordError if that cannot be recorded."""
+        ...
+
+    def cancelling(self, deployment: Deployment) -> None:
+        """About to be rolled back on the target. Raises RecordError if that cannot be recorded."""
+        ...
+
+    def stopping(self, deployment: Deployment) -> None:
+        """About to be ended where it stands. Raises RecordError if that cannot be recorded."""
+        ...
+
+    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
+        """What came back: a deployment, or why there is none."""
+        ...
+
+    def judged(self, watch: Watch, *, restoring: bool) -> None:
+        """An app's state changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a run goes about it.
+
+    Attributes:
+        limits: how long an app may take, and has to stay up.
+        parallel: how many apps are deployed at a time, where the target takes one per write.
+        on_failure: what happens when one does not come up.
+        poll_s: seconds between two looks.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    parallel: int = 4
+    on_failure: OnFailure = OnFailure.RESTORE
+    poll_s: float = 2.0

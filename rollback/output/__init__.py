@@ -1,0 +1,1 @@
+"""Everything that a user sees: screens, reports, Slack messages and the timeline page."""

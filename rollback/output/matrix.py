@@ -1,0 +1,206 @@
+"""The history of a fleet at one glance: services down, dates across, newest right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from rollback.core.history import History
+from rollback.core.image import Image
+from rollback.core.plan import service_of
+from rollback.core.selection import Match, Selection
+from rollback.output.surface import Ink, Surface
+
+_LEFT = 2  # columns before the names
+_GAP = 2  # columns between two dates
+_DAY = 5  # `11-20`
+_LEAST = 4  # dates that have to fit with their tags, or the tags give way to more dates
+_WIDEST = 160  # columns of a log in which the tags have to fit; the list below it names every image in full
+_LONGEST_NAME = 24  # columns for a service, on a terminal
+
+
+@dataclass(frozen=True)
+class _Column:
+    day: date
+    released: dict[str, Image]
+    width: int
+
+
+def matrix_text(history: History, surface: Surface, chosen: Selection | None = None) -> str:
+    """Draw the matrix.
+
+    Args:
+        history: what there is.
+        surface: where it is shown; without a width every date is there, with one the oldest give way.
+        chosen: the selection whose date and images stand out.
+    """
+    if not history.dates:
+        return "no image of this environment: there is no date to go back to\n"
+    names = _names(history, surface)
+    edge = _LEFT + max(map(len, names.values())) + _GAP
+    columns, tags = _columns(history, surface, edge)
+    hidden = len(history.dates) - len(columns)
+    picked = _picked(history, chosen)
+    lines = [*_head(columns, surface, edge, picked[0])]
+    for repo, name in names.items():
+        row = _row(history, repo, columns, surface, tags=tags, image=picked[1].get(repo), day=picked[0])
+        lines.append(f"{' ' * _LEFT}{name:<{edge - _LEFT}}{row}".rstrip())
+    lines.append("")
+    told = [f"{surface.released} released", f"{surface.carried * 2} carried on"]
+    if hidden:
+        told.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left: widen the terminal")
+    lines.append(surface.paint(f"{' ' * _LEFT}{'   '.join(told)}", Ink.QUIET))
+    return "\n".join(lines) + "\n"
+
+
+def list_text(history: History) -> str:
+    """The dates, newest first, each with the images of that day in full: a line per date, however long."""
+    return "".join(
+        f"{day}  {'  '.join(f'{image.repo}:{image.tag}' for image in images.values())}\n"
+        for day, images in _released(history).items()
+    )
+
+
+def selection_text(chosen: Selection, history: History, surface: Surface) -> str:
+    """What every service would get, a line each."""
+    rows = []
+    for choice in chosen.choices:
+        if choice.image is None:
+            rows.append((service_of(choice.repo), "-", "nothing on or before it: stays as it is"))
+            continue
+        day = choice.image.day(history.zone)
+        told = "released that day" if choice.match is Match.EXACT else f"carried, released {day}"
+        rows.append((service_of(choice.repo), choice.image.tag, told))
+    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
+    lines = [f"As of {chosen.as_of.text}:"]
+    for name, tag, told in rows:
+        ink = Ink.CARE if tag == "-" else Ink.STRONG
+        lines.append(f"  {name:<{widths[0]}}  {surface.paint(f'{tag:<{widths[1]}}', ink)}  {told}")
+    return "\n".join(lines) + "\n"
+
+
+def _names(history: History, surface: Surface) -> dict[str, str]:
+    """What each repository is called; by its whole path where two services share a name."""
+    short = [service_of(repo) for repo in history.repos]
+    names = dict(zip(history.repos, short if len(set(short)) == len(short) else history.repos, strict=True))
+    if surface.width is None:
+        return names
+    return {repo: surface.fit(name, _LONGEST_NAME) for repo, name in names.items()}
+
+
+def _columns(history: History, surface: Surface, edge: int) -> tuple[list[_Column], str]:
+    """The newest dates that fit, oldest first, and how tags are shown: `whole`, `bare` or not at all.
+
+    On a terminal the environment's ending is left off, since the line above the matrix names it.
+    """
+    released = _released(history)
+
+    def made(tags: str) -> list[_Column]:
+        return [
+            _Column(day, images, max([_DAY, *(len(_label(image, history, tags)) for image in images.values())]))
+            for day, images in released.items()
+        ]
+
+    if surface.width is None:
+        for tags in ("whole", "bare", ""):
+            every = made(tags)
+            if edge + sum(column.width + _GAP for column in every) <= _WIDEST:
+                break
+        return every[::-1], tags
+    for tags in ("whole", "bare", ""):
+        fitting = _fitting(made(tags), surface.width - edge)
+        if len(fitting) == len(released) or not tags or (tags == "bare" and len(fitting) >= _LEAST):
+            break
+    return fitting[::-1], tags
+
+
+def _released(history: History) -> dict[date, dict[str, Image]]:
+    """What `History.released` tells of each date, in one pass over thousands of images."""
+    newest: dict[tuple[date, str], Image] = {}
+    for image in history.images:
+        newest.setdefault((image.day(history.zone), image.repo), image)
+    return {
+        day: {repo: newest[day, repo] for repo in history.repos if (day, repo) in newest} for day in history.dates
+    }
+
+
+def _fitting(newest_first: Sequence[_Column], room: int) -> list[_Column]:
+    fitting: list[_Column] = []
+    for column in newest_first:
+        room -= column.width + (_GAP if fitting else 0)
+        if room < 0 and fitting:
+            break
+        fitting.append(column)
+    return fitting
+
+
+def _label(image: Image, history: History, tags: str) -> str:
+    """A mark's width in front of the tag, in whatever form is asked for."""
+    if not tags:
+        return " "
+    tag = image.tag
+    if tags == "bare" and history.tag_env:
+        tag = tag.removesuffix(f"-{history.tag_env}")
+    return f" {tag}"
+
+
+def _head(columns: Sequence[_Column], surface: Surface, edge: int, day: date | None) -> list[str]:
+    years, days = " " * edge, " " * edge
+    year = 0
+    for column in columns:
+        told = str(column.day.year) if column.day.year != year else ""
+        year = column.day.year
+        years += f"{told:<{column.width + _GAP}}"
+        text = f"{column.day:%m-%d}"
+        days += surface.paint(text, Ink.CHOSEN if column.day == day else Ink.STRONG)
+        days += " " * (column.width + _GAP - _DAY)
+    lines = [surface.paint(years.rstrip(), Ink.QUIET), days.rstrip()]
+    if day in [column.day for column in columns] and not surface.colour:
+        start = edge + sum(c.width + _GAP for c in columns if day is not None and c.day < day)
+        lines.append(" " * start + "^" * _DAY)
+    return lines
+
+
+def _row(
+    history: History,
+    repo: str,
+    columns: Sequence[_Column],
+    surface: Surface,
+    *,
+    tags: str,
+    image: Image | None,
+    day: date | None,
+) -> str:
+    running = any(one.day(history.zone) < columns[0].day for one in history.of(repo))
+    row = ""
+    for place, column in enumerate(columns):
+        new = column.released.get(repo)
+        last = place == len(columns) - 1
+        follows = not last and repo in columns[place + 1].released
+        width = column.width + (0 if last else _GAP)
+        line = width - 1 if follows or last else width  # a blank before the next mark
+        if new:
+            running = True
+            label = _label(new, history, tags)[1:]
+            text = surface.released + label
+            ink = (Ink.CHOSEN,) if new == image else (Ink.GOOD,)
+            row += surface.paint(text, *ink)
+            rest = line - len(text)
+            drawn = f" {surface.carried * (rest - 1)}" if rest > 1 and not last and not follows else ""
+            row += surface.paint(drawn, Ink.QUIET) + " " * (width - len(text) - len(drawn))
+        elif running:
+            drawn = surface.carried * (column.width if last else line)
+            at_date = day == column.day and image is not None
+            row += surface.paint(drawn, Ink.STRONG if at_date else Ink.QUIET) + " " * (width - len(drawn))
+        else:
+            row += " " * width
+    return row
+
+
+def _picked(history: History, chosen: Selection | None) -> tuple[date | None, dict[str, Image]]:
+    if chosen is None:
+        return None, {}
+    as_of = chosen.as_of
+    day = as_of.day or (as_of.instant.time.astimezone(history.zone).date() if as_of.instant else None)
+    return day, {choice.repo: choice.image for choice in chosen.choices if choice.image}

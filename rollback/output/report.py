@@ -1,0 +1,243 @@
+"""Results as text and as JSON: values in, text out. Nothing is cut where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rollback.core import history as histories
+from rollback.core.history import History
+from rollback.core.image import Reference
+from rollback.core.plan import Action, Plan, Step
+from rollback.core.selection import Match, Selection
+from rollback.errors import Reason
+from rollback.execution.outcome import CODES, Outcome, Row, Verdict
+from rollback.output import handover
+from rollback.output.matrix import list_text, matrix_text, selection_text
+from rollback.output.surface import Ink, Surface
+from rollback.output.words import DIGEST_SHOWN, duration, paragraph, short, table, tame
+
+PLAIN = Surface()  # a file, a message: any width, no colour
+
+_INKS = {
+    Verdict.DONE: Ink.GOOD,
+    Verdict.NOTHING: Ink.GOOD,
+    Verdict.RESTORED: Ink.CARE,
+    Verdict.REFUSED: Ink.CARE,
+    Verdict.PARTLY: Ink.BAD,
+    Verdict.FAILED: Ink.BAD,
+}
+_STATES = {
+    "changed": Ink.GOOD,
+    "restored": Ink.CARE,
+    "failed": Ink.BAD,
+    "unknown": Ink.BAD,
+    "not taken": Ink.BAD,
+    "not reached": Ink.CARE,
+}
+
+
+def history_text(history: History, surface: Surface = PLAIN, chosen: Selection | None = None) -> str:
+    """What existed when: the matrix; without a terminal also every date with its images in full.
+
+    Args:
+        history: what the registry holds.
+        surface: where it is shown.
+        chosen: the selection that stands out, and is told in full.
+    """
+    env = history.env if history.env == history.tag_env else f"{history.env} (tags: {history.tag_env})"
+    parts = [f"{env} in {history.registry}, days in {history.timezone}\n", matrix_text(history, surface, chosen)]
+    if chosen:
+        parts.append(selection_text(chosen, history, surface))
+    if surface.width is None and history.dates:
+        parts.append(list_text(history))
+    return "\n".join(parts)
+
+
+def history_json(history: History) -> dict[str, Any]:
+    """What `get --json` prints: the members of rollback.json."""
+    return histories.as_json(history)
+
+
+def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
+    """The plan: one line per service, then what a person should know.
+
+    Args:
+        plan: what would be done.
+        surface: where it is shown.
+        footer: a sentence behind the counts.
+    """
+    rows = [("service", "now", "", "then", "", ""), *(_plan_row(step, surface) for step in plan.steps)]
+    rows, ending = _without_ending(rows, plan.env.tag, surface)
+    lines = [f"Plan: {plan.env.name} {_to(plan)}{ending}", f"      on {plan.target}", ""]
+    head, *body = table(rows, surface, shrinkable=(0, 1, 3))
+    lines.append(surface.paint(head, Ink.QUIET))
+    lines += [
+        surface.paint(line, Ink.STRONG) if step.action is Action.CHANGE else line
+        for line, step in zip(body, plan.steps, strict=True)
+    ]
+    lines.append("")
+    for step in plan.steps:
+        for note in step.notes:
+            lines += paragraph("Note: ", f"{step.service}: {note}", surface)
+    for warning in plan.warnings:
+        told = paragraph("Warning: ", warning, surface)
+        lines += [surface.paint(line, Ink.CARE) for line in told]
+    if lines[-1]:
+        lines.append("")
+    counts = (
+        f"{plan.count(Action.CHANGE)} to change, {plan.count(Action.SAME)} the same, {plan.count(Action.STAYS)} stay."
+    )
+    lines += paragraph("", f"{counts} {footer}".rstrip(), surface)
+    return "\n".join(lines) + "\n"
+
+
+def _to(plan: Plan) -> str:
+    """Where the plan leads: a date, or, for an undo, to before a run."""
+    is_date = plan.as_of[4:5] == "-"
+    return f"as of {plan.as_of}" if is_date else f"as before the run {plan.as_of}"
+
+
+def _plan_row(step: Step, surface: Surface) -> tuple[str, ...]:
+    now = short(step.before)
+    if step.action is Action.CHANGE:
+        then = short(step.after)
+        if then == now:  # only the digest differs
+            then = f"{then}@{Reference.parse(step.after).digest[:DIGEST_SHOWN]}"
+        return (step.service, now, surface.arrow, then, "change", _match_text(step))
+    if step.action is Action.SAME:
+        return (step.service, now, "", "", "same", _match_text(step))
+    return (step.service, now, "", "", "stays", "")
+
+
+def _without_ending(rows: list[tuple[str, ...]], tag_env: str, surface: Surface) -> tuple[list[tuple[str, ...]], str]:
+    """On a terminal that is too narrow, tags without the ending that all of them share, and a word about it."""
+    ending = f"-{tag_env}"
+    tags = [cell for row in rows[1:] for cell in (row[1], row[3]) if cell not in {"", "-"}]
+    if not surface.width or max(map(len, table(rows))) < surface.width or not all(t.endswith(ending) for t in tags):
+        return rows, ""
+    bare = [(row[0], row[1].removesuffix(ending), row[2], row[3].removesuffix(ending), *row[4:]) for row in rows]
+    return bare, f"   (tags end in {ending})"
+
+
+def _match_text(step: Step) -> str:
+    if step.image is None or step.match is Match.MISSING:
+        return ""
+    return "released that day" if step.match is Match.EXACT else f"since {step.released}"
+
+
+def plan_json(plan: Plan, reasons: Sequence[Reason]) -> dict[str, Any]:
+    """What `plan --json` prints."""
+    return {
+        "env": plan.env.name,
+        "tag_env": plan.env.tag,
+        "target": plan.target,
+        "as_of": plan.as_of,
+        "steps": [step_json(step) for step in plan.steps],
+        "warnings": list(plan.warnings),
+        "reasons": [reason_json(reason) for reason in reasons],
+    }
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """One service of a plan."""
+    image = step.image
+    return {
+        "service": step.service,
+        "repo": step.repo,
+        "action": step.action.value,
+        "match": step.match.value,
+        "app": step.app.id if step.app else None,
+        "before": step.before or None,
+        "after": step.after or None,
+        "tag": image.tag if image else None,
+        "digest": (image.digest or None) if image else None,
+        "created": str(image.created) if image else None,
+        "notes": list(step.notes),
+    }
+
+
+def reason_json(reason: Reason) -> dict[str, str]:
+    """One reason to refuse."""
+    return {"service": reason.service, "what": reason.what, "why": reason.why, "next": reason.hint}
+
+
+def reason_text(reason: Reason) -> str:
+    """What, why and the next step, each on a line of its own."""
+    return error_text(reason.what, reason.why, reason.hint)
+
+
+def error_text(what: str, why: str = "", hint: str = "") -> str:
+    """An error as it is printed: what, why, next."""
+    lines = [what]
+    if why:
+        first, *rest = [tame(line) for line in why.strip().splitlines()] or [""]
+        lines += [f"  why:  {first}", *(f"        {line}" for line in rest)]
+    if hint:
+        lines.append(f"  next: {hint}")
+    return "\n".join(lines)
+
+
+def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
+    """The report: the verdict and the time it took, one line per service, then the undo command.
+
+    On a terminal a long detail goes below its service, in lines that fit; the undo command is never broken.
+    """
+    verdict = surface.paint(outcome.verdict.value, _INKS[outcome.verdict], Ink.STRONG)
+    lines = [f"{verdict} after {duration(outcome.took_s)}: {tame(outcome.summary)}", ""]
+    rows = [_outcome_row(row, surface) for row in outcome.rows]
+    told = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
+    edge = max(map(len, told), default=0)
+    for line, row in zip(told, outcome.rows, strict=True):
+        ink = [_STATES[row.state]] if row.state in _STATES else []
+        detail = tame(row.detail)
+        if not detail or surface.width is None or edge + 2 + len(detail) < surface.width:
+            lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *ink))
+        else:
+            lines += [surface.paint(line, *ink), *paragraph("      ", detail, surface)]
+    for block in (handover.by_hand(outcome), handover.remains(outcome)):
+        lines += ["", *block] if block else []
+    if outcome.run:
+        lines += ["", f"Run:  {outcome.run}"]
+    if outcome.undo:
+        lines.append(f"Undo: {outcome.undo}")
+    return "\n".join(lines) + "\n"
+
+
+def _outcome_row(row: Row, surface: Surface) -> tuple[str, ...]:
+    before, after = short(row.before), short(row.after)
+    if row.state in {"changed", "failed", "unknown"}:
+        return (row.service, before, surface.arrow, after, row.state, row.detail)
+    if row.state == "restored":
+        return (row.service, after, surface.arrow, before, row.state, row.detail)
+    return (row.service, before, "", "", row.state, row.detail)
+
+
+def refused_text(reasons: Sequence[Reason], surface: Surface = PLAIN) -> str:
+    """The report of a run that was refused: one line, since the reasons go to standard error."""
+    return f"{surface.paint('REFUSED', Ink.CARE, Ink.STRONG)}: {_refused(reasons)}\n"
+
+
+def refused_json(reasons: Sequence[Reason]) -> dict[str, Any]:
+    """The same members as of any other run, and the reasons."""
+    nothing = Outcome(Verdict.REFUSED, CODES[Verdict.REFUSED], _refused(reasons), ())
+    return {**outcome_json(nothing), "reasons": [reason_json(reason) for reason in reasons]}
+
+
+def _refused(reasons: Sequence[Reason]) -> str:
+    return f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} against it, nothing was changed"
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """What `run --json` and `undo --json` print."""
+    return {
+        "verdict": outcome.verdict.value,
+        "exit_code": outcome.code,
+        "summary": outcome.summary,
+        "took_s": round(outcome.took_s, 3),
+        "run": outcome.run or None,
+        "undo": outcome.undo or None,
+        "changed": outcome.touched,
+        "remains": list(outcome.remains),
+        "services": [dict(vars(row)) for row in outcome.rows],
+    }

@@ -1,0 +1,210 @@
+"""What the page shows, as values: columns of days, rows of services, marks, selections and past runs. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timezone, tzinfo
+
+from rollback.core.history import History
+from rollback.core.image import CreatedFrom, Image, Instant
+from rollback.core.plan import service_of
+from rollback.state.record import Record
+
+NOTHING = -1  # in a selection: the service has no image on or before the date
+_MOST_RUNS = 200  # the newest; a page is no archive
+_NO_OUTCOME = "no outcome"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A day on the axis; only those that the history offers can be chosen."""
+
+    day: date
+    offered: bool
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An image where its release stands: the row of its repository, the column of its day."""
+
+    row: int
+    column: int
+    image: int
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run on the same axis.
+
+    Attributes:
+        id: the run's id.
+        what: `run to 2026-11-20` or `undo of …`.
+        by: who.
+        reason: why; may be empty.
+        at: when it began.
+        verdict: the first words of its report, or `no outcome`.
+        summary: the rest of that line.
+        column: where its day stands.
+        to: the column of the date to which it went; None where that is not on the axis.
+    """
+
+    id: str
+    what: str
+    by: str
+    reason: str
+    at: Instant
+    verdict: str
+    summary: str
+    column: int
+    to: int | None = None
+
+
+@dataclass(frozen=True)
+class Running:
+    """What runs now, as far as anybody knows.
+
+    Attributes:
+        references: by repository, the image reference.
+        source: how it is known, e.g. `asked at 04:12`.
+    """
+
+    references: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Everything on the page.
+
+    Attributes:
+        history: what there was.
+        names: one per row, short where that is clear.
+        columns: oldest first.
+        images: all that a mark or a selection refers to, by index.
+        marks: per row, oldest first.
+        selections: by column of an offered day, the image of every row (or `NOTHING`).
+        runs: newest first.
+        running: what runs now.
+    """
+
+    history: History
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    images: tuple[Image, ...]
+    marks: tuple[tuple[Mark, ...], ...]
+    selections: Mapping[int, tuple[int, ...]]
+    runs: tuple[PastRun, ...]
+    running: Running
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of the days."""
+        return self.history.zone
+
+
+def build(history: History, records: Sequence[Record], running: Running | None = None) -> Chart:
+    """Lay out a history and the runs of its environment on one axis.
+
+    Args:
+        history: may be empty, then only runs are shown.
+        records: the runs, in any order.
+        running: what runs now; where nobody asked, it is what the newest run left behind.
+    """
+    zone = history.zone
+    newest = sorted(records, key=lambda record: record.header.at, reverse=True)[:_MOST_RUNS]
+    days = dict.fromkeys(history.dates, True)
+    for record in newest:
+        days.setdefault(_day(record, zone), False)
+    columns = tuple(Column(day, days[day]) for day in sorted(days))
+    place = {column.day: number for number, column in enumerate(columns)}
+    images = tuple(sorted(history.images, key=lambda image: image.order))
+    rows = {repo: row for row, repo in enumerate(history.repos)}
+    every: list[list[tuple[date, int]]] = [[] for _ in history.repos]
+    for number, image in enumerate(images):
+        every[rows[image.repo]].append((image.day(zone), number))
+    return Chart(
+        history,
+        _names(history.repos),
+        columns,
+        images,
+        tuple(_marks(row, of_row, place) for row, of_row in enumerate(every)),
+        {place[day]: tuple(_newest(of_row, day) for of_row in every) for day in history.dates},
+        tuple(_past(record, place, zone) for record in newest),
+        running if running and running.references else left_behind(newest, history.repos),
+    )
+
+
+def left_behind(newest_first: Sequence[Record], repos: Sequence[str]) -> Running:
+    """What past runs left behind: of each service, what the newest run that names it says."""
+    references: dict[str, str] = {}
+    newest = ""
+    for record in newest_first:
+        repo_of = {step.get("app"): step.get("repo") for step in record.header.steps if step.get("app")}
+        for row in record.outcome.get("services") or ():
+            repo, stands = str(repo_of.get(row.get("app"))), str(row.get("stands") or "")
+            if repo in repos and stands:
+                references.setdefault(repo, stands)
+                newest = newest or record.header.run
+    return Running(references, f"as runs left it, the newest being {newest}") if references else Running()
+
+
+def built(image: Image, zone: tzinfo, name: str) -> str:
+    """When an image was built, as a person reads it; a history of the older form knows only the day."""
+    if image.created_from is CreatedFrom.DAY:
+        return str(image.day(zone))
+    return f"{image.created.time.astimezone(zone):%Y-%m-%d %H:%M} {name}"
+
+
+def _names(repos: Sequence[str]) -> tuple[str, ...]:
+    short = [service_of(repo) for repo in repos]
+    return tuple(short if len(set(short)) == len(short) else repos)
+
+
+def _marks(row: int, of_row: Sequence[tuple[date, int]], place: Mapping[date, int]) -> tuple[Mark, ...]:
+    """The newest image of each day on the axis; those between two dates offered cannot be chosen by date."""
+    by_day = {day: number for day, number in of_row if day in place}
+    return tuple(Mark(row, place[day], number) for day, number in by_day.items())
+
+
+def _newest(of_row: Sequence[tuple[date, int]], day: date) -> int:
+    """The newest image of the day or before it, as `selection.select` chooses it for a date."""
+    until = bisect_right([released for released, _ in of_row], day)
+    return of_row[until - 1][1] if until else NOTHING
+
+
+def _day(record: Record, zone: tzinfo) -> date:
+    return _at(record).time.astimezone(zone).date()
+
+
+def _at(record: Record) -> Instant:
+    return Instant.parse(record.header.at)
+
+
+def _past(record: Record, place: Mapping[date, int], zone: tzinfo) -> PastRun:
+    header = record.header
+    to = None
+    if header.kind == "run":
+        try:
+            text = header.as_of
+            day = date.fromisoformat(text) if len(text) == 10 else Instant.parse(text).time.astimezone(zone).date()
+            to = place.get(day)
+        except ValueError:
+            to = None
+    return PastRun(
+        header.run,
+        f"run to {header.as_of}" if header.kind == "run" else f"{header.kind} of {header.as_of}",
+        header.by,
+        header.reason,
+        _at(record),
+        str(record.outcome.get("verdict") or _NO_OUTCOME),
+        str(record.outcome.get("summary") or "killed, or still running"),
+        place[_day(record, zone)],
+        to,
+    )
+
+
+def utc(instant: Instant) -> str:
+    """A time to the minute, in UTC."""
+    return f"{instant.time.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,153 @@
+"""What automation is to know after a rollback: the environment is frozen, and these images were taken out. Pure.
+
+The commonest complaint after any rollback is a deployment job that puts the bad version back an hour later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rollback.core.image import Instant
+
+_MOST = 200  # images remembered per environment
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """An environment in which nothing is to be deployed for a while.
+
+    Attributes:
+        by: who froze it.
+        reason: why; may be empty.
+        run: the run that did it.
+        since: RFC 3339 time.
+        until: RFC 3339 time.
+    """
+
+    by: str
+    reason: str
+    run: str
+    since: str
+    until: str
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """An image that a run has taken out, by whom, when and why."""
+
+    image: str
+    by: str
+    at: str
+    reason: str
+    run: str
+
+
+@dataclass(frozen=True)
+class State:
+    """What is remembered of one environment on one target."""
+
+    freeze: Freeze | None = None
+    withdrawn: tuple[Withdrawn, ...] = ()
+
+
+def after_run(state: State, withdrawn: Iterable[Withdrawn], freeze: Freeze | None, deployed: Iterable[str]) -> State:
+    """The state after a run.
+
+    Args:
+        state: before it.
+        withdrawn: what it took out.
+        freeze: the freeze that it leaves behind; None leaves an earlier one as it is.
+        deployed: image references that it brought: they are wanted again.
+    """
+    wanted = set(deployed)
+    newest: dict[str, Withdrawn] = {}
+    for one in (*withdrawn, *state.withdrawn):
+        if one.image not in wanted:
+            newest.setdefault(one.image, one)
+    return State(freeze or state.freeze, tuple(newest.values())[:_MOST])
+
+
+def after_undo(state: State, run: str, withdrawn: Iterable[Withdrawn], deployed: Iterable[str]) -> State:
+    """The state after an undo: the freeze of the undone run goes with it."""
+    after = after_run(state, withdrawn, None, deployed)
+    return replace(after, freeze=None) if after.freeze and after.freeze.run == run else after
+
+
+def thawed(state: State) -> State:
+    """The state without its freeze."""
+    return replace(state, freeze=None)
+
+
+def make(by: str, reason: str, run: str, now: datetime, seconds: float) -> Freeze:
+    """A freeze that begins now and lasts for some seconds."""
+    return Freeze(by, reason, run, str(Instant(now)), str(Instant(now + timedelta(seconds=seconds))))
+
+
+def objections(state: State, image: str, now: datetime) -> tuple[str, ...]:
+    """Why a job may not deploy: a sentence each; none means that it may.
+
+    Args:
+        state: what is remembered.
+        image: the image reference that it would deploy; empty for any.
+        now: the time.
+    """
+    told = []
+    frozen = state.freeze
+    if frozen and Instant.parse(frozen.until).time > now:
+        why = f" because {frozen.reason}" if frozen.reason else ""
+        told.append(f"frozen until {frozen.until} by {frozen.by}{why} (run {frozen.run})")
+    for one in state.withdrawn:
+        if image and _same_image(one.image, image):
+            why = f" because {one.reason}" if one.reason else ""
+            told.append(f"{one.image} was rolled back at {one.at} by {one.by}{why} (run {one.run})")
+    return tuple(told)
+
+
+def _same_image(withdrawn: str, asked: str) -> bool:
+    """Whether two references name one image: by digest where both have one, else by everything before it.
+
+    Registries have several host names, so a host that differs does not make it another image.
+    """
+    name, _, digest = withdrawn.partition("@")
+    asked_name, _, asked_digest = asked.partition("@")
+    if digest and asked_digest:
+        return digest == asked_digest
+    return _without_host(name) == _without_host(asked_name)
+
+
+def _without_host(name: str) -> str:
+    head, slash, rest = name.partition("/")
+    return rest if slash and ("." in head or ":" in head or head == "localhost") else name
+
+
+def dumps(state: State) -> str:
+    """The state as JSON."""
+    return json.dumps(as_json(state), ensure_ascii=False)
+
+
+def as_json(state: State) -> dict[str, Any]:
+    """The state's members."""
+    return {
+        "freeze": asdict(state.freeze) if state.freeze else None,
+        "withdrawn": [asdict(one) for one in state.withdrawn],
+    }
+
+
+def loads(text: str) -> State:
+    """Read a state.
+
+    Raises:
+        ValueError: not one.
+    """
+    try:
+        data = json.loads(text)
+        found = Freeze(**data["freeze"]) if data["freeze"] else None
+        if found:
+            Instant.parse(found.until)
+        return State(found, tuple(Withdrawn(**one) for one in data["withdrawn"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a state: {error}") from error

@@ -1,0 +1,173 @@
+"""One run per environment and target at a time.
+
+On one machine the operating system's own file lock is the truth, so that a killed holder's lock is free at once and
+the file's content only tells who holds it. Between machines, a marker on the target is (`shared_state: target`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from rollback.errors import Failed, Reason, Refused, TargetError
+from rollback.state.shelf import file_name
+from rollback.targets.base import Markers
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 5.0  # how often the target is asked whether the marker is still ours
+
+
+class Lock(Protocol):
+    """A lock that is held."""
+
+    def lost(self) -> bool:
+        """Whether somebody has taken it over on purpose."""
+        ...
+
+    def release(self) -> None:
+        """Give it back; harmless when it is lost."""
+        ...
+
+
+class FileLock:
+    """Held on this machine.
+
+    Args:
+        folder: the state folder.
+        env: deployment name of the environment.
+        target: the target's name with its address.
+        holder: what others are told: run, by, host, pid, since, link.
+        steal: take it although somebody else holds it.
+
+    Raises:
+        Refused: somebody else holds it.
+        Failed: the state folder cannot be used.
+    """
+
+    def __init__(
+        self, folder: Path, env: str, target: str, holder: Mapping[str, str], *, steal: bool = False
+    ) -> None:
+        self._path = folder / f"{file_name(env, target)}.lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if steal:
+                self._path.unlink(missing_ok=True)  # the other one keeps a file that has no name any more
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Failed(
+                f"the lock {self._path} cannot be made",
+                why=error.strerror or str(error),
+                hint="make the folder writable, or set XDG_STATE_HOME to another one",
+            ) from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, json.dumps(dict(holder)).encode(), 0)
+        except BlockingIOError:
+            told = os.pread(self._handle, 4096, 0).decode(errors="replace")
+            os.close(self._handle)
+            raise Refused([_taken(env, _holder(told))]) from None
+        except OSError as error:
+            os.close(self._handle)
+            raise Failed(f"the lock {self._path} cannot be made", why=error.strerror or str(error)) from error
+
+    def lost(self) -> bool:
+        """See `Lock`."""
+        try:
+            return self._path.stat().st_ino != os.fstat(self._handle).st_ino
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """See `Lock`."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+class MarkerLock:
+    """Held for every machine that reaches the target.
+
+    Args:
+        markers: the target.
+        marker: the marker's id.
+        env: deployment name of the environment.
+        holder: as for `FileLock`; with `host` and `pid`.
+        steal: take it although somebody else holds it.
+
+    Raises:
+        Refused: somebody else holds it.
+        TargetError: the target cannot be asked.
+    """
+
+    def __init__(
+        self, markers: Markers, marker: str, env: str, holder: Mapping[str, str], *, steal: bool = False
+    ) -> None:
+        self._markers, self._marker, self._run = markers, marker, holder["run"]
+        self._looked, self._lost = time.monotonic(), False
+        labels = {key: value for key, value in holder.items() if value}
+        if markers.place(marker, labels):
+            return
+        other = markers.labels(marker) or {}
+        if not steal and not _is_dead(other, holder["host"]):
+            raise Refused([_taken(env, other)])
+        log.warning("taking over the lock of %s", other.get("run", "an unknown run"))
+        markers.remove(marker)
+        if not markers.place(marker, labels):
+            raise Refused([_taken(env, markers.labels(marker) or {})])
+
+    def lost(self) -> bool:
+        """See `Lock`."""
+        if not self._lost and time.monotonic() - self._looked >= _LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            try:
+                self._lost = (self._markers.labels(self._marker) or {}).get("run") != self._run
+            except TargetError:
+                return False
+        return self._lost
+
+    def release(self) -> None:
+        """See `Lock`."""
+        try:
+            if (self._markers.labels(self._marker) or {}).get("run") == self._run:
+                self._markers.remove(self._marker)
+        except TargetError as error:
+            log.warning("the lock %s stays behind: %s", self._marker, error.why or error.what)
+
+
+def _is_dead(other: Mapping[str, str], host: str) -> bool:
+    """Whether the holder was a process of this machine that is gone."""
+    if other.get("host") != host or not other.get("pid", "").isdigit():
+        return False
+    try:
+        os.kill(int(other["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _holder(text: str) -> Mapping[str, str]:
+    try:
+        return {str(key): str(value) for key, value in json.loads(text).items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def _taken(env: str, other: Mapping[str, str]) -> Reason:
+    told = ", ".join(f"{key} {value}" for key, value in other.items() if value)
+    return Reason(
+        f"{env} is being rolled back by somebody else at this moment",
+        why=told or "it does not say who",
+        hint="wait until that run ends; if nobody is there any more, --steal-lock",
+    )

@@ -1,0 +1,264 @@
+"""The durable file of a run: who, why, before, after, outcome. `undo` and `history` read it.
+
+One file of JSON lines per run, only ever appended to; each line is on disk before the write that it announces is
+sent, so that after a kill at any moment the file tells everything that may have been changed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rollback.core.app import App
+from rollback.core.preflight import Begun
+from rollback.errors import BadInput
+
+SCHEMA = 1
+FOLDER = "runs"
+_RECENT = 20  # runs; an older one's deployment is not what holds an app today
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a run before its first write.
+
+    Attributes:
+        run: its id.
+        kind: `run` or `undo`.
+        env: deployment name of the environment.
+        target: the target's name, with its address.
+        as_of: the date or time that was asked for; for an undo, the run that it undoes.
+        by: who.
+        reason: why; may be empty.
+        incident: what it belongs to; may be empty.
+        link: where it was started, e.g. a build's page; may be empty.
+        place: host and process id.
+        at: RFC 3339 time of its start.
+        on_failure: the policy.
+        steps: one JSON object per service: service, repo, action, match, app, before, after.
+    """
+
+    run: str
+    kind: str
+    env: str
+    target: str
+    as_of: str
+    by: str
+    at: str
+    on_failure: str
+    reason: str = ""
+    incident: str = ""
+    link: str = ""
+    place: str = ""
+    steps: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Captured:
+    """An app as it was before the run.
+
+    Attributes:
+        app: as it was.
+        ready: whether it was up.
+        back: for an undo, the definition to which it was to go back; None if it was to keep its own.
+    """
+
+    app: App
+    ready: bool
+    back: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its file tells it.
+
+    Attributes:
+        header: what was known before the first write.
+        captured: by app id, what ran before.
+        sent: by app id, the images that were sent to it or were about to be, answered or not. Apps that are not
+            here were not touched.
+        deployments: ids of the deployments that the run is known to have begun.
+        returning: those among them that put back what the run had changed.
+        unsure: apps that deployments of this run may hold whose ids it never learned.
+        outcome: the closing line; empty if the run was killed, or still goes on.
+        lines: every line of the file, in order.
+        path: the file.
+    """
+
+    header: Header
+    captured: Mapping[str, Captured]
+    sent: Mapping[str, frozenset[str]]
+    deployments: frozenset[str]
+    outcome: Mapping[str, Any]
+    lines: tuple[Mapping[str, Any], ...]
+    path: Path
+    unsure: frozenset[str] = frozenset()
+    returning: frozenset[str] = frozenset()
+
+
+def new_run(now: datetime, env: str) -> str:
+    """An id for a run that sorts by time and names the environment: `20261122-040512-prod-1a2b`."""
+    name = re.sub(r"[^A-Za-z0-9_.]", "_", env)
+    return f"{now.astimezone(timezone.utc):%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}"
+
+
+def read(path: Path) -> Record:
+    """Read one run's file.
+
+    A last line that was cut by a kill is left out: what it announced was not sent.
+
+    Raises:
+        BadInput: the file cannot be read, or is not a record.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadInput(f"the record {path} cannot be read", why=error.strerror or str(error)) from error
+    whole = text.split("\n")[:-1]
+    lines: list[Mapping[str, Any]] = []
+    try:
+        for number, line in enumerate(whole, 1):
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                if number < len(whole):
+                    raise
+        return _assemble(lines, path)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BadInput(
+            f"{path} is not the record of a run",
+            why=f"line {len(lines) + 1}: {error}",
+            hint="name another run with --run; `rollback history` lists them",
+        ) from error
+
+
+def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
+    first = lines[0]
+    if first["event"] != "began" or first["schema"] != SCHEMA:
+        raise ValueError(f"it does not begin a record of schema {SCHEMA}")
+    names = Header.__dataclass_fields__
+    header = Header(
+        **{key: value for key, value in first.items() if key in names and key != "steps"}, steps=tuple(first["steps"])
+    )
+    captured: dict[str, Captured] = {}
+    sent: dict[str, frozenset[str]] = {}
+    deployments: set[str] = set()
+    unsure: set[str] = set()
+    returning: set[str] = set()
+    back: set[str] = set()  # apps whose newest write, or rolled back deployment, was on the way back
+    outcome: Mapping[str, Any] = {}
+    reachable = {
+        step["app"]: {str(step[name]) for name in ("before", "after") if step.get(name)}
+        for step in header.steps
+        if step.get("app")
+    }
+    for line in lines[1:]:
+        if line["event"] == "captured":
+            app = App(
+                **{**{key: line[key] for key in App.__dataclass_fields__}, "deployments": tuple(line["deployments"])}
+            )
+            captured[app.id] = Captured(app, line["ready"], line.get("back"))
+        elif line["event"] == "writing":
+            for app_id, image in line["images"].items():
+                sent[app_id] = sent.get(app_id, frozenset()) | {image}
+            unsure.update(line["images"])
+            back = back | set(line["images"]) if line["restoring"] else back - set(line["images"])
+        elif line["event"] == "cancelling":
+            # A run rolls its own deployment back, to what was before; an undo that of the run before it.
+            for app_id in line["apps"]:
+                sent[app_id] = sent.get(app_id, frozenset()) | reachable.get(app_id, set())
+            unsure.update(line["apps"])
+            back.update(line["apps"])
+        elif line["event"] == "written" and line["deployment"]:
+            deployments.add(line["deployment"])
+            if back.issuperset(line["apps"]):
+                returning.add(line["deployment"])
+            unsure.difference_update(line["apps"])
+        elif line["event"] == "ended":
+            outcome = line
+    if not sent.keys() <= captured.keys():
+        raise ValueError(f"it tells of a write to {min(sent.keys() - captured.keys())}, which it has not captured")
+    return Record(
+        header,
+        captured,
+        sent,
+        frozenset(deployments),
+        outcome,
+        tuple(lines),
+        path,
+        frozenset(unsure),
+        frozenset(returning),
+    )
+
+
+def files(folder: Path) -> tuple[Path, ...]:
+    """The records in a dump folder, newest first; without those that were cut off in their first line.
+
+    A run that ended before its first line was written has touched nothing.
+    """
+    found = sorted((folder / FOLDER).glob("*.jsonl"), key=_age, reverse=True)
+    return tuple(path for path in found if _begun(path))
+
+
+def _age(path: Path) -> tuple[str, int]:
+    """A sort key: the second in the name, and within one second the time of the last line."""
+    try:
+        return path.name[: len("20261122-040512")], path.stat().st_mtime_ns
+    except OSError:
+        return path.name, 0
+
+
+def _begun(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError:
+        return True  # reading it tells why it cannot be read
+
+
+def begun(folder: Path) -> dict[str, Begun]:
+    """By id, the deployments that the newest runs of a dump folder are known to have begun."""
+    found: dict[str, Begun] = {}
+    for path in files(folder)[:_RECENT]:
+        with suppress(BadInput):  # a hint is not worth a refusal
+            past = read(path)
+            for identity in past.deployments:
+                found.setdefault(identity, Begun(past.header.run, identity in past.returning))
+    return found
+
+
+def find(folder: Path, run: str | None, env: str | None) -> Record:
+    """The record of one run, or of the newest one that changed something.
+
+    Args:
+        folder: the dump folder.
+        run: its id, or None for the newest.
+        env: only runs of this environment; None for any.
+
+    Raises:
+        BadInput: there is none.
+    """
+    known = files(folder)
+    if run:
+        for path in known:
+            if path.stem == run:
+                return read(path)
+        raise BadInput(
+            f"there is no record of the run {run!r:.80} in {folder / FOLDER}",
+            hint="`rollback history` lists the runs; --dump names the folder",
+        )
+    for path in known:
+        record = read(path)
+        if record.sent and (env is None or record.header.env == env):
+            return record
+    raise BadInput(
+        f"there is no run to undo in {folder / FOLDER}",
+        hint="name the folder of its rollback.json with --dump; `rollback history` lists the runs",
+    )

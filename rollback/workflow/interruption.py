@@ -1,0 +1,76 @@
+"""The wish to stop: a signal, or a lock that somebody has taken over."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rollback.execution.outcome import INTERRUPTED
+from rollback.execution.policy import Clock
+from rollback.state.lock import Lock
+
+log = logging.getLogger(__name__)
+
+
+_NAP_S = 0.05  # seconds after which a sleeper looks whether it shall stop
+# Whoever stops a build signals each of its processes, and some of these hand the signal on to their children: what
+# arrives within so many seconds is one wish.
+_ONE_WISH_S = 0.5
+
+
+class _Clock:
+    """The system's clock, and a wish to stop that wakes sleepers.
+
+    The wish is a plain flag: a signal's handler runs between any two steps of the main thread, so that setting a
+    `threading.Event` on which that thread is about to wait blocks for ever.
+    """
+
+    def __init__(self, locks: Sequence[Lock]) -> None:
+        self.asked = False
+        self.asked_at = 0.0
+        self._locks = locks
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        end = self.now() + seconds
+        while not self.asked and (rest := end - self.now()) > 0:
+            time.sleep(min(rest, _NAP_S))
+
+    def stopping(self) -> bool:
+        if not self.asked and any(lock.lost() for lock in self._locks):
+            log.warning("somebody has taken over the lock: this run writes nothing more")
+            self.asked = True
+        return self.asked
+
+
+@contextmanager
+def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
+    """While the block runs, the first signal asks to stop, and one that comes later ends the program at once."""
+    clock = _Clock(locks)
+
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        now = clock.now()
+        if clock.asked:
+            if now - clock.asked_at >= _ONE_WISH_S:
+                os._exit(INTERRUPTED)
+            return
+        clock.asked, clock.asked_at = True, now
+        with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
+            os.write(2, b"\nrollback: stopping: no new write is started; again to end at once\n")
+
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to go on without a terminal
+        wanted.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in wanted}
+    try:
+        yield clock
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

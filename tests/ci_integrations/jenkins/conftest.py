@@ -1,0 +1,212 @@
+"""The Jenkinsfile in a Groovy of the version that Jenkins has, with a workspace that is laid out as a checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ci_integrations.conftest import ANSIBLE, CHECKOUT
+from tests.ci_integrations.scene import PASSWORD, Scene
+
+HARNESS = Path(__file__).parent / "harness"
+Answer = Mapping[str, Any]
+
+
+def choose(date: str, who: str = "alice") -> Answer:
+    return {"does": "proceed", "who": who, "values": {"date": date}}
+
+
+def type_in(text: str, who: str = "bob") -> Answer:
+    return {"does": "proceed", "who": who, "values": {"typed": text}}
+
+
+ABORT, TIMEOUT, STOP = {"does": "abort"}, {"does": "timeout"}, {"does": "stop"}
+ENDINGS = [pytest.param(ABORT, id="abort"), pytest.param(TIMEOUT, id="timeout"), pytest.param(STOP, id="stop")]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What came of one build.
+
+    Attributes:
+        result: SUCCESS, FAILURE or ABORTED.
+        console: all that was printed, nothing masked.
+        steps: each step's name and arguments, in their order.
+        questions: message, choices, submitter and timeout in seconds of each input.
+        order: locks, agents and stages as they were reached.
+        archived: paths of the archived files.
+        description: what the list of builds shows.
+        problem: a mistake of the Jenkinsfile or of the harness; empty if there was none.
+    """
+
+    result: str
+    console: str
+    steps: Sequence[Mapping[str, str]]
+    questions: Sequence[Mapping[str, Any]]
+    order: Sequence[str]
+    archived: Sequence[str]
+    description: str | None
+    problem: str | None
+    unanswered: int = field(repr=False)
+
+    def called(self, name: str) -> list[str]:
+        """The arguments of every call of one step."""
+        return [step["args"] for step in self.steps if step["name"] == name]
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that were taken, without the one around them."""
+        return [entry.removeprefix("stage ") for entry in self.order if entry.startswith("stage ")][1:]
+
+
+class Jenkins:
+    """One Groovy that runs the Jenkinsfile again and again."""
+
+    def __init__(self, groovy: str, java: str) -> None:
+        self._process = subprocess.Popen(
+            [groovy, "-cp", str(HARNESS), str(HARNESS / "main.groovy")],
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("JAVA")},
+                "JAVA_HOME": str(Path(java).resolve().parent.parent),
+                "JAVA_OPTS": "-Dfile.encoding=UTF-8",
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def run(self, scenario: Mapping[str, Any]) -> Build:
+        """Run one build."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(scenario).encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the harness has ended"
+        return Build(**json.loads(line))
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
+
+
+class Button:
+    """Presses the button of one scene.
+
+    Attributes:
+        root: where the agent has its workspaces.
+    """
+
+    def __init__(self, jenkins: Jenkins, scene: Scene, root: Path, programs: Path) -> None:
+        self._jenkins = jenkins
+        self._scene = scene
+        self.root = root
+        self._programs = programs
+
+    def workspace(self, env: str = "prod") -> Path:
+        """The workspace of an environment, with its checkout."""
+        folder = self.root / "rollback" / env
+        if not folder.exists():
+            shutil.copytree(ANSIBLE, folder / "ansible", symlinks=True)
+            shutil.copytree(self.root / "group_vars", folder / "ansible" / "group_vars", dirs_exist_ok=True)
+        return folder
+
+    def press(self, *answers: Answer, env: str = "prod", **params: str) -> Build:
+        """Build with these parameters, giving these answers to its questions."""
+        self.workspace(env)
+        given = {"ENVIRONMENT": env, "ROLLBACK_REASON": "prices are wrong", **params}
+        login = {"username": self._scene.sandbox.user, "password": PASSWORD}
+        build = self._jenkins.run(
+            {
+                "jenkinsfile": str(CHECKOUT / "Jenkinsfile"),
+                "root": str(self.root),
+                "params": given,
+                "answers": list(answers),
+                "environ": {
+                    "PATH": f"{self._programs}{os.pathsep}{os.environ['PATH']}",
+                    "HOME": os.environ["HOME"],
+                    "LANG": "C.UTF-8",
+                },
+                "credentials": {
+                    **{f"rollback-{name}": login for name in ("dev", "stage", "prod")},
+                    "rollback-slack": {"secret": self._scene.slack.url},
+                },
+            }
+        )
+        assert build.problem is None, build.problem
+        return build
+
+
+@pytest.fixture(scope="session")
+def jenkins(part: Callable[[str], str]) -> Iterator[Jenkins]:
+    running = Jenkins(part("groovy"), part("java"))
+    yield running
+    running.close()
+
+
+def _with(program: str, tmp_path: Path) -> Path:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "ansible-playbook").symlink_to(program)
+    return folder
+
+
+@pytest.fixture
+def button(
+    jenkins: Jenkins, scene: Scene, pyz: Path, cache: Path, part: Callable[[str], str], tmp_path: Path
+) -> Button:
+    """The button, with the real ansible-playbook behind it."""
+    settings = {
+        "rollback_package": str(pyz),
+        "rollback_cache": str(cache),
+        "rollback_config": str(scene.settings),
+    }
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "global.yml").write_text(json.dumps(settings))
+    return Button(jenkins, scene, tmp_path, _with(part("ansible-playbook-newest"), tmp_path))
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Path:
+    """A folder whose files a stand-in of ansible-playbook puts into the dump folder, by the step's name."""
+    folder = tmp_path / "stub"
+    for step in ("get", "plan", "run", "undo"):
+        (folder / step).mkdir(parents=True)
+    offered = {"2026-11-9x": [], "2026-11-18": [{"1.7.1-master": "shop/billing"}], "2026-11-20": []}
+    offered["2026-11-20"] = [{"1.8.0-master": "shop/billing"}, {"5.3.0-master": "shop/web"}]
+    (folder / "get" / "rollback.json").write_text(json.dumps({"all": ["shop/billing"], "rollbacks": offered}))
+    (folder / "plan" / "plan.txt").write_text("1 to change\n")
+    (folder / "undo" / "plan.txt").write_text("1 to change\n")
+    (folder / "run" / "report.txt").write_text("DONE after 3 s: 1 changed and up\n")
+    return folder
+
+
+@pytest.fixture
+def quick(jenkins: Jenkins, scene: Scene, stub: Path, tmp_path: Path) -> Button:
+    """The button with a stand-in behind it, for what the pipeline alone decides."""
+    program = tmp_path / "stand-in"
+    program.write_text(
+        f"#!{sys.executable}\nimport json, os, shutil, sys\n"
+        f"stub = {str(stub)!r}\n"
+        "step = sys.argv[sys.argv.index('-t') + 1]\n"
+        "dump = next(word.partition('=')[2] for word in sys.argv if word.startswith('dump_path='))\n"
+        "with open(stub + '/calls', 'a') as calls:\n"
+        "    calls.write(json.dumps({'argv': sys.argv[1:], 'env': dict(os.environ)}) + '\\n')\n"
+        "shutil.copytree(f'{stub}/{step}', dump, dirs_exist_ok=True)\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "group_vars").mkdir()
+    return Button(jenkins, scene, tmp_path, _with(str(program), tmp_path))

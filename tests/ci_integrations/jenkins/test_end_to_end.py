@@ -1,0 +1,57 @@
+"""The button with everything behind it: ansible-playbook, the role, the tool, a registry and a cluster."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rollback.sandbox.behaviour import Behaviour, Fate
+from tests.ci_integrations.jenkins.conftest import Build, Button, choose, type_in
+from tests.ci_integrations.scene import BROKEN, GOOD, Scene, command_lines, leaks
+
+
+def read(build: Build) -> str:
+    """All that a build shows."""
+    return build.console + "".join(f"\n{step}" for step in build.steps)
+
+
+def test_prod_goes_back_and_forward_again_though_slack_is_down(button: Button, scene: Scene) -> None:
+    scene.slack.status = 500
+    reason = "costs $HOME ${ROLLBACK_PASSWORD} {{ lookup('env', 'ROLLBACK_PASSWORD') }} --yes'; \"x\""
+    with command_lines() as seen:
+        build = button.press(choose(scene.good_day), type_in("prod"), ROLLBACK_REASON=reason)
+        there = scene.running()
+        undone = button.press(type_in("prod", who="carol"), ACTION="undo")
+
+    assert (build.result, undone.result) == ("SUCCESS", "SUCCESS"), build.console
+    assert there == GOOD
+    assert scene.running() == BROKEN
+    assert "Slack was not told" in build.console
+    assert "3 to change, 1 the same, 0 stay." in build.questions[1]["message"]
+    assert f"prod: to {scene.good_day}, by alice, confirmed by bob: DONE after" in str(build.description)
+    records = [Path(path).read_text() for path in build.archived if path.endswith(".jsonl")]
+    assert '"by": "alice, confirmed by bob"' in records[0]
+    assert '"link": "https://jenkins.example.com/job/rollback/7/"' in records[0]
+    assert "lookup('env', 'ROLLBACK_PASSWORD')" in records[0]
+    assert {"rollback.json", "plan.json", "report.txt"} <= {Path(path).name for path in build.archived}
+    assert leaks(read(build), seen, button.root / "rollback", Path(os.environ["HOME"])) == []
+
+
+def test_a_run_that_fails_restores_and_fails_the_build(button: Button, scene: Scene) -> None:
+    scene.sandbox.behaviours.attach("shop/cart:2.10.0-master", Behaviour(Fate.CRASHES))
+
+    with command_lines() as seen:
+        build = button.press(choose(scene.good_day), type_in("prod"))
+
+    assert build.result == "FAILURE"
+    assert scene.running() == BROKEN
+    assert "by alice, confirmed by bob: RESTORED after" in str(build.description)
+    assert leaks(read(build), seen, button.root / "rollback", Path(os.environ["HOME"])) == []
+
+
+def test_a_get_that_fails_asks_nothing(button: Button) -> None:
+    build = button.press(REPOS="shop/nowhere")
+
+    assert build.result == "FAILURE"
+    assert "shop/nowhere" in build.console
+    assert build.questions == []

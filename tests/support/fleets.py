@@ -1,0 +1,42 @@
+"""Histories of made-up fleets, from ten services to two hundred."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta, timezone
+
+from rollback.core import history
+from rollback.core.history import History
+from rollback.core.image import Image, Instant
+from tests.support.made import digest
+
+_NAMES = ("billing", "cart", "catalog", "search", "login", "stock", "mail", "rating-and-reviews")
+_NEWEST = datetime(2026, 11, 21, tzinfo=timezone.utc)
+
+
+def fleet(services: int, dates: int) -> History:
+    """So many services with releases on so many days; the same each time.
+
+    All are released on the first day; then the first service on every day, the others on one day in seven.
+    """
+    dice = random.Random(services * 1000 + dates)  # noqa: S311  (no secret)
+    days = sorted(_NEWEST - timedelta(days=number) for number in range(dates))
+    images = []
+    repos = [f"shop/{_NAMES[number % len(_NAMES)]}-{number:03}" for number in range(services)]
+    for number, repo in enumerate(repos):
+        version = 0
+        for day in days:
+            if day == days[0] or number == 0 or dice.random() < 1 / 7:
+                version += 1
+                tag = f"{1 + version // 10}.{version % 10}.0-master"
+                created = Instant(day + timedelta(seconds=dice.randrange(86_400)))
+                images.append(Image(repo, tag, created, digest(f"{repo}:{tag}")))
+    return history.build(
+        repos,
+        images,
+        last=1000,
+        env="prod",
+        tag_env="master",
+        registry="https://registry.example.com",
+        generated=Instant.parse("2026-11-22T04:00:00Z"),
+    )

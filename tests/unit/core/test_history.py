@@ -1,0 +1,261 @@
+"""What a history keeps, which dates it offers, and what its file may say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rollback.core import history
+from rollback.core.history import History
+from rollback.core.image import CreatedFrom, Image, Instant, Skipped
+from rollback.errors import BadInput
+from tests.support.made import AT, built, day, digest, image
+
+FLEET = (
+    image("billing:1.8.0-master", "2026-11-18"),
+    image("billing:1.9.0-master", "2026-11-20"),
+    image("cart:2.10.0-master", "2026-11-20"),
+    image("cart:2.9.0-master", "2026-11-12"),
+)
+
+
+def tags(found: History, repo: str) -> list[str]:
+    return [one.tag for one in found.of(repo)]
+
+
+def test_the_newest_are_kept_by_time_and_not_by_name() -> None:
+    images = [image(f"a:{n}-master", f"2026-11-{d:02}") for n, d in ((9, 1), (10, 3), (2, 4), (100, 2))]
+
+    found = built(images, last=2)
+
+    assert tags(found, "a") == ["2-master", "10-master"]
+    assert found.dates == (day("2026-11-04"), day("2026-11-03"))
+
+
+def test_an_older_image_that_completes_a_date_is_kept_beyond_the_count() -> None:
+    found = built(
+        [
+            image("a:1-master", "2026-11-01"),
+            image("a:2-master", "2026-11-10"),
+            image("a:3-master", "2026-11-11"),
+            image("b:1-master", "2026-11-05"),
+            image("b:2-master", "2026-11-09"),
+        ],
+        last=2,
+    )
+
+    assert tags(found, "a") == ["3-master", "2-master", "1-master"]
+    assert [str(d) for d in found.dates] == ["2026-11-11", "2026-11-10", "2026-11-09", "2026-11-05"]
+
+
+def test_an_old_image_that_no_date_needs_is_left_out() -> None:
+    found = built(
+        [*(image(f"a:{n}-master", f"2026-11-{n:02}") for n in (1, 2, 10, 11)), image("b:1-master", "2026-11-05")],
+        last=2,
+    )
+
+    assert tags(found, "a") == ["11-master", "10-master", "2-master"]
+
+
+def test_of_two_images_of_a_day_the_later_one_is_offered() -> None:
+    found = built([image("a:9-master", "2026-11-20T08:00:00Z"), image("a:10-master", "2026-11-20T18:00:00Z")])
+
+    assert [one.tag for one in found.released(day("2026-11-20"))] == ["10-master"]
+    assert history.as_json(found)["rollbacks"] == {"2026-11-20": [{"10-master": "a"}]}
+
+
+def test_two_images_of_one_instant_are_ordered_by_tag_whoever_answered_first() -> None:
+    twins = [image("a:1-master", "2026-11-20"), image("a:2-master", "2026-11-20")]
+
+    assert built(twins) == built(twins[::-1])
+    assert tags(built(twins), "a") == ["2-master", "1-master"]
+
+
+def test_days_are_those_of_the_zone() -> None:
+    late = image("a:1-master", "2026-11-20T23:30:00Z")
+
+    assert built([late]).dates == (day("2026-11-20"),)
+    assert built([late], timezone="Europe/Berlin").dates == (day("2026-11-21"),)
+
+
+def test_a_repository_without_images_stays_in_all() -> None:
+    found = built(FLEET, ["billing", "cart", "web"])
+
+    assert history.as_json(found)["all"] == ["billing", "cart", "web"]
+    assert found.of("web") == ()
+
+
+def test_the_file_has_the_members_that_older_readers_know() -> None:
+    data = history.as_json(built(FLEET))
+
+    assert data["all"] == ["billing", "cart"]
+    assert list(data["rollbacks"]) == ["2026-11-20", "2026-11-18", "2026-11-12"]
+    assert data["rollbacks"]["2026-11-20"] == [{"1.9.0-master": "billing"}, {"2.10.0-master": "cart"}]
+    assert (data["schema"], data["env"], data["tag_env"], data["generated"]) == (2, "prod", "master", AT)
+    assert data["images"][0] == {
+        "repo": "cart",
+        "tag": "2.10.0-master",
+        "digest": digest("cart:2.10.0-master"),
+        "created": "2026-11-20T12:00:00Z",
+        "created_from": "config",
+    }
+
+
+def test_what_was_written_is_read_back() -> None:
+    made = built(
+        FLEET, skipped=[Skipped("cart", "signed-master", "not an image: é \u2028")], timezone="Europe/Berlin"
+    )
+
+    assert history.loads(history.dumps(made)) == made
+
+
+def test_a_file_of_the_older_form_is_read() -> None:
+    days = '{"2026-11-18": [{"1-master": "billing"}, {"2-master": "cart"}]}'
+
+    found = history.loads(f'{{"all": ["billing", "cart"], "rollbacks": {days}}}')
+
+    assert found.repos == ("billing", "cart")
+    assert found.dates == (day("2026-11-18"),)
+    assert found.of("cart") == (
+        Image("cart", "2-master", Instant.parse("2026-11-18T00:00:00Z"), created_from=CreatedFrom.DAY),
+    )
+    assert (found.env, found.registry, found.generated, found.last) == ("", "", None, 0)
+
+
+def test_a_day_of_the_older_form_may_be_one_object() -> None:
+    found = history.loads('{"all": ["a", "b"], "rollbacks": {"2026-11-18": {"1-master": "a", "2-master": "b"}}}')
+
+    assert [one.tag for one in found.released(day("2026-11-18"))] == ["1-master", "2-master"]
+
+
+def changed(**members: Any) -> str:
+    return json.dumps({**history.as_json(built(FLEET)), **members})
+
+
+def an_image(**members: Any) -> list[dict[str, Any]]:
+    images: list[dict[str, Any]] = json.loads(changed())["images"]
+    return [{**images[0], **members}, *images[1:]]
+
+
+HOSTILE = {
+    "nothing": ("", "Expecting value"),
+    "cut off": (changed()[:200], "line 1"),
+    "a list": ("[]", "not a JSON object"),
+    "a number": ("1", "not a JSON object"),
+    "null": ("null", "not a JSON object"),
+    "nested without end": ("[" * 100_000, "deep"),
+    "a member twice": ('{"all": [], "all": ["a"], "rollbacks": {}}', "'all' is there twice"),
+    "no members": ("{}", "`all` is missing"),
+    "no rollbacks": ('{"all": ["a"]}', "`rollbacks` is missing"),
+    "rollbacks of another type": (changed(rollbacks=[]), "rollbacks is no object"),
+    "all of another type": (changed(all="billing"), "all is not a list"),
+    "a repository that is none": (changed(all=["billing", "cart", "../../etc"]), "'../../etc' is not a repository"),
+    "a repository of another type": (changed(all=["billing", "cart", 7]), "7 is not a repository"),
+    "a repository twice": (changed(all=["billing", "cart", "cart"]), "twice"),
+    "a later schema": (changed(schema=3), "schema 3"),
+    "a day that is none": (changed(rollbacks={"2026-02-30": []}), "'2026-02-30' is not a date"),
+    "a day in another form": (changed(rollbacks={"20261120": []}), "'20261120' is not a date"),
+    "a stranger's tag": (changed(rollbacks={"2026-11-20": [{"1-master": "stranger"}]}), "not a tag of one of `all`"),
+    "a tag with an option in it": (changed(rollbacks={"2026-11-20": [{"--force": "cart"}]}), "not a tag"),
+    "a tag of another type": (changed(rollbacks={"2026-11-20": ["1-master"]}), "not a tag"),
+    "two images of a day": (
+        changed(rollbacks={"2026-11-20": [{"2.10.0-master": "cart"}, {"2.9.0-master": "cart"}]}),
+        "two images of cart",
+    ),
+    "an image that is not listed": (changed(images=an_image()[1:]), "`images` does not have"),
+    "an image of another day": (changed(images=an_image(created="2026-11-19T12:00:00Z")), "was created"),
+    "an image without a digest": (changed(images=an_image(digest="")), "cannot be read"),
+    "a digest of another type": (changed(images=an_image(digest=5)), "cannot be read"),
+    "a stamp that is none": (changed(images=an_image(created="yesterday")), "cannot be read"),
+    "a stamp of another type": (changed(images=an_image(created=1700000000)), "cannot be read"),
+    "an origin that is none": (changed(images=an_image(created_from=[])), "cannot be read"),
+    "an image of another type": (changed(images=["cart"]), "cannot be read"),
+    "images of another type": (changed(images={}), "images is not a list"),
+    "an image twice": (changed(images=[*an_image(), an_image()[1]]), "is there twice"),
+    "a zone that is none": (changed(timezone="Mars/Olympus"), "no time zone"),
+    "a zone that is a path": (changed(timezone="../../../etc/passwd"), "no time zone"),
+    "a zone that is a folder": (changed(timezone="Europe"), "no time zone"),
+    "a zone of another type": (changed(timezone=1), "timezone: 1 is not a text"),
+    "a text with an escape sequence": (changed(registry="https://a\x1b[2J"), "registry"),
+    "a text with a lone surrogate": (changed(env="\ud800"), "env"),
+    "a time that is none": (changed(generated="now"), "generated"),
+    "a count that is none": (changed(last=-1), "last"),
+    "a count that is true": (changed(last=True), "last"),
+    "skipped of another type": (changed(skipped=[{"repo": "a"}]), "skipped"),
+    "not a number": ('{"all": ["a"], "rollbacks": {"2026-11-20": NaN}}', "not a tag"),
+    "a number too long to read": ('{"all": ' + "9" * 5000 + "}", "digits"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_that_is_no_history_is_refused_with_its_mistake(name: str) -> None:
+    text, why = HOSTILE[name]
+
+    with pytest.raises(BadInput) as caught:
+        history.loads(text)
+
+    assert why in caught.value.why
+    assert caught.value.exit_code == 2
+    assert len(caught.value.why) < 1500
+    assert caught.value.why.isprintable()
+    assert "rollback get" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"schema": "x" * 100_000}, {"last": ["y"] * 50_000}, {"env": "\x07" * 100_000}, {"all": ["?" * 100_000]}],
+)
+def test_a_huge_mistake_makes_a_short_message(members: dict[str, Any]) -> None:
+    with pytest.raises(BadInput) as caught:
+        history.loads(changed(**members))
+
+    assert len(caught.value.why) < 1500
+
+
+def test_every_mistake_is_named_up_to_a_screenful() -> None:
+    with pytest.raises(BadInput) as caught:
+        history.loads(changed(all=["billing", "cart", *range(30)], timezone=1, last="x"))
+
+    assert "0 is not a repository" in caught.value.why
+    assert "and 24 more" in caught.value.why
+
+
+def test_a_stamp_at_the_edge_of_the_calendar_does_not_break_the_reader() -> None:
+    with pytest.raises(BadInput):
+        history.loads(changed(timezone="America/New_York", images=an_image(created="0001-01-01T00:00:00Z")))
+
+
+def test_a_day_that_was_edited_to_an_older_image_of_that_day_is_refused() -> None:
+    both = [image("a:1-master", "2026-11-20T08:00:00Z"), image("a:2-master", "2026-11-20T18:00:00Z")]
+    data = {**history.as_json(built(both)), "rollbacks": {"2026-11-20": [{"1-master": "a"}]}}
+
+    with pytest.raises(BadInput, match="cannot be used") as caught:
+        history.loads(json.dumps(data))
+
+    assert "a:2-master" in caught.value.why
+
+
+def test_a_service_that_was_edited_out_of_a_day_is_refused() -> None:
+    with pytest.raises(BadInput) as caught:
+        history.loads(changed(rollbacks={"2026-11-20": [{"2.10.0-master": "cart"}]}))
+
+    assert "billing:1.9.0-master" in caught.value.why
+
+
+def test_days_may_be_taken_out_whole() -> None:
+    kept = {"2026-11-20": [{"1.9.0-master": "billing"}, {"2.10.0-master": "cart"}]}
+
+    assert history.loads(changed(rollbacks=kept)).dates == (day("2026-11-20"),)
+
+
+def test_unknown_members_are_left_alone() -> None:
+    assert history.loads(changed(comment={"by": "a later version"})) == built(FLEET)
+
+
+def test_a_zone_is_known_by_its_name_alone() -> None:
+    with pytest.raises(BadInput) as caught:
+        history.zone("CEST")
+
+    assert "Europe/Berlin" in caught.value.hint

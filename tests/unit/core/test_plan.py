@@ -1,0 +1,295 @@
+"""A selection held against what runs: which app is which service, and what stands against it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rollback.core import plan
+from rollback.core.app import App
+from rollback.core.plan import Action, Environment, Plan, Rules
+from rollback.core.selection import parse_as_of, select
+from rollback.errors import BadInput
+from tests.support.made import HOST, PROD, app, built, digest, image, runs
+
+DAY = "2026-11-20"
+BILLING = image("shop/billing:1.8.0-master", DAY)
+CART = image("shop/cart:2.9.0-master", "2026-11-18")
+HELD = built([BILLING, CART])
+NOW = (
+    app("billing", f"{HOST}/shop/billing:1.9.0-master"),
+    app("cart", f"{HOST}/shop/cart:2.10.0-master"),
+)
+
+
+def made(*apps: App, date: str = DAY, env: Environment = PROD, repos: Any = (), **rules: Any) -> Plan:
+    held = built([BILLING, CART], repos) if repos else HELD
+    return plan.build(select(held, parse_as_of(date)), apps or NOW, env, "marathon", Rules(host=HOST, **rules))
+
+
+def step(found: Plan, service: str = "billing") -> plan.Step:
+    return next(step for step in found.steps if step.service == service)
+
+
+def billing(reference: str = f"{HOST}/shop/billing:1.9.0-master", **members: Any) -> tuple[App, ...]:
+    return (app(members.pop("name", "billing"), reference, **members), NOW[1])
+
+
+def test_a_change_pins_what_was_seen_and_keeps_host_and_repository() -> None:
+    found = made()
+
+    assert [(c.app.id, c.image) for c in found.changes] == [
+        ("/ds/prod/shop/billing", runs("shop/billing:1.8.0-master")),
+        ("/ds/prod/shop/cart", runs("shop/cart:2.9.0-master")),
+    ]
+    assert found.reasons == ()
+
+
+def test_without_pinning_the_tag_alone_is_written() -> None:
+    assert step(made(pin=False)).after == f"{HOST}/shop/billing:1.8.0-master"
+
+
+def test_a_pinned_digest_never_survives_an_unpinned_change() -> None:
+    found = made(*billing(f"{HOST}/shop/billing:1.9.0-master@{digest('old')}"), pin=False)
+
+    assert step(found).after == f"{HOST}/shop/billing:1.8.0-master"
+    assert any("pinned to a digest" in note for note in step(found).notes)
+    assert not any("pinned to a digest" in note for note in step(made(pin=False)).notes)
+
+
+def test_another_host_stays_and_is_noted() -> None:
+    found = step(made(*billing("mirror.example.com:5000/shop/billing:1.9.0-master")))
+
+    assert found.after == f"mirror.example.com:5000/shop/billing:1.8.0-master@{BILLING.digest}"
+    assert found.notes == ("pulls from mirror.example.com:5000",)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        f"{HOST}/shop/billing:1.8.0-master",
+        f"{HOST}/shop/billing:1.8.0-master@{BILLING.digest}",
+        f"{HOST}/shop/billing@{BILLING.digest}",
+        f"{HOST}/shop/billing:another-name@{BILLING.digest}",
+    ],
+)
+def test_what_runs_already_is_left_alone(reference: str) -> None:
+    found = made(*billing(reference))
+
+    assert step(found).action is Action.SAME
+    assert [change.app.id for change in found.changes] == ["/ds/prod/shop/cart"]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        f"{HOST}/shop/billing:1.8.0-master@{digest('another build')}",
+        f"{HOST}/shop/billing@{digest('another build')}",
+        f"{HOST}/shop/billing",
+    ],
+)
+def test_the_same_tag_of_another_build_is_a_change(reference: str) -> None:
+    assert step(made(*billing(reference))).action is Action.CHANGE
+
+
+DECOYS = [
+    "/ds/prod/shop/superbilling",
+    "/ds/prod/shop/billing-api",
+    "/ds/prod/shop/billing2",
+    "/ds/preprod/shop/billing",
+    "/ds/prod2/shop/billing",
+    "/ds/prod/shop/billing/worker",
+    "/x/ds/prod/shop/billing",
+    "/prod/shop/billing",
+    "/ds/shop/prod/billing",
+    "/ds/prod//billing",
+    "/ds/PROD/shop/billing",
+    "/ds/prod/shop/Billing",
+    "/ds/prod/shop/billing\n",
+    "ds/prod/shop/billing",
+]
+
+
+@pytest.mark.parametrize("decoy", DECOYS)
+def test_what_looks_alike_is_never_the_app(decoy: str) -> None:
+    alone = made(app(decoy, f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
+    beside = made(app(decoy, f"{HOST}/shop/billing:1.9.0-master"), *NOW)
+
+    assert decoy not in {step.app.id for step in (*alone.steps, *beside.steps) if step.app}
+    assert [reason.service for reason in alone.reasons] == ["billing"]
+    assert beside.reasons == ()
+
+
+def test_no_app_names_those_of_that_name_elsewhere_and_the_line_that_helps() -> None:
+    (reason,) = made(app("/ds/preprod/shop/billing", f"{HOST}/shop/billing:1-master"), NOW[1]).reasons
+
+    assert "no app fits /{department}/{env}/{project}/{service} in prod" in reason.what
+    assert "/ds/preprod/shop/billing" in reason.why
+    assert "apps: {billing: /ds/preprod/shop/billing}" in reason.hint
+
+
+def test_an_environment_that_the_target_does_not_know_is_named_as_such() -> None:
+    found = made(env=Environment("canary", "master"))
+
+    assert len(found.reasons) == 2
+    assert "no app at all has a segment 'canary' (2 apps seen)" in found.reasons[0].why
+
+
+def test_two_apps_that_fit_are_refused_with_both_and_the_line_that_helps() -> None:
+    (reason,) = made(*NOW, app("/other/prod/shop/billing", f"{HOST}/shop/billing:1-master")).reasons
+
+    assert reason.what.startswith("billing: 2 apps fit")
+    assert "/ds/prod/shop/billing, /other/prod/shop/billing" in reason.why
+    assert "apps: {billing: /ds/prod/shop/billing}" in reason.hint
+
+
+def test_a_plan_of_which_one_service_is_unclear_still_tells_of_the_others() -> None:
+    found = made(*NOW, app("/other/prod/shop/billing", f"{HOST}/shop/billing:1-master"))
+
+    assert step(found).action is Action.STAYS
+    assert step(found, "cart").action is Action.CHANGE
+
+
+@pytest.mark.parametrize("key", ["billing", "shop/billing"])
+def test_the_settings_name_an_app_that_does_not_follow_the_pattern(key: str) -> None:
+    apps = (*NOW, app("/legacy/prod/accounting", f"{HOST}/shop/billing:1.9.0-master"))
+
+    found = made(*apps, apps={key: "/legacy/{env}/accounting"})
+
+    assert step(found).app == apps[-1]
+    assert found.reasons == ()
+
+
+def test_an_app_that_the_settings_name_and_the_target_lacks_is_refused() -> None:
+    (reason,) = made(*NOW, apps={"billing": "/ds/prod/shop/typo"}).reasons
+
+    assert "/ds/prod/shop/typo" in reason.what
+    assert "no right to see" in reason.why
+
+
+def test_an_app_that_the_settings_name_for_another_environment_is_refused() -> None:
+    apps = (app("/ds/prod/shop/billing-api", f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
+
+    found = made(
+        *apps,
+        env=Environment("stage", "stage"),
+        apps={"billing": "/ds/prod/shop/billing-api", "cart": "/elsewhere/cart"},
+        environments=frozenset({"prod", "stage", "dev"}),
+    )
+
+    assert step(found).app is None
+    assert found.changes == ()
+    assert "is of prod" in found.reasons[0].what
+    assert "apps: {billing: /ds/{env}/shop/billing-api}" in found.reasons[0].hint
+
+
+def test_an_app_of_its_own_environment_may_have_another_ones_name_in_its_id() -> None:
+    apps = (app("/prod/stage/billing", f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
+
+    found = made(*apps, apps={"billing": "/prod/stage/billing"}, environments=frozenset({"prod", "stage"}))
+
+    assert step(found).action is Action.CHANGE
+
+
+@pytest.mark.parametrize(
+    ("pattern", "app_id"),
+    [
+        ("/{env}/{service}", "/prod/billing"),
+        ("/{a}/{b}/{env}/{c}/{service}", "/x/y/prod/z/billing"),
+        ("/shop/{env}-{service}", "/shop/prod-billing"),
+        ("/{project}/{service}/{env}", "/shop/billing/prod"),
+        ("/s.hop/{env}/{service}", "/s.hop/prod/billing"),
+    ],
+)
+def test_ids_of_other_forms_follow_the_pattern_of_the_settings(pattern: str, app_id: str) -> None:
+    decoy = app("/sXhop/prod/billing", f"{HOST}/shop/billing:1.9.0-master")
+
+    found = made(*billing(name=app_id), decoy, app_id=pattern, apps={"cart": "/ds/prod/shop/cart"})
+
+    assert step(found).app is not None
+    assert step(found).before.endswith("1.9.0-master")
+    assert found.changes[0].app.id == app_id
+
+
+def test_another_repository_is_refused() -> None:
+    (reason,) = made(*billing(f"{HOST}/other/billing:1.9.0-master")).reasons
+
+    assert "another repository" in reason.what
+    assert "other/billing" in reason.why
+
+
+@pytest.mark.parametrize("reference", ["", "not an image", "UPPER/case:1"])
+def test_an_app_without_an_exchangeable_image_is_refused(reference: str) -> None:
+    (reason,) = made(*billing(reference)).reasons
+
+    assert "no image that can be exchanged" in reason.what
+    assert "--skip" in reason.hint
+
+
+def test_docker_hubs_library_goes_without_saying() -> None:
+    held = built([image("nginx:1-master", DAY)])
+    running = app("nginx", "library/nginx:2-master")
+
+    found = plan.build(select(held, parse_as_of(DAY)), [running], PROD, "m", Rules())
+
+    assert found.changes[0].image.startswith("library/nginx:1-master@")
+
+
+def test_one_app_for_two_services_is_refused() -> None:
+    held = built([image("nginx:1-master", DAY), image("library/nginx:1-master", DAY)])
+
+    found = plan.build(select(held, parse_as_of(DAY)), [app("nginx", "nginx:2-master")], PROD, "m", Rules())
+
+    assert [reason.what for reason in found.reasons] == ["/ds/prod/shop/nginx would be the app of 2 services"]
+    assert found.reasons[0].why == "nginx, library/nginx"
+
+
+def test_a_service_without_an_image_stays_with_a_warning_or_is_refused_when_strict() -> None:
+    found, strict = made(date="2026-11-18"), made(date="2026-11-18", strict=True)
+
+    assert step(found).action is Action.STAYS
+    assert "billing: no image on or before 2026-11-18" in found.warnings[0]
+    assert found.reasons == ()
+    assert "billing: nothing on or before this date" in strict.reasons[0].what
+
+
+def test_only_and_skip_narrow_the_plan_and_say_so() -> None:
+    for narrowed in (made(only=frozenset({"cart"})), made(skip=frozenset({"shop/billing"}))):
+        assert [change.app.id for change in narrowed.changes] == ["/ds/prod/shop/cart"]
+        assert "billing: left out on request" in narrowed.warnings[0]
+
+
+def test_a_service_that_is_left_out_cannot_stand_in_the_way() -> None:
+    assert made(NOW[1], skip=frozenset({"billing"})).reasons == ()
+
+
+@pytest.mark.parametrize("rule", ["only", "skip"])
+def test_an_unknown_service_in_only_or_skip_is_bad_input(rule: str) -> None:
+    narrowed: dict[str, Any] = {rule: frozenset({"bilking", "cart"})}
+
+    with pytest.raises(BadInput, match="no service 'bilking'") as caught:
+        made(**narrowed)
+
+    assert "billing, cart" in caught.value.why
+    assert f"--{rule}" in caught.value.hint
+
+
+def test_what_cannot_be_proven_is_noted() -> None:
+    assert "no health check: up means running" in step(made(*billing(checked=False))).notes
+    assert "0 instances: cannot be verified" in step(made(*billing(instances=0))).notes
+
+
+def test_the_order_of_the_apps_does_not_matter() -> None:
+    assert made(*NOW) == made(*NOW[::-1])
+
+
+def test_an_undo_writes_the_captured_definition() -> None:
+    found = made()
+    captured = {"container": {"volumes": [1]}}
+
+    changed = replace(found, steps=(replace(found.steps[0], captured=captured),))
+
+    assert changed.changes[0].definition == captured
+    assert found.changes[0].definition == NOW[0].definition

@@ -1,0 +1,115 @@
+"""Every reason to say no before the first write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rollback.core import plan, preflight
+from rollback.core.app import Deployment
+from rollback.core.image import Instant
+from rollback.core.plan import Environment, Plan, Rules
+from rollback.core.preflight import Evidence, Found
+from rollback.core.selection import parse_as_of, select
+from rollback.errors import Reason
+from tests.support.made import HOST, PROD, app, built, image
+
+DAY = "2026-11-20"
+URL = f"https://{HOST}"
+HELD = built([image("shop/billing:1-master", DAY), image("shop/cart:1-master", DAY)])
+APPS = (app("billing", f"{HOST}/shop/billing:2-master"), app("cart", f"{HOST}/shop/cart:1-master"))
+PLAN: Plan = plan.build(select(HELD, parse_as_of(DAY)), APPS, PROD, "m", Rules())
+SOUND = {"shop/billing": Evidence(Found.SOUND)}
+
+
+def against(evidence: dict[str, Evidence], *deployments: Deployment) -> tuple[Reason, ...]:
+    return preflight.of_plan(PLAN, evidence, deployments, URL)
+
+
+def test_with_sound_evidence_nothing_stands_against_it() -> None:
+    assert against(SOUND) == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (Found.GONE, "is no longer in"),
+        (Found.MOVED, "names another image than when the history was made"),
+        (Found.UNKNOWN, "cannot be asked"),
+    ],
+)
+def test_gone_moved_and_not_to_be_asked_are_three_refusals(found: Found, told: str) -> None:
+    (reason,) = against({"shop/billing": Evidence(found, "in its own words")})
+
+    assert told in reason.what
+    assert "in its own words" in reason.why
+    assert (reason.service, bool(reason.hint)) == ("billing", True)
+
+
+def test_no_evidence_is_no_permission() -> None:
+    (reason,) = against({})
+
+    assert "cannot be asked" in reason.what
+
+
+def test_what_stays_the_same_needs_no_evidence_and_no_lock() -> None:
+    held = Deployment("d1", ("/ds/prod/shop/cart",))
+
+    assert against(SOUND, held) == ()
+
+
+def test_a_deployment_that_holds_an_app_is_named_with_its_start() -> None:
+    held = Deployment("d1", ("/other", "/ds/prod/shop/billing"), since="2026-11-22T03:00:00Z")
+
+    (reason,) = against(SOUND, held)
+
+    assert "/ds/prod/shop/billing is locked" in reason.what
+    assert reason.why == "deployment d1 runs, since 2026-11-22T03:00:00Z"
+
+
+def test_deployments_of_others_do_not_matter() -> None:
+    assert against(SOUND, Deployment("d1", ("/ds/prod/shop/billing-api", "/ds/prod/shop"))) == ()
+
+
+def test_all_reasons_are_told_at_once_those_of_the_plan_first() -> None:
+    stopped = replace(PLAN, reasons=(Reason("the plan's own"),))
+
+    told = preflight.of_plan(stopped, {}, [Deployment("d1", ("/ds/prod/shop/billing",))], URL)
+
+    assert [reason.what.split()[0] for reason in told] == ["the", "billing:", "billing:"]
+
+
+def test_a_history_of_this_environment_is_accepted() -> None:
+    assert preflight.of_history(HELD, PROD, "{version}-{env}") == ()
+
+
+def test_a_history_of_another_environment_is_refused_with_both_ways_out() -> None:
+    (reason,) = preflight.of_history(HELD, Environment("stage", "stage"), "{version}-{env}")
+
+    assert "of prod, not of stage" in reason.what
+    assert "get --env=stage" in reason.hint
+    assert "--env=prod" in reason.hint
+
+
+def test_a_history_that_does_not_name_its_environment_is_known_by_its_tags() -> None:
+    plain = replace(HELD, env="", tag_env="")
+
+    (reason,) = preflight.of_history(plain, Environment("preprod", "premaster"), "{version}-{env}")
+
+    assert "1-master is not one of its tags" in reason.why
+    assert preflight.of_history(plain, PROD, "{version}-{env}") == ()
+
+
+def test_a_history_that_names_its_tags_alone_gives_a_command_that_can_be_typed() -> None:
+    (reason,) = preflight.of_history(replace(HELD, env=""), Environment("stage", "stage"), "{version}-{env}")
+
+    assert reason.hint.endswith("--env=master")
+
+
+def test_a_history_older_than_allowed_is_refused() -> None:
+    later = Instant.parse("2026-11-23T04:00:01Z")
+
+    assert preflight.of_age(HELD, later, 24 * 3600)
+    assert preflight.of_age(HELD, Instant.parse("2026-11-23T04:00:00Z"), 24 * 3600) == ()
+    assert preflight.of_age(HELD, later, 0) == ()

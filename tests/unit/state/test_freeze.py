@@ -1,0 +1,107 @@
+"""What automation is told after a rollback."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from rollback.state import freeze
+from rollback.state.freeze import Freeze, State, Withdrawn
+
+NOW = datetime(2026, 11, 22, 4, tzinfo=timezone.utc)
+BAD = "registry.example.com/shop/billing:1.9.0-master"
+D1, D2 = (f"sha256:{digit * 64}" for digit in "12")
+
+
+def taken_out(image: str, run: str = "r1") -> Withdrawn:
+    return Withdrawn(image, "alice", "2026-11-22T04:00:00Z", "it answers 503", run)
+
+
+def frozen(run: str = "r1", seconds: float = 3600) -> Freeze:
+    return freeze.make("alice", "it answers 503", run, NOW, seconds)
+
+
+def test_a_frozen_environment_objects_until_the_freeze_runs_out() -> None:
+    state = State(frozen())
+
+    assert freeze.objections(state, "", NOW + timedelta(minutes=59))
+    assert not freeze.objections(state, "", NOW + timedelta(minutes=61))
+
+
+def test_the_objection_names_who_why_until_when_and_the_run() -> None:
+    told = freeze.objections(State(frozen()), "", NOW)
+
+    assert told == ("frozen until 2026-11-22T05:00:00Z by alice because it answers 503 (run r1)",)
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "asked", "objects"),
+    [
+        (BAD, BAD, True),
+        (BAD, "127.0.0.1:5000/shop/billing:1.9.0-master", True),  # registries have several names
+        (BAD, "shop/billing:1.9.0-master", True),
+        (BAD, "registry.example.com/shop/billing:1.9.1-master", False),
+        (BAD, "registry.example.com/shop/superbilling:1.9.0-master", False),
+        (f"{BAD}@{D1}", f"{BAD}@{D1}", True),
+        (f"{BAD}@{D1}", f"{BAD}@{D2}", False),  # built anew under the same tag: another image
+        (f"{BAD}@{D1}", f"registry.example.com/shop/billing:other@{D1}", True),  # tagged anew: the same image
+        (f"{BAD}@{D1}", BAD, True),
+        (BAD, "", False),
+    ],
+)
+def test_an_image_that_was_rolled_back_is_known_again(withdrawn: str, asked: str, objects: bool) -> None:
+    assert bool(freeze.objections(State(None, (taken_out(withdrawn),)), asked, NOW)) is objects
+
+
+def test_a_run_freezes_and_remembers() -> None:
+    state = freeze.after_run(State(), [taken_out(BAD)], frozen(), ["shop/billing:1.8.0-master"])
+
+    assert state == State(frozen(), (taken_out(BAD),))
+
+
+def test_a_run_without_a_freeze_leaves_an_earlier_one() -> None:
+    assert freeze.after_run(State(frozen("r0")), [], None, []).freeze == frozen("r0")
+
+
+def test_an_image_that_is_brought_back_is_wanted_again() -> None:
+    state = State(None, (taken_out(BAD), taken_out("a/b:1")))
+
+    assert freeze.after_run(state, [], None, [BAD]).withdrawn == (taken_out("a/b:1"),)
+
+
+def test_an_image_that_is_taken_out_twice_is_remembered_once_with_the_last_run() -> None:
+    state = freeze.after_run(State(None, (taken_out(BAD, "r1"),)), [taken_out(BAD, "r2")], None, [])
+
+    assert state.withdrawn == (taken_out(BAD, "r2"),)
+
+
+def test_an_undo_lifts_the_freeze_of_its_run_and_no_other() -> None:
+    assert freeze.after_undo(State(frozen("r1")), "r1", [], []).freeze is None
+    assert freeze.after_undo(State(frozen("r2")), "r1", [], []).freeze == frozen("r2")
+
+
+def test_a_thaw_forgets_the_freeze_and_not_the_images() -> None:
+    assert freeze.thawed(State(frozen(), (taken_out(BAD),))) == State(None, (taken_out(BAD),))
+
+
+def test_what_is_remembered_does_not_grow_for_ever() -> None:
+    state = freeze.after_run(State(), [taken_out(f"a/b:{number}") for number in range(1000)], None, [])
+
+    assert len(state.withdrawn) == 200
+    assert state.withdrawn[0].image == "a/b:0"
+
+
+def test_a_state_is_read_back_as_written() -> None:
+    state = State(frozen(), (taken_out(BAD),))
+
+    assert freeze.loads(freeze.dumps(state)) == state
+    assert freeze.loads(freeze.dumps(State())) == State()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"freeze": {"by": 1}, "withdrawn": []}', '{"freeze": 1, "withdrawn": 2}']
+)
+def test_what_is_no_state_is_an_error_and_not_a_free_environment(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        freeze.loads(text)

@@ -1,0 +1,67 @@
+"""Proxies by the usual variables, and whom to trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rollback.system.network import authorities, proxy_for, trust
+
+HTTPS, HTTP = "https://registry.example.com:5000/v2/", "http://registry.example.com"
+
+
+def test_without_variables_there_is_no_proxy() -> None:
+    assert proxy_for(HTTPS) == ""
+
+
+def test_each_scheme_has_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://one:3128")
+    monkeypatch.setenv("http_proxy", "two:3128")
+
+    assert (proxy_for(HTTPS), proxy_for(HTTP)) == ("http://one:3128", "http://two:3128")
+
+
+def test_one_proxy_can_be_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://all:3128")
+
+    assert proxy_for(HTTPS) == "http://all:3128"
+
+
+@pytest.mark.parametrize(
+    ("exempt", "url", "proxied"),
+    [
+        ("registry.example.com", HTTPS, False),
+        ("example.com", HTTPS, False),
+        (".example.com", HTTPS, False),
+        ("registry.example.com:5000", HTTPS, False),
+        ("other.com, registry.example.com", HTTPS, False),
+        ("*", HTTPS, False),
+        ("10.0.0.0/8", "https://10.1.2.3/", False),
+        ("10.1.2.3", "https://10.1.2.3:5000/", False),
+        ("fd00::/8", "https://[fd00::1]/", False),
+        ("10.0.0.0/8", "https://11.1.2.3/", True),
+        ("ample.com", HTTPS, True),
+        ("", HTTPS, True),
+    ],
+)
+def test_exempt_hosts_are_asked_directly(
+    monkeypatch: pytest.MonkeyPatch, exempt: str, url: str, proxied: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://one:3128")
+    monkeypatch.setenv("NO_PROXY", exempt)
+
+    assert bool(proxy_for(url)) == proxied
+
+
+def test_the_bundle_of_the_usual_variable_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CURL_CA_BUNDLE", "/second.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+
+    assert authorities() == tmp_path
+
+
+def test_nothing_is_verified_only_when_that_was_asked_for() -> None:
+    assert trust(verify=True).check_hostname
+    assert trust(verify=True).get_ca_certs()
+    assert not trust(verify=False).check_hostname
