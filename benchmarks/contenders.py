@@ -19,10 +19,10 @@ ENVIRONMENT = "-master"
 
 def ours(url: str, connections: int, repos: list[str], cache: str = "", immutable: bool = False) -> dict[str, object]:
     """The registry client of rollback."""
-    from rollback.registry.client import Options, connect
+    from rollback.registry.client import RegistryOptions, connect
 
     folder = Path(cache) if cache else None
-    registry = connect(Options(url, connections=connections, cache=folder, immutable_tags=immutable))
+    registry = connect(RegistryOptions(url, connections=connections, cache=folder, immutable_tags=immutable))
     survey = registry.survey(repos, lambda tag: tag.endswith(ENVIRONMENT))
     registry.close()
     counts = registry.counts

@@ -97,7 +97,7 @@ from rollback import __version__
 
 if TYPE_CHECKING:
     from rollback.errors import Refused, RollbackError
-    from rollback.workflow.result import Result
+    from rollback.workflow.command_result import CommandResult
 
 _COMMANDS = ("get", "plan", "run", "undo", "check", "thaw", "history", "doctor", "completion", "sandbox")
 _WRITING = ("run", "undo")  # their result is a report, whose first line is the verdict in every case
@@ -180,7 +180,7 @@ def _run(options: dict[str, str | bool | None]) -> int:
         return 1
 
 
-def _command(command: str, options: dict[str, str | bool | None]) -> Result:
+def _command(command: str, options: dict[str, str | bool | None]) -> CommandResult:
     import importlib
     import logging
 
@@ -194,14 +194,14 @@ def _command(command: str, options: dict[str, str | bool | None]) -> Result:
     logger.addHandler(handler)
     try:
         module = importlib.import_module(f"rollback.commands.{command}")
-        result: Result = module.main(options, progress)
+        result: CommandResult = module.main(options, progress)
         return result
     finally:
         progress.close()
         logger.removeHandler(handler)
 
 
-def _print(result: Result) -> None:
+def _print(result: CommandResult) -> None:
     sys.stdout.write(
         result.text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8")
     )
@@ -217,12 +217,12 @@ def _error_text(error: RollbackError) -> str:
     return f"rollback: {error_text(error.what, error.why, error.hint)}\n"
 
 
-def _refusal(options: dict[str, str | bool | None], error: Refused) -> Result:
+def _refusal(options: dict[str, str | bool | None], error: Refused) -> CommandResult:
     from rollback.output.report import refused_json, refused_text
-    from rollback.output.surface import Surface
-    from rollback.workflow.result import as_asked
+    from rollback.output.terminal import TerminalInfo
+    from rollback.workflow.command_result import as_asked
 
-    text = refused_text(error.reasons, Surface.of(sys.stdout))
+    text = refused_text(error.reasons, TerminalInfo.of(sys.stdout))
     return as_asked(options, text, refused_json(error.reasons), error.exit_code)
 
 

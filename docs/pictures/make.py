@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from rollback.sandbox.server import serving  # noqa: E402  (the checkout has to be on the path first)
+from rollback.sandbox.launcher import serving  # noqa: E402  (the checkout has to be on the path first)
 from tests.support.chromium import Browser  # noqa: E402
 
 REPOS = "shop/billing,shop/cart,shop/catalog,shop/web"

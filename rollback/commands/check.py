@@ -7,19 +7,19 @@ from datetime import datetime, timezone
 from rollback.errors import RollbackError, Undecided
 from rollback.output.progress import Progress
 from rollback.state import freeze
-from rollback.workflow import gather
-from rollback.workflow.gather import Given
-from rollback.workflow.result import Result, as_asked
+from rollback.workflow import context
+from rollback.workflow.command_result import CommandResult, as_asked
+from rollback.workflow.context import Given
 
 FREE, NO = 0, 1
 
 
-def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
+def main(options: Given, progress: Progress) -> CommandResult:  # noqa: ARG001
     """0: free; 1: frozen, or this very image was rolled back; 2: it cannot be told."""
     try:
-        config = gather.load_settings(options)
-        env = gather.environment(options, config).name
-        with gather.kept(options, config, env) as shelf:
+        config = context.load_settings(options)
+        env = context.environment(options, config).name
+        with context.kept(options, config, env) as shelf:
             state = shelf.load()
         told = freeze.objections(state, options["--image"] or "", datetime.now(timezone.utc))
     except RollbackError as error:

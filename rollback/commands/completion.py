@@ -5,15 +5,15 @@ from __future__ import annotations
 from rollback.config import completion
 from rollback.errors import BadInput
 from rollback.output.progress import Progress
-from rollback.workflow.gather import Given
-from rollback.workflow.result import Result
+from rollback.workflow.command_result import CommandResult
+from rollback.workflow.context import Given
 
 
-def main(options: Given, progress: Progress) -> Result:  # noqa: ARG001
+def main(options: Given, progress: Progress) -> CommandResult:  # noqa: ARG001
     """Print the script for a shell."""
     shell = options["<shell>"]
     if shell not in completion.SCRIPTS:
         raise BadInput(
             f"there is no completion for {shell!r:.40}", hint=f"use one of: {', '.join(completion.SHELLS)}"
         )
-    return Result(completion.SCRIPTS[shell])
+    return CommandResult(completion.SCRIPTS[shell])

@@ -26,15 +26,15 @@ from rollback.core import plan as plans
 from rollback.core.history import History
 from rollback.core.plan import Environment
 from rollback.errors import BadInput, LoginRefused, NotInRegistry, RollbackError
-from rollback.output.checkup import Finding, Level, checkup_json, checkup_text
+from rollback.output.doctor_report import Finding, Level, checkup_json, checkup_text
 from rollback.output.progress import Progress
-from rollback.output.surface import Surface
-from rollback.output.words import duration
+from rollback.output.terminal import TerminalInfo
+from rollback.output.text_format import duration
 from rollback.secret import Secret
 from rollback.system import process
-from rollback.workflow import gather
-from rollback.workflow.gather import Given
-from rollback.workflow.result import Result, as_asked
+from rollback.workflow import context
+from rollback.workflow.command_result import CommandResult, as_asked
+from rollback.workflow.context import Given
 
 _OLD = timedelta(hours=24)  # a history of yesterday lacks the release that broke things
 _SKEW_S = 30.0  # seconds between two clocks that are let pass; the Date header itself is whole seconds
@@ -43,7 +43,7 @@ _FAILED = 1
 
 
 @dataclass
-class _Patient:
+class _CheckContext:
     """What is known so far; a check may need what an earlier one has found."""
 
     options: Given
@@ -53,18 +53,18 @@ class _Patient:
     clocks: dict[str, float] = field(default_factory=dict)  # seconds that a server's clock is ahead of ours
 
 
-def main(options: Given, progress: Progress) -> Result:
+def main(options: Given, progress: Progress) -> CommandResult:
     """Look at everything, and say what to do about what is not well."""
-    patient = _Patient(options)
+    patient = _CheckContext(options)
     findings: list[Finding] = []
     for check in (_program, _settings, _history, _registry, _target, _clock, _folders, _slack):
         progress.doing(f"looking at: {check.__name__.strip('_')}")
         findings += _guarded(check, patient)
     code = _FAILED if any(finding.level is Level.FAIL for finding in findings) else 0
-    return as_asked(options, checkup_text(findings, Surface.of(sys.stdout)), checkup_json(findings), code)
+    return as_asked(options, checkup_text(findings, TerminalInfo.of(sys.stdout)), checkup_json(findings), code)
 
 
-def _guarded(check: Callable[[_Patient], Iterator[Finding]], patient: _Patient) -> list[Finding]:
+def _guarded(check: Callable[[_CheckContext], Iterator[Finding]], patient: _CheckContext) -> list[Finding]:
     """What a check finds; an error of ours ends this check and not the others."""
     findings = []
     try:
@@ -85,15 +85,15 @@ def _failed(about: str, error: RollbackError) -> Finding:
     )
 
 
-def _program(patient: _Patient) -> Iterator[Finding]:  # noqa: ARG001
+def _program(patient: _CheckContext) -> Iterator[Finding]:  # noqa: ARG001
     told = f"rollback {__version__}, Python {platform.python_version()} on {platform.system()}, {sys.executable}"
     yield Finding("program", Level.OK, told)
 
 
-def _settings(patient: _Patient) -> Iterator[Finding]:
+def _settings(patient: _CheckContext) -> Iterator[Finding]:
     options = patient.options
     file = settings.find(options.get("--config"), os.environ)
-    patient.config = config = gather.load_settings(options)
+    patient.config = config = context.load_settings(options)
     if file is None:
         folder = platformdirs.user_config_path("rollback")
         yield Finding(
@@ -120,14 +120,14 @@ def _settings(patient: _Patient) -> Iterator[Finding]:
     yield Finding("settings", Level.OK, f"target {config.target}; environments {names}; days in {config.timezone}")
 
 
-def _history(patient: _Patient) -> Iterator[Finding]:
-    path = gather.dump_folder(patient.options) / "rollback.json"
+def _history(patient: _CheckContext) -> Iterator[Finding]:
+    path = context.dump_folder(patient.options) / "rollback.json"
     if not path.exists():
         yield Finding(
             "history", Level.WARN, f"there is no {path} yet", "rollback get --repo=<repositories> --env=<e>"
         )
         return
-    patient.history = history = gather.read_history(patient.options)
+    patient.history = history = context.read_history(patient.options)
     told = f"{path}: {len(history.repos)} services, {len(history.dates)} dates"
     if history.dates:
         told += f" from {history.dates[-1]} to {history.dates[0]}"
@@ -141,9 +141,9 @@ def _history(patient: _Patient) -> Iterator[Finding]:
         yield Finding("history", Level.OK, told)
 
 
-def _registry(patient: _Patient) -> Iterator[Finding]:
+def _registry(patient: _CheckContext) -> Iterator[Finding]:
     history = patient.history
-    client = gather.registry(patient.config, patient.options, url=history.registry if history else "", cached=False)
+    client = context.registry(patient.config, patient.options, url=history.registry if history else "", cached=False)
     try:
         chosen = patient.config.registry
         reached = _reached("registry", f"{client.url}/v2/", patient, False if chosen.insecure else chosen.ca_bundle)
@@ -174,14 +174,14 @@ def _registry(patient: _Patient) -> Iterator[Finding]:
         client.close()
 
 
-def _reached(about: str, url: str, patient: _Patient, trusted: Path | bool | None) -> Finding:
+def _reached(about: str, url: str, patient: _CheckContext, trusted: Path | bool | None) -> Finding:
     """Whether a server answers at all, and what its clock says."""
     import requests
 
-    from rollback.system import session
+    from rollback.system import http_session
 
     try:
-        with session.connect(verify=True if trusted is None else trusted, read_s=_ASK_S, retries=0) as door:
+        with http_session.connect(verify=True if trusted is None else trusted, read_s=_ASK_S, retries=0) as door:
             began = datetime.now(timezone.utc)
             answer = door.get(url, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
@@ -213,14 +213,14 @@ def _cause(error: BaseException) -> str:
     return type(inner).__name__
 
 
-def _target(patient: _Patient) -> Iterator[Finding]:
+def _target(patient: _CheckContext) -> Iterator[Finding]:
     options, config = patient.options, patient.config
     section = config.target_section()
     kind = str(section.get("kind", config.target))
     if kind == "dcos":
         yield from _dcos(str(section.get("program") or "dcos"))
-    patient.password = gather.secrets(options, config).password
-    target = gather.target(config, options, patient.password)
+    patient.password = context.secrets(options, config).password
+    target = context.target(config, options, patient.password)
     user = options.get("--user") or os.environ.get("ROLLBACK_USER") or config.login.user
     asked_as = f"as {user}" if user else "as `dcos` is logged in" if kind == "dcos" else "without a user"
     try:
@@ -284,7 +284,7 @@ def _dcos(program: str) -> Iterator[Finding]:
         yield Finding("dcos", Level.OK, f"{path}: {told}")
 
 
-def _clock(patient: _Patient) -> Iterator[Finding]:
+def _clock(patient: _CheckContext) -> Iterator[Finding]:
     """Tokens, certificates and `created` are all held against this machine's clock."""
     for place, ahead in patient.clocks.items():
         if abs(ahead) > _SKEW_S:
@@ -299,9 +299,9 @@ def _clock(patient: _Patient) -> Iterator[Finding]:
         yield Finding("clock", Level.OK, f"agrees with {', '.join(patient.clocks)}")
 
 
-def _folders(patient: _Patient) -> Iterator[Finding]:
-    yield _writable("records", gather.dump_folder(patient.options) / "runs", "choose another folder with --dump")
-    yield _writable("locks", gather.state_folder(), "set XDG_STATE_HOME to a folder that you may write to")
+def _folders(patient: _CheckContext) -> Iterator[Finding]:
+    yield _writable("records", context.dump_folder(patient.options) / "runs", "choose another folder with --dump")
+    yield _writable("locks", context.state_folder(), "set XDG_STATE_HOME to a folder that you may write to")
     cache = platformdirs.user_cache_path("rollback")
     finding = _writable("cache", cache, "set XDG_CACHE_HOME, or use --no-cache")
     if finding.level is Level.OK:
@@ -329,9 +329,9 @@ def _writable(about: str, folder: Path, hint: str) -> Finding:
     )
 
 
-def _slack(patient: _Patient) -> Iterator[Finding]:
+def _slack(patient: _CheckContext) -> Iterator[Finding]:
     try:
-        webhook = gather.secrets({**patient.options, "--pwd": None, "--pwd-file": None}, patient.config).slack
+        webhook = context.secrets({**patient.options, "--pwd": None, "--pwd-file": None}, patient.config).slack
     except BadInput as error:
         yield _failed("slack", error)
         return

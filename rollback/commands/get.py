@@ -6,31 +6,31 @@ import logging
 import sys
 from datetime import datetime, timezone
 
-from rollback.config import arguments
-from rollback.core import history, selection
+from rollback.config import option_values
+from rollback.core import history, image_selection
 from rollback.core.history import History
 from rollback.core.image import Instant, belongs
-from rollback.core.selection import AsOf, Selection
+from rollback.core.image_selection import AsOf, Selection
 from rollback.errors import BadInput, Refused
 from rollback.output import report
 from rollback.output.progress import Progress
-from rollback.output.surface import Surface
+from rollback.output.terminal import TerminalInfo
 from rollback.system.files import write_whole
-from rollback.workflow import gather, page
-from rollback.workflow.gather import Given
-from rollback.workflow.result import Result, as_asked
+from rollback.workflow import context, timeline_file
+from rollback.workflow.command_result import CommandResult, as_asked
+from rollback.workflow.context import Given
 
 log = logging.getLogger(__name__)
 
 
-def main(options: Given, progress: Progress) -> Result:
+def main(options: Given, progress: Progress) -> CommandResult:
     """Ask which images existed when, write them down, and show the dates."""
-    repos = arguments.repos(options["--repo"])
+    repos = option_values.repos(options["--repo"])
     last = _count(options["--last"])
-    as_of = selection.parse_as_of(options["--date"]) if options["--date"] else None
-    config = gather.load_settings(options)
-    env = gather.environment(options, config)
-    registry = gather.registry(config, options)
+    as_of = image_selection.parse_as_of(options["--date"]) if options["--date"] else None
+    config = context.load_settings(options)
+    env = context.environment(options, config)
+    registry = context.registry(config, options)
     now = datetime.now(timezone.utc).replace(microsecond=0)
     try:
         found = registry.survey(repos, lambda tag: belongs(tag, env.tag, config.tag_pattern), progress.count)
@@ -53,14 +53,14 @@ def main(options: Given, progress: Progress) -> Result:
     for repo in made.repos:
         if not made.of(repo):
             log.warning("%s has no image of %s: it can only stay as it is", repo, env.name)
-    path = gather.dump_folder(options) / history.FILE
+    path = context.dump_folder(options) / history.FILE
     write_whole(path, history.dumps(made))
     progress.say(f"wrote {path}")
     if options["--html"]:
-        running = page.running(made, env, config, options, progress)
-        page.write(options, progress, made, page.past_runs(options), running)
+        running = timeline_file.running(made, env, config, options, progress)
+        timeline_file.write(options, progress, made, timeline_file.past_runs(options), running)
     chosen = _chosen(made, as_of)
-    text = report.history_text(made, Surface.of(sys.stdout), chosen)
+    text = report.history_text(made, TerminalInfo.of(sys.stdout), chosen)
     return as_asked(options, text, report.history_json(made))
 
 
@@ -69,7 +69,7 @@ def _chosen(made: History, as_of: AsOf | None) -> Selection | None:
     if as_of is None:
         return None
     try:
-        return selection.select(made, as_of)
+        return image_selection.select(made, as_of)
     except Refused as error:
         log.warning("%s: %s", error.what, error.why)
         return None

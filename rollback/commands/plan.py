@@ -5,30 +5,30 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback.core import planfile
+from rollback.core import plan_file
 from rollback.output.progress import Progress, stamp
 from rollback.system.files import write_whole
-from rollback.workflow import gather, prepare
+from rollback.workflow import context, planning
 from rollback.workflow.carry_out import shown
-from rollback.workflow.gather import Given
-from rollback.workflow.perform import policy
-from rollback.workflow.result import Result
+from rollback.workflow.command_result import CommandResult
+from rollback.workflow.context import Given
+from rollback.workflow.runner import policy
 
 
-def main(options: Given, progress: Progress) -> Result:
+def main(options: Given, progress: Progress) -> CommandResult:
     """Show the plan and every reason against it; with `--out`, write it to a file that `run --plan` takes."""
-    config = gather.load_settings(options)
+    config = context.load_settings(options)
     policy(options, config)
-    known = gather.secrets(options, config)
-    wanted = prepare.read(options, config, datetime.now(timezone.utc))
-    target = gather.target(config, options, known.password)
+    known = context.secrets(options, config)
+    wanted = planning.read(options, config, datetime.now(timezone.utc))
+    target = context.target(config, options, known.password)
     try:
-        prepared = prepare.prepare(wanted, target=target, config=config, options=options)
+        prepared = planning.prepare(wanted, target=target, config=config, options=options)
     finally:
         target.close()
     if options["--out"] and not prepared.reasons:
         how = policy(options, config)
-        text = planfile.dumps(
+        text = plan_file.dumps(
             prepared.plan,
             registry=prepared.registry,
             made=stamp(),

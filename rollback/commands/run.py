@@ -6,38 +6,38 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback.core import planfile
+from rollback.core import plan_file
 from rollback.core.plan import Action
-from rollback.core.planfile import Approved
+from rollback.core.plan_file import Approved
 from rollback.errors import BadInput
 from rollback.output.progress import Progress
-from rollback.workflow import gather, prepare
+from rollback.workflow import context, planning
 from rollback.workflow.carry_out import carry_out
-from rollback.workflow.gather import Given
-from rollback.workflow.order import Order
-from rollback.workflow.perform import policy
-from rollback.workflow.prepare import Wanted
-from rollback.workflow.result import Result
+from rollback.workflow.command_result import CommandResult
+from rollback.workflow.context import Given
+from rollback.workflow.planning import PlanInputs
+from rollback.workflow.run_request import RunRequest
+from rollback.workflow.runner import policy
 
 
-def main(options: Given, progress: Progress) -> Result:
+def main(options: Given, progress: Progress) -> CommandResult:
     """Put every service back to its image of the date, or to that of an approved plan."""
     began = time.monotonic()
-    config = gather.load_settings(options)
+    config = context.load_settings(options)
     policy(options, config)
-    known = gather.secrets(options, config)
-    wanted: Wanted | Approved
+    known = context.secrets(options, config)
+    wanted: PlanInputs | Approved
     if options["--plan"]:
         wanted = _approved(options["--plan"])
         options = {**options, "--on-failure": wanted.on_failure, "--timeout": f"{wanted.timeout_s:g}"}
     else:
-        wanted = prepare.read(options, config, datetime.now(timezone.utc))
-    target = gather.target(config, options, known.password)
+        wanted = planning.read(options, config, datetime.now(timezone.utc))
+    target = context.target(config, options, known.password)
     try:
-        prepared = prepare.prepare(wanted, target=target, config=config, options=options)
+        prepared = planning.prepare(wanted, target=target, config=config, options=options)
         plan = prepared.plan
         return carry_out(
-            Order("run", plan, options, config, known.slack),
+            RunRequest("run", plan, options, config, known.slack),
             prepared,
             target,
             progress,
@@ -58,4 +58,4 @@ def _approved(name: str) -> Approved:
             why=getattr(error, "strerror", None) or str(error),
             hint="make it with `rollback plan --out`",
         ) from error
-    return planfile.loads(text, name)
+    return plan_file.loads(text, name)

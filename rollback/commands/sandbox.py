@@ -8,16 +8,16 @@ import threading
 from rollback.config.settings import FILE
 from rollback.errors import BadInput, Failed
 from rollback.output.progress import Progress
-from rollback.sandbox.server import serving
-from rollback.workflow import gather
-from rollback.workflow.gather import Given
-from rollback.workflow.result import Result
+from rollback.sandbox.launcher import serving
+from rollback.workflow import context
+from rollback.workflow.command_result import CommandResult
+from rollback.workflow.context import Given
 
 
-def main(options: Given, progress: Progress) -> Result:
+def main(options: Given, progress: Progress) -> CommandResult:
     """Serve until Ctrl-C or SIGTERM."""
     port = _port(options["--port"])
-    path = gather.dump_folder(options) / FILE
+    path = context.dump_folder(options) / FILE
     if path.exists() and "rollback sandbox" not in path.read_text(encoding="utf-8", errors="replace"):
         raise BadInput(
             f"{path} is there already and is not the sandbox's",
@@ -46,7 +46,7 @@ def main(options: Given, progress: Progress) -> Result:
             why=error.strerror or str(error),
             hint="choose another --port or --dump",
         ) from error
-    return Result("")
+    return CommandResult("")
 
 
 def _port(text: str) -> int:

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import time
 
-from rollback.config import arguments
+from rollback.config import option_values
 from rollback.core import preflight
 from rollback.errors import Reason, Refused
 from rollback.output.progress import Progress
-from rollback.state import record, undoing
+from rollback.state import record, undo_plan
 from rollback.state.record import Record
-from rollback.workflow import gather
+from rollback.workflow import context
 from rollback.workflow.carry_out import carry_out
-from rollback.workflow.gather import Given
-from rollback.workflow.order import Order
-from rollback.workflow.perform import policy
-from rollback.workflow.prepare import Prepared
-from rollback.workflow.result import Result
+from rollback.workflow.command_result import CommandResult
+from rollback.workflow.context import Given
+from rollback.workflow.planning import PreparedPlan
+from rollback.workflow.run_request import RunRequest
+from rollback.workflow.runner import policy
 
 
-def main(options: Given, progress: Progress) -> Result:
+def main(options: Given, progress: Progress) -> CommandResult:
     """Put back what a run changed."""
     began = time.monotonic()
-    config = gather.load_settings(options)
+    config = context.load_settings(options)
     policy(options, config)
-    known = gather.secrets(options, config)
-    env = gather.environment(options, config).name if options["--env"] else None
-    past = record.find(gather.dump_folder(options), options["--run"], env)
+    known = context.secrets(options, config)
+    env = context.environment(options, config).name if options["--env"] else None
+    past = record.find(context.dump_folder(options), options["--run"], env)
     if past.header.kind == "undo" and not options["--run"]:
         raise Refused([_undone_already(past)])
-    accepted = arguments.names(options["--accept-moved"])
-    target = gather.target(config, options, known.password)
+    accepted = option_values.names(options["--accept-moved"])
+    target = context.target(config, options, known.password)
     try:
         target.login()  # first, since it may tell the address that the record has
         if target.name != past.header.target:
             raise Refused([_elsewhere(past.header.target, target.name)])
-        made = undoing.build(past, target.apps(), config.environment(past.header.env), accepted)
-        foreign = [held for held in target.deployments() if not undoing.is_of(past, made, held)]
-        reasons = (*made.reasons, *preflight.of_locks(made, foreign, record.begun(gather.dump_folder(options))))
-        prepared = Prepared(made, reasons)
+        made = undo_plan.build(past, target.apps(), config.environment(past.header.env), accepted)
+        foreign = [held for held in target.deployments() if not undo_plan.is_of(past, made, held)]
+        reasons = (*made.reasons, *preflight.of_locks(made, foreign, record.begun(context.dump_folder(options))))
+        prepared = PreparedPlan(made, reasons)
         return carry_out(
-            Order("undo", made, options, config, known.slack, past),
+            RunRequest("undo", made, options, config, known.slack, past),
             prepared,
             target,
             progress,

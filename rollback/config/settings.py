@@ -202,7 +202,7 @@ def parse(text: str, file: Path) -> Settings:
             why=f"{line}{getattr(error, 'problem', None) or error}",
             hint="it has to be YAML; put texts with special characters into quotes",
         ) from error
-    reader = _Reader(lines, mistakes, file.parent)
+    reader = _SettingsReader(lines, mistakes, file.parent)
     values = reader.section(Settings, {} if data is None else data, (), leave_out={"source", "lines"})
     settings = Settings(**values, source=file, lines=lines)
     reader.check(settings)
@@ -243,7 +243,7 @@ _KINDS: Mapping[type, str] = {
 }
 
 
-class _Reader:
+class _SettingsReader:
     def __init__(self, lines: Mapping[tuple[str, ...], int], mistakes: list[tuple[int, str]], folder: Path) -> None:
         self._lines = lines
         self._mistakes = mistakes

@@ -195,7 +195,7 @@ def loads(text: str) -> History:
         raise _bad(["it is nested too deeply"]) from error
     except ValueError as error:
         raise _bad([str(error)]) from error
-    reader = _Reader()
+    reader = _HistoryReader()
     history = reader.history(data)
     if reader.mistakes or history is None:
         raise _bad(reader.mistakes)
@@ -218,7 +218,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-class _Reader:
+class _HistoryReader:
     """Turns parsed JSON into a History and gathers every mistake on the way."""
 
     def __init__(self) -> None:

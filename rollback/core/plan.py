@@ -10,9 +10,9 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from rollback.core.app import App, Change
+from rollback.core.apps import App, Change
 from rollback.core.image import Image, Instant, Reference
-from rollback.core.selection import Choice, Match, Selection
+from rollback.core.image_selection import Choice, Match, Selection
 from rollback.errors import BadInput, Reason
 
 _MOST_CANDIDATES = 6

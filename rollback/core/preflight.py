@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from rollback.core.app import Deployment
+from rollback.core.apps import Deployment
 from rollback.core.history import History
 from rollback.core.image import Instant, belongs
 from rollback.core.plan import Action, Environment, Plan, Step
 from rollback.errors import Reason
 
 
-class Found(str, Enum):
+class ImagePresence(str, Enum):
     """What the registry says of an image."""
 
     SOUND = "sound"  # the tag still names the digest, and every part of the image is there
@@ -23,15 +23,15 @@ class Found(str, Enum):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ImageCheck:
     """What the registry says of one image; `detail` is its own words, or the digest that the tag has now."""
 
-    found: Found
+    found: ImagePresence
     detail: str = ""
 
 
 @dataclass(frozen=True)
-class Begun:
+class OwnDeployment:
     """Which run of this tool has begun a deployment.
 
     Attributes:
@@ -97,10 +97,10 @@ def of_age(history: History, now: Instant, max_age_s: float) -> tuple[Reason, ..
 
 def of_plan(
     plan: Plan,
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[str, ImageCheck],
     deployments: Iterable[Deployment],
     registry: str,
-    begun: Mapping[str, Begun] | None = None,
+    begun: Mapping[str, OwnDeployment] | None = None,
 ) -> tuple[Reason, ...]:
     """Every reason not to run a plan, those of the plan itself first.
 
@@ -114,12 +114,14 @@ def of_plan(
     reasons = list(plan.reasons)
     for step in plan.steps:
         if step.action is Action.CHANGE:
-            reasons += _of_image(step, evidence.get(step.repo, Evidence(Found.UNKNOWN, "it was not asked")), registry)
+            reasons += _of_image(
+                step, evidence.get(step.repo, ImageCheck(ImagePresence.UNKNOWN, "it was not asked")), registry
+            )
     return (*reasons, *of_locks(plan, deployments, begun or {}))
 
 
 def of_locks(
-    plan: Plan, deployments: Iterable[Deployment], begun: Mapping[str, Begun] | None = None
+    plan: Plan, deployments: Iterable[Deployment], begun: Mapping[str, OwnDeployment] | None = None
 ) -> tuple[Reason, ...]:
     """Every app of a plan that a deployment holds.
 
@@ -137,12 +139,12 @@ def of_locks(
     )
 
 
-def _of_image(step: Step, evidence: Evidence, registry: str) -> tuple[Reason, ...]:
+def _of_image(step: Step, evidence: ImageCheck, registry: str) -> tuple[Reason, ...]:
     image = step.image
-    if image is None or evidence.found is Found.SOUND:
+    if image is None or evidence.found is ImagePresence.SOUND:
         return ()
     name = f"{image.repo}:{image.tag}"
-    if evidence.found is Found.GONE:
+    if evidence.found is ImagePresence.GONE:
         return (
             Reason(
                 f"{step.service}: the image {name} is no longer in {registry}",
@@ -151,7 +153,7 @@ def _of_image(step: Step, evidence: Evidence, registry: str) -> tuple[Reason, ..
                 service=step.service,
             ),
         )
-    if evidence.found is Found.MOVED:
+    if evidence.found is ImagePresence.MOVED:
         return (
             Reason(
                 f"{step.service}: the tag {name} names another image than when the history was made",
@@ -170,7 +172,7 @@ def _of_image(step: Step, evidence: Evidence, registry: str) -> tuple[Reason, ..
     )
 
 
-def _of_lock(step: Step, running: tuple[Deployment, ...], begun: Mapping[str, Begun]) -> tuple[Reason, ...]:
+def _of_lock(step: Step, running: tuple[Deployment, ...], begun: Mapping[str, OwnDeployment]) -> tuple[Reason, ...]:
     app_id = step.app.id if step.app else ""
     reasons = []
     for deployment in running:
@@ -187,7 +189,7 @@ def _of_lock(step: Step, running: tuple[Deployment, ...], begun: Mapping[str, Be
     return tuple(reasons)
 
 
-def _freed(deployment: Deployment, begun: Begun | None) -> str:
+def _freed(deployment: Deployment, begun: OwnDeployment | None) -> str:
     """How the apps that a deployment holds become free."""
     if begun is None:
         way = f"roll it back on the target first (dcos marathon deployment rollback {deployment.id})"

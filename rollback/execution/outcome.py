@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rollback.core.plan import Action, OnFailure, Plan, Step
-from rollback.core.watch import State, Watch
-from rollback.execution.execution import Execution, all_up
+from rollback.core.rollout_status import RolloutState, RolloutStatus
+from rollback.execution.executor import Execution, all_up
 
 
 class Verdict(str, Enum):
@@ -136,7 +136,7 @@ def _problem(execution: Execution, plan: Plan) -> str:
     told = [
         f"{names.get(app_id, app_id)}: {watch.detail}"
         for app_id, watch in execution.forward.items()
-        if watch.state is State.FAILED
+        if watch.state is RolloutState.FAILED
     ]
     told += [f"{names.get(app_id, app_id)}: {why}" for app_id, why in execution.refused.items()]
     if execution.stopped_because:
@@ -156,17 +156,17 @@ def _row(step: Step, execution: Execution) -> Row:
             state, detail = "not reached", "as it was"
         elif back is not None:
             state, stands, detail = _restored(forward, back, step)
-        elif forward.state is State.UP:
+        elif forward.state is RolloutState.UP:
             state, stands, detail = "changed", step.after, forward.detail
         else:
-            state = "failed" if forward.state is State.FAILED else "unknown"
+            state = "failed" if forward.state is RolloutState.FAILED else "unknown"
             stands, detail = step.after if forward.answered else f"{step.after} or {step.before}", forward.detail
     return Row(step.service, app_id, step.before, step.after, stands, state, detail)
 
 
-def _restored(forward: Watch, back: Watch, step: Step) -> tuple[str, str, str]:
-    why = forward.detail if forward.state is State.FAILED else ""
-    if back.state is not State.UP:
+def _restored(forward: RolloutStatus, back: RolloutStatus, step: Step) -> tuple[str, str, str]:
+    why = forward.detail if forward.state is RolloutState.FAILED else ""
+    if back.state is not RolloutState.UP:
         return "failed", f"{step.after} or {step.before}", f"not put back: {back.detail}"
     as_before = "" if back.healthy else "it was not up before either"
     return "restored", step.before, "; ".join(text for text in (why, as_before) if text)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rollback.core.app import Change, Deployment
+from rollback.core.apps import Change, Deployment
 from rollback.core.plan import OnFailure
-from rollback.core.watch import Limits, Watch
+from rollback.core.rollout_status import Limits, RolloutStatus
 
 
 class Clock(Protocol):
@@ -27,7 +27,7 @@ class Clock(Protocol):
         ...
 
 
-class Journal(Protocol):
+class RunJournal(Protocol):
     """Where a run is told as it happens; durable before each write."""
 
     def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
@@ -46,7 +46,7 @@ class Journal(Protocol):
         """What came back: a deployment, or why there is none."""
         ...
 
-    def judged(self, watch: Watch, *, restoring: bool) -> None:
+    def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:
         """An app's state changed."""
         ...
 

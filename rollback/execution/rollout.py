@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from rollback.core.app import Change
+from rollback.core.apps import Change
 from rollback.core.plan import OnFailure
-from rollback.core.watch import State, Watch
+from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.errors import RecordError
-from rollback.execution.looking import Looker, batches, send, tell_written
-from rollback.execution.policy import Clock, Journal, Policy
+from rollback.execution.policy import Clock, Policy, RunJournal
+from rollback.execution.polling import StatusPoller, batches, record_answer, send
 from rollback.targets.base import Target
 
 
-class Rollout(Looker):
+class Rollout(StatusPoller):
     """Forward: a window of apps at a time, or all in one write."""
 
     def __init__(
-        self, target: Target, policy: Policy, clock: Clock, journal: Journal, look: Callable[[Watch], None]
+        self, target: Target, policy: Policy, clock: Clock, journal: RunJournal, look: Callable[[RolloutStatus], None]
     ) -> None:
         super().__init__(target, policy, clock, journal, look)
         self.refused: dict[str, str] = {}
@@ -47,24 +47,24 @@ class Rollout(Looker):
             if statuses is not None:
                 self.judge_all(statuses)
                 self._end_holding()
-            elif self.silent_too_long():
-                self.fail_silent()
+            elif self.unreachable_too_long():
+                self.fail_unreachable()
         self.interrupted = bool(queue or self.waiting())
 
     def _end_holding(self) -> None:
         """Give up on apps that nothing but a deployment holds up, once there is nobody else to wait for."""
-        waiting = [watch for watch in self.watches.values() if watch.state is State.WAITING]
+        waiting = [watch for watch in self.watches.values() if watch.state is RolloutState.WAITING]
         limit = self.policy.limits.timeout_s
         if self._failing() and self.policy.on_failure is OnFailure.RESTORE:
             return
         if all(self.clock.now() - watch.since >= limit and watch.ready_since is None for watch in waiting):
             for watch in waiting:
                 why = f"not up within {limit:g} s: {watch.detail}"
-                self.keep(replace(watch, state=State.FAILED, detail=why))
+                self.keep(replace(watch, state=RolloutState.FAILED, detail=why))
 
     def _failing(self) -> bool:
         return bool(
-            self.refused or self.stopped_because or any(w.state is State.FAILED for w in self.watches.values())
+            self.refused or self.stopped_because or any(w.state is RolloutState.FAILED for w in self.watches.values())
         )
 
     @property
@@ -100,7 +100,7 @@ class Rollout(Looker):
             answers = list(pool.map(lambda batch: send(self.target, batch), batches))
         now = self.clock.now()
         for batch, answer in zip(batches, answers, strict=True):
-            tell_written(self.journal, batch, answer)
+            record_answer(self.journal, batch, answer)
             if answer.deployment:
                 self.deployments.add(answer.deployment.id)
             elif answer.taken:
@@ -108,6 +108,6 @@ class Rollout(Looker):
             for change in batch:
                 if answer.taken:
                     version = answer.deployment.version if answer.deployment else ""
-                    self.keep(Watch(change, now, answered=answer.deployment is not None, version=version))
+                    self.keep(RolloutStatus(change, now, answered=answer.deployment is not None, version=version))
                 else:
                     self.refused[change.app.id] = answer.problem

@@ -8,9 +8,9 @@ from datetime import date
 
 from rollback.core.history import History
 from rollback.core.image import Image
+from rollback.core.image_selection import Match, Selection
 from rollback.core.plan import service_of
-from rollback.core.selection import Match, Selection
-from rollback.output.surface import Ink, Surface
+from rollback.output.terminal import Style, TerminalInfo
 
 _LEFT = 2  # columns before the names
 _GAP = 2  # columns between two dates
@@ -27,7 +27,7 @@ class _Column:
     width: int
 
 
-def matrix_text(history: History, surface: Surface, chosen: Selection | None = None) -> str:
+def matrix_text(history: History, surface: TerminalInfo, chosen: Selection | None = None) -> str:
     """Draw the matrix.
 
     Args:
@@ -50,7 +50,7 @@ def matrix_text(history: History, surface: Surface, chosen: Selection | None = N
     told = [f"{surface.released} released", f"{surface.carried * 2} carried on"]
     if hidden:
         told.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left: widen the terminal")
-    lines.append(surface.paint(f"{' ' * _LEFT}{'   '.join(told)}", Ink.QUIET))
+    lines.append(surface.paint(f"{' ' * _LEFT}{'   '.join(told)}", Style.QUIET))
     return "\n".join(lines) + "\n"
 
 
@@ -62,7 +62,7 @@ def list_text(history: History) -> str:
     )
 
 
-def selection_text(chosen: Selection, history: History, surface: Surface) -> str:
+def selection_text(chosen: Selection, history: History, surface: TerminalInfo) -> str:
     """What every service would get, a line each."""
     rows = []
     for choice in chosen.choices:
@@ -75,12 +75,12 @@ def selection_text(chosen: Selection, history: History, surface: Surface) -> str
     widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
     lines = [f"As of {chosen.as_of.text}:"]
     for name, tag, told in rows:
-        ink = Ink.CARE if tag == "-" else Ink.STRONG
+        ink = Style.CARE if tag == "-" else Style.STRONG
         lines.append(f"  {name:<{widths[0]}}  {surface.paint(f'{tag:<{widths[1]}}', ink)}  {told}")
     return "\n".join(lines) + "\n"
 
 
-def _names(history: History, surface: Surface) -> dict[str, str]:
+def _names(history: History, surface: TerminalInfo) -> dict[str, str]:
     """What each repository is called; by its whole path where two services share a name."""
     short = [service_of(repo) for repo in history.repos]
     names = dict(zip(history.repos, short if len(set(short)) == len(short) else history.repos, strict=True))
@@ -89,7 +89,7 @@ def _names(history: History, surface: Surface) -> dict[str, str]:
     return {repo: surface.fit(name, _LONGEST_NAME) for repo, name in names.items()}
 
 
-def _columns(history: History, surface: Surface, edge: int) -> tuple[list[_Column], str]:
+def _columns(history: History, surface: TerminalInfo, edge: int) -> tuple[list[_Column], str]:
     """The newest dates that fit, oldest first, and how tags are shown: `whole`, `bare` or not at all.
 
     On a terminal the environment's ending is left off, since the line above the matrix names it.
@@ -145,7 +145,7 @@ def _label(image: Image, history: History, tags: str) -> str:
     return f" {tag}"
 
 
-def _head(columns: Sequence[_Column], surface: Surface, edge: int, day: date | None) -> list[str]:
+def _head(columns: Sequence[_Column], surface: TerminalInfo, edge: int, day: date | None) -> list[str]:
     years, days = " " * edge, " " * edge
     year = 0
     for column in columns:
@@ -153,9 +153,9 @@ def _head(columns: Sequence[_Column], surface: Surface, edge: int, day: date | N
         year = column.day.year
         years += f"{told:<{column.width + _GAP}}"
         text = f"{column.day:%m-%d}"
-        days += surface.paint(text, Ink.CHOSEN if column.day == day else Ink.STRONG)
+        days += surface.paint(text, Style.CHOSEN if column.day == day else Style.STRONG)
         days += " " * (column.width + _GAP - _DAY)
-    lines = [surface.paint(years.rstrip(), Ink.QUIET), days.rstrip()]
+    lines = [surface.paint(years.rstrip(), Style.QUIET), days.rstrip()]
     if day in [column.day for column in columns] and not surface.colour:
         start = edge + sum(c.width + _GAP for c in columns if day is not None and c.day < day)
         lines.append(" " * start + "^" * _DAY)
@@ -166,7 +166,7 @@ def _row(
     history: History,
     repo: str,
     columns: Sequence[_Column],
-    surface: Surface,
+    surface: TerminalInfo,
     *,
     tags: str,
     image: Image | None,
@@ -184,15 +184,15 @@ def _row(
             running = True
             label = _label(new, history, tags)[1:]
             text = surface.released + label
-            ink = (Ink.CHOSEN,) if new == image else (Ink.GOOD,)
+            ink = (Style.CHOSEN,) if new == image else (Style.GOOD,)
             row += surface.paint(text, *ink)
             rest = line - len(text)
             drawn = f" {surface.carried * (rest - 1)}" if rest > 1 and not last and not follows else ""
-            row += surface.paint(drawn, Ink.QUIET) + " " * (width - len(text) - len(drawn))
+            row += surface.paint(drawn, Style.QUIET) + " " * (width - len(text) - len(drawn))
         elif running:
             drawn = surface.carried * (column.width if last else line)
             at_date = day == column.day and image is not None
-            row += surface.paint(drawn, Ink.STRONG if at_date else Ink.QUIET) + " " * (width - len(drawn))
+            row += surface.paint(drawn, Style.STRONG if at_date else Style.QUIET) + " " * (width - len(drawn))
         else:
             row += " " * width
     return row

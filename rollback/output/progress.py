@@ -12,21 +12,21 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from rollback.core.watch import State, Watch
-from rollback.output.board import Board
-from rollback.output.surface import Ink, Surface
-from rollback.output.words import duration
+from rollback.core.rollout_status import RolloutState, RolloutStatus
+from rollback.output.run_status import RunStatus
+from rollback.output.terminal import Style, TerminalInfo
+from rollback.output.text_format import duration
 
 if TYPE_CHECKING:
     from rollback.core.plan import Plan
-    from rollback.output.live import Screen
+    from rollback.output.live_display import Screen
 
 _LOG_S = 10.0  # a log hears of counting so often
 _SURE_S = 1.0  # before that nobody can say how long it will take
 _BAR = 24  # characters
 
 
-class _Steady:
+class _TolerantStream:
     """A stream whose reader may leave at any moment: a run must not break off half-way because nobody looks."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -57,15 +57,15 @@ class Progress:
     def __init__(
         self, stream: TextIO | None = None, *, quiet: bool = False, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._stream = cast("TextIO", _Steady(stream or sys.stderr))
+        self._stream = cast("TextIO", _TolerantStream(stream or sys.stderr))
         self._quiet = quiet
         self._now = now
-        self._surface = Surface.of(self._stream)
+        self._surface = TerminalInfo.of(self._stream)
         self._live = self._surface.moves
         self._open = False
         self._counting_since: float | None = None
         self._told_at = 0.0
-        self._board = Board(now)
+        self._board = RunStatus(now)
         self._screen: Screen | None = None
         self._lock = threading.RLock()
 
@@ -114,7 +114,9 @@ class Progress:
     def _bar(self, done: int, known: int) -> str:
         part = round(_BAR * done / known) if known else 0
         surface = self._surface
-        bar = surface.paint(surface.full * part, Ink.GOOD) + surface.paint(surface.empty * (_BAR - part), Ink.QUIET)
+        bar = surface.paint(surface.full * part, Style.GOOD) + surface.paint(
+            surface.empty * (_BAR - part), Style.QUIET
+        )
         return f"{bar} {done} of {known} images"
 
     def begin(self, plan: Plan) -> None:
@@ -123,19 +125,19 @@ class Progress:
             return
         with self._lock:
             self._finish()
-            self._board = Board(self._now, plan)
+            self._board = RunStatus(self._now, plan)
             if self._live:
-                from rollback.output.live import Screen  # with rich, which is slow to import
+                from rollback.output.live_display import Screen  # with rich, which is slow to import
 
                 self._screen = Screen(self._board, self._stream)
 
-    def look(self, watch: Watch) -> None:
+    def look(self, watch: RolloutStatus) -> None:
         """An app's state or detail changed."""
         if self._quiet:
             return
         with self._lock:
             if self._screen:
-                failed = watch.state is State.FAILED and not self._board.knows(watch)
+                failed = watch.state is RolloutState.FAILED and not self._board.knows(watch)
                 line = self._board.take(watch)
                 if failed:  # in the live part there is hardly room for why
                     self._screen.say(f"{line.service} failed: {line.detail}")

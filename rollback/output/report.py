@@ -8,36 +8,36 @@ from typing import Any
 from rollback.core import history as histories
 from rollback.core.history import History
 from rollback.core.image import Reference
+from rollback.core.image_selection import Match, Selection
 from rollback.core.plan import Action, Plan, Step
-from rollback.core.selection import Match, Selection
 from rollback.errors import Reason
 from rollback.execution.outcome import CODES, Outcome, Row, Verdict
-from rollback.output import handover
+from rollback.output import incident_report
 from rollback.output.matrix import list_text, matrix_text, selection_text
-from rollback.output.surface import Ink, Surface
-from rollback.output.words import DIGEST_SHOWN, duration, paragraph, short, table, tame
+from rollback.output.terminal import Style, TerminalInfo
+from rollback.output.text_format import DIGEST_SHOWN, duration, paragraph, sanitize, short, table
 
-PLAIN = Surface()  # a file, a message: any width, no colour
+PLAIN = TerminalInfo()  # a file, a message: any width, no colour
 
 _INKS = {
-    Verdict.DONE: Ink.GOOD,
-    Verdict.NOTHING: Ink.GOOD,
-    Verdict.RESTORED: Ink.CARE,
-    Verdict.REFUSED: Ink.CARE,
-    Verdict.PARTLY: Ink.BAD,
-    Verdict.FAILED: Ink.BAD,
+    Verdict.DONE: Style.GOOD,
+    Verdict.NOTHING: Style.GOOD,
+    Verdict.RESTORED: Style.CARE,
+    Verdict.REFUSED: Style.CARE,
+    Verdict.PARTLY: Style.BAD,
+    Verdict.FAILED: Style.BAD,
 }
 _STATES = {
-    "changed": Ink.GOOD,
-    "restored": Ink.CARE,
-    "failed": Ink.BAD,
-    "unknown": Ink.BAD,
-    "not taken": Ink.BAD,
-    "not reached": Ink.CARE,
+    "changed": Style.GOOD,
+    "restored": Style.CARE,
+    "failed": Style.BAD,
+    "unknown": Style.BAD,
+    "not taken": Style.BAD,
+    "not reached": Style.CARE,
 }
 
 
-def history_text(history: History, surface: Surface = PLAIN, chosen: Selection | None = None) -> str:
+def history_text(history: History, surface: TerminalInfo = PLAIN, chosen: Selection | None = None) -> str:
     """What existed when: the matrix; without a terminal also every date with its images in full.
 
     Args:
@@ -59,7 +59,7 @@ def history_json(history: History) -> dict[str, Any]:
     return histories.as_json(history)
 
 
-def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
+def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") -> str:
     """The plan: one line per service, then what a person should know.
 
     Args:
@@ -71,9 +71,9 @@ def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
     rows, ending = _without_ending(rows, plan.env.tag, surface)
     lines = [f"Plan: {plan.env.name} {_to(plan)}{ending}", f"      on {plan.target}", ""]
     head, *body = table(rows, surface, shrinkable=(0, 1, 3))
-    lines.append(surface.paint(head, Ink.QUIET))
+    lines.append(surface.paint(head, Style.QUIET))
     lines += [
-        surface.paint(line, Ink.STRONG) if step.action is Action.CHANGE else line
+        surface.paint(line, Style.STRONG) if step.action is Action.CHANGE else line
         for line, step in zip(body, plan.steps, strict=True)
     ]
     lines.append("")
@@ -82,7 +82,7 @@ def plan_text(plan: Plan, *, surface: Surface = PLAIN, footer: str = "") -> str:
             lines += paragraph("Note: ", f"{step.service}: {note}", surface)
     for warning in plan.warnings:
         told = paragraph("Warning: ", warning, surface)
-        lines += [surface.paint(line, Ink.CARE) for line in told]
+        lines += [surface.paint(line, Style.CARE) for line in told]
     if lines[-1]:
         lines.append("")
     counts = (
@@ -98,7 +98,7 @@ def _to(plan: Plan) -> str:
     return f"as of {plan.as_of}" if is_date else f"as before the run {plan.as_of}"
 
 
-def _plan_row(step: Step, surface: Surface) -> tuple[str, ...]:
+def _plan_row(step: Step, surface: TerminalInfo) -> tuple[str, ...]:
     now = short(step.before)
     if step.action is Action.CHANGE:
         then = short(step.after)
@@ -110,7 +110,9 @@ def _plan_row(step: Step, surface: Surface) -> tuple[str, ...]:
     return (step.service, now, "", "", "stays", "")
 
 
-def _without_ending(rows: list[tuple[str, ...]], tag_env: str, surface: Surface) -> tuple[list[tuple[str, ...]], str]:
+def _without_ending(
+    rows: list[tuple[str, ...]], tag_env: str, surface: TerminalInfo
+) -> tuple[list[tuple[str, ...]], str]:
     """On a terminal that is too narrow, tags without the ending that all of them share, and a word about it."""
     ending = f"-{tag_env}"
     tags = [cell for row in rows[1:] for cell in (row[1], row[3]) if cell not in {"", "-"}]
@@ -171,31 +173,31 @@ def error_text(what: str, why: str = "", hint: str = "") -> str:
     """An error as it is printed: what, why, next."""
     lines = [what]
     if why:
-        first, *rest = [tame(line) for line in why.strip().splitlines()] or [""]
+        first, *rest = [sanitize(line) for line in why.strip().splitlines()] or [""]
         lines += [f"  why:  {first}", *(f"        {line}" for line in rest)]
     if hint:
         lines.append(f"  next: {hint}")
     return "\n".join(lines)
 
 
-def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
+def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN) -> str:
     """The report: the verdict and the time it took, one line per service, then the undo command.
 
     On a terminal a long detail goes below its service, in lines that fit; the undo command is never broken.
     """
-    verdict = surface.paint(outcome.verdict.value, _INKS[outcome.verdict], Ink.STRONG)
-    lines = [f"{verdict} after {duration(outcome.took_s)}: {tame(outcome.summary)}", ""]
+    verdict = surface.paint(outcome.verdict.value, _INKS[outcome.verdict], Style.STRONG)
+    lines = [f"{verdict} after {duration(outcome.took_s)}: {sanitize(outcome.summary)}", ""]
     rows = [_outcome_row(row, surface) for row in outcome.rows]
     told = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
     edge = max(map(len, told), default=0)
     for line, row in zip(told, outcome.rows, strict=True):
         ink = [_STATES[row.state]] if row.state in _STATES else []
-        detail = tame(row.detail)
+        detail = sanitize(row.detail)
         if not detail or surface.width is None or edge + 2 + len(detail) < surface.width:
             lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *ink))
         else:
             lines += [surface.paint(line, *ink), *paragraph("      ", detail, surface)]
-    for block in (handover.by_hand(outcome), handover.remains(outcome)):
+    for block in (incident_report.by_hand(outcome), incident_report.remains(outcome)):
         lines += ["", *block] if block else []
     if outcome.run:
         lines += ["", f"Run:  {outcome.run}"]
@@ -204,7 +206,7 @@ def outcome_text(outcome: Outcome, *, surface: Surface = PLAIN) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _outcome_row(row: Row, surface: Surface) -> tuple[str, ...]:
+def _outcome_row(row: Row, surface: TerminalInfo) -> tuple[str, ...]:
     before, after = short(row.before), short(row.after)
     if row.state in {"changed", "failed", "unknown"}:
         return (row.service, before, surface.arrow, after, row.state, row.detail)
@@ -213,9 +215,9 @@ def _outcome_row(row: Row, surface: Surface) -> tuple[str, ...]:
     return (row.service, before, "", "", row.state, row.detail)
 
 
-def refused_text(reasons: Sequence[Reason], surface: Surface = PLAIN) -> str:
+def refused_text(reasons: Sequence[Reason], surface: TerminalInfo = PLAIN) -> str:
     """The report of a run that was refused: one line, since the reasons go to standard error."""
-    return f"{surface.paint('REFUSED', Ink.CARE, Ink.STRONG)}: {_refused(reasons)}\n"
+    return f"{surface.paint('REFUSED', Style.CARE, Style.STRONG)}: {_refused(reasons)}\n"
 
 
 def refused_json(reasons: Sequence[Reason]) -> dict[str, Any]:

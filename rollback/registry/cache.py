@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rollback.registry.manifest import Child, ConfigFacts, Facts, ImageFacts, IndexFacts, Stranger
+from rollback.registry.manifest import Child, ConfigFacts, Facts, ImageFacts, IndexFacts, UnsupportedManifest
 
 FILE = "registry.sqlite3"
 LIMIT = 200_000  # entries; an image takes three of some 300 bytes in all, so this is about 20 MB
@@ -205,7 +205,7 @@ def _read_facts(content: Any) -> Facts:
         children = tuple(Child(str(digest), str(platform), bool(nested)) for digest, platform, nested in content[2])
         return IndexFacts(children, str(content[1]))
     if kind == "stranger":
-        return Stranger(str(content[1]))
+        return UnsupportedManifest(str(content[1]))
     raise ValueError(kind)
 
 

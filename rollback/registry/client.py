@@ -11,26 +11,26 @@ from pathlib import Path
 from rollback.core.image import is_digest, is_repo, is_tag
 from rollback.errors import BadInput
 from rollback.registry.address import Address
-from rollback.registry.asking import Asker
-from rollback.registry.auth.files import Kept
-from rollback.registry.auth.gate import Gate
-from rollback.registry.auth.login import Identity, Login
-from rollback.registry.counts import Counts, Tally
-from rollback.registry.courier import Courier
-from rollback.registry.dating import TagDate
-from rollback.registry.flavours import hub
-from rollback.registry.memory import Forgetful, Memory
-from rollback.registry.patience import Budget
-from rollback.registry.reading import Choices, Reader
-from rollback.registry.survey import Survey, Surveyor, check_flavour
-from rollback.registry.wire import Pool, Wire
+from rollback.registry.api_client import RegistryApiClient
+from rollback.registry.auth.authenticator import Authenticator
+from rollback.registry.auth.credentials import Identity, Login
+from rollback.registry.auth.docker_config import Keychain
+from rollback.registry.cache_protocol import CacheProtocol, NullCache
+from rollback.registry.created import TagDate
+from rollback.registry.image_resolver import ImageResolver, ResolverOptions
+from rollback.registry.request_counts import RequestCounter, RequestCounts
+from rollback.registry.retry import Budget
+from rollback.registry.retrying_client import RetryingClient
+from rollback.registry.scanner import Scanner, ScanResult, check_flavour
+from rollback.registry.transport import Pool, Transport
+from rollback.registry.vendors import docker_hub
 from rollback.secret import Secret
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Options:
+class RegistryOptions:
     """How to reach a registry, and how to read it.
 
     Attributes:
@@ -69,11 +69,11 @@ def _utc_now() -> datetime:
 
 
 def connect(
-    options: Options,
+    options: RegistryOptions,
     *,
     now: Callable[[], datetime] = _utc_now,
     budget: Budget | None = None,
-    wire: Wire | None = None,
+    wire: Transport | None = None,
 ) -> Registry:
     """Make a registry's client; asks nothing yet.
 
@@ -88,51 +88,58 @@ def connect(
     """
     address = Address.parse(options.url)
     flavour = check_flavour(options.flavour)
-    tally = Tally()
+    tally = RequestCounter()
     verify = False if options.insecure else options.ca_bundle or True
     client_cert = (options.client_cert, options.client_key) if options.client_cert else None
     wire = wire or Pool(tally, connections=options.connections, verify=verify, client_cert=client_cert)
-    courier = Courier(wire, tally, budget or Budget())
-    asker = Asker(address, courier, Gate(address, courier, _credentials(options, address)))
-    choices = Choices(
+    courier = RetryingClient(wire, tally, budget or Budget())
+    asker = RegistryApiClient(address, courier, Authenticator(address, courier, _credentials(options, address)))
+    choices = ResolverOptions(
         platform=options.platform,
         now=now(),
         tag_date=TagDate(options.tag_date) if options.tag_date else None,
         immutable_tags=options.immutable_tags,
-        head_first=flavour == hub.NAME or (flavour == "auto" and address.is_hub),
+        head_first=flavour == docker_hub.NAME or (flavour == "auto" and address.is_hub),
     )
     return Registry(asker, _memory(options, address), choices, flavour, max(1, options.connections))
 
 
-def _credentials(options: Options, address: Address) -> Callable[[str], Login]:
+def _credentials(options: RegistryOptions, address: Address) -> Callable[[str], Login]:
     """How to find the credentials for a repository: what was given, else what Docker and Podman have kept."""
     given = Login(options.user, options.password, source="the settings")
     given = given or Login(address.user, address.password, source="the registry's URL")
-    kept = Kept()
+    kept = Keychain()
     return lambda repo: given or kept.find(address, repo)
 
 
-def _memory(options: Options, address: Address) -> Memory:
+def _memory(options: RegistryOptions, address: Address) -> CacheProtocol:
     if options.cache is None:
-        return Forgetful()
+        return NullCache()
     try:
         from rollback.registry.cache import Cache
     except ImportError:  # some builds of Python come without SQLite
         _log.warning("there is no cache, since this Python has no sqlite3")
-        return Forgetful()
+        return NullCache()
     return Cache(options.cache, address.url)
 
 
 class Registry:
     """One registry. `url` is its address, normalised and without credentials."""
 
-    def __init__(self, asker: Asker, memory: Memory, choices: Choices, flavour: str, connections: int) -> None:
+    def __init__(
+        self,
+        asker: RegistryApiClient,
+        memory: CacheProtocol,
+        choices: ResolverOptions,
+        flavour: str,
+        connections: int,
+    ) -> None:
         self.url = asker.address.url
         self._asker = asker
         self._memory = memory
         self._flavour = flavour
         self._connections = connections
-        self._reader = Reader(asker, memory, choices)
+        self._reader = ImageResolver(asker, memory, choices)
 
     def __enter__(self) -> Registry:
         return self
@@ -141,7 +148,7 @@ class Registry:
         self.close()
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> RequestCounts:
         """How many requests were made so far."""
         return self._asker.courier.counts()
 
@@ -155,7 +162,7 @@ class Registry:
         repos: Sequence[str],
         wanted: Callable[[str], bool],
         progress: Callable[[int, int], None] = lambda _done, _known: None,
-    ) -> Survey:
+    ) -> ScanResult:
         """Find the images of all wanted tags of some repositories.
 
         Args:
@@ -176,7 +183,7 @@ class Registry:
             _check_repo(repo)
         self._asker.courier.stop.clear()
         try:
-            surveyor = Surveyor(self._asker, self._reader, self._flavour, wanted, progress)
+            surveyor = Scanner(self._asker, self._reader, self._flavour, wanted, progress)
             return surveyor.make(repos, self._connections)
         finally:
             self._memory.save()
@@ -220,4 +227,4 @@ def _check_repo(repo: str) -> None:
         raise BadInput(f"{repo!r} is not a repository's path", hint="for instance shop/billing, without host and tag")
 
 
-__all__ = ["Options", "Registry", "Survey", "connect"]
+__all__ = ["Registry", "RegistryOptions", "ScanResult", "connect"]

@@ -70,7 +70,7 @@ class IndexFacts:
 
 
 @dataclass(frozen=True)
-class Stranger:
+class UnsupportedManifest:
     """Something that is not an image, or none that can be used, and what it is."""
 
     reason: str
@@ -84,7 +84,7 @@ class ConfigFacts:
     labels: tuple[str, ...] = ()
 
 
-Facts = ImageFacts | IndexFacts | Stranger
+Facts = ImageFacts | IndexFacts | UnsupportedManifest
 
 
 def is_referrer(tag: str) -> bool:
@@ -104,27 +104,27 @@ def read(body: bytes, content_type: str = "") -> Facts:
     may leave `mediaType` out, and some proxies call everything `application/json`.
 
     Returns:
-        A `Stranger` for everything that is not a usable image, or index of images.
+        A `UnsupportedManifest` for everything that is not a usable image, or index of images.
     """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return Stranger("its manifest is not JSON")
+        return UnsupportedManifest("its manifest is not JSON")
     if not isinstance(document, dict):
-        return Stranger("its manifest is not a JSON object")
+        return UnsupportedManifest("its manifest is not a JSON object")
     header = content_type.partition(";")[0].strip().lower()
     inside = _text(document.get("mediaType"))
     told = [kind for kind in (header, inside) if kind in _IMAGES | _INDEXES or is_schema1(kind)]
     if len(set(told)) > 1:
-        return Stranger(f"the registry calls its manifest {told[0]}, and the manifest itself {told[1]}")
+        return UnsupportedManifest(f"the registry calls its manifest {told[0]}, and the manifest itself {told[1]}")
     kind = told[0] if told else _shape(document)
     if is_schema1(kind) or document.get("schemaVersion") == 1:
-        return Stranger("only an old schema 1 manifest, which has no dependable digest")
+        return UnsupportedManifest("only an old schema 1 manifest, which has no dependable digest")
     if kind in _INDEXES:
         return _read_index(document)
     if kind in _IMAGES:
         return _read_image(document)
-    return Stranger(f"an unknown kind of manifest: {(inside or header)[:80] or 'it does not say which'}")
+    return UnsupportedManifest(f"an unknown kind of manifest: {(inside or header)[:80] or 'it does not say which'}")
 
 
 def read_config(body: bytes) -> ConfigFacts:
@@ -154,18 +154,20 @@ def _read_image(document: dict[str, Any]) -> Facts:
     config = _object(document.get("config"))
     kind, digest = _text(config.get("mediaType")), _text(config.get("digest"))
     if document.get("artifactType"):
-        return Stranger(f"an OCI artifact ({_text(document['artifactType'])[:80]}), not an image")
+        return UnsupportedManifest(f"an OCI artifact ({_text(document['artifactType'])[:80]}), not an image")
     if kind not in _CONFIGS:
-        return Stranger(f"{_STRANGERS.get(kind, 'an artifact')} ({kind[:80] or 'no config type'}), not an image")
+        return UnsupportedManifest(
+            f"{_STRANGERS.get(kind, 'an artifact')} ({kind[:80] or 'no config type'}), not an image"
+        )
     layers = document.get("layers")
     for layer in layers if isinstance(layers, list) else []:
         kind = _text(_object(layer).get("mediaType"))
         if kind and not kind.startswith(_LAYERS):
             signed = any(word in kind for word in ("in-toto", "cosign", "dsse"))
             name = "a signature or attestation" if signed else "an artifact"
-            return Stranger(f"{name} (layer {kind[:80]}), not an image")
+            return UnsupportedManifest(f"{name} (layer {kind[:80]}), not an image")
     if not digest:
-        return Stranger("its manifest names no config")
+        return UnsupportedManifest("its manifest names no config")
     return ImageFacts(digest, _annotation(document))
 
 
@@ -176,7 +178,7 @@ def _read_index(document: dict[str, Any]) -> Facts:
         child = _object(entry)
         kind, digest = _text(child.get("mediaType")), _text(child.get("digest"))
         if "buildkit.cacheconfig" in kind:
-            return Stranger("a build cache, not an image")
+            return UnsupportedManifest("a build cache, not an image")
         if not digest or (kind and kind not in _IMAGES | _INDEXES) or child.get("artifactType"):
             continue
         if "vnd.docker.reference.type" in _object(child.get("annotations")):  # BuildKit's attestations
@@ -185,7 +187,7 @@ def _read_index(document: dict[str, Any]) -> Facts:
         if not platform.startswith("unknown/"):
             children.append(Child(digest, platform, kind in _INDEXES))
     if not children:
-        return Stranger("an index without an image that could run")
+        return UnsupportedManifest("an index without an image that could run")
     return IndexFacts(tuple(children), _annotation(document))
 
 

@@ -14,7 +14,7 @@ def system() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class HandClock:
+class ManualClock:
     """A clock that stands still until it is moved.
 
     Args:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
-from rollback.sandbox.exchange import Request, Response, as_json
+from rollback.sandbox.http_messages import Request, Response, as_json
 from rollback.sandbox.image_store import OCI_MANIFEST, ImageStore, Repo
 
 _VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
@@ -15,7 +15,7 @@ _MOST_TAGS = 1000  # Distribution's tags.maxtags
 _PATHS = re.compile(r"/v2/(?P<repo>.+)/(?P<kind>tags|manifests|blobs)/(?P<name>[^/]+)")
 
 
-class Registry:
+class RegistryServer:
     """Answers requests to `/v2/…`.
 
     Args:

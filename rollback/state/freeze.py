@@ -47,14 +47,16 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
-class State:
+class EnvironmentState:
     """What is remembered of one environment on one target."""
 
     freeze: Freeze | None = None
     withdrawn: tuple[Withdrawn, ...] = ()
 
 
-def after_run(state: State, withdrawn: Iterable[Withdrawn], freeze: Freeze | None, deployed: Iterable[str]) -> State:
+def after_run(
+    state: EnvironmentState, withdrawn: Iterable[Withdrawn], freeze: Freeze | None, deployed: Iterable[str]
+) -> EnvironmentState:
     """The state after a run.
 
     Args:
@@ -68,16 +70,18 @@ def after_run(state: State, withdrawn: Iterable[Withdrawn], freeze: Freeze | Non
     for one in (*withdrawn, *state.withdrawn):
         if one.image not in wanted:
             newest.setdefault(one.image, one)
-    return State(freeze or state.freeze, tuple(newest.values())[:_MOST])
+    return EnvironmentState(freeze or state.freeze, tuple(newest.values())[:_MOST])
 
 
-def after_undo(state: State, run: str, withdrawn: Iterable[Withdrawn], deployed: Iterable[str]) -> State:
+def after_undo(
+    state: EnvironmentState, run: str, withdrawn: Iterable[Withdrawn], deployed: Iterable[str]
+) -> EnvironmentState:
     """The state after an undo: the freeze of the undone run goes with it."""
     after = after_run(state, withdrawn, None, deployed)
     return replace(after, freeze=None) if after.freeze and after.freeze.run == run else after
 
 
-def thawed(state: State) -> State:
+def thawed(state: EnvironmentState) -> EnvironmentState:
     """The state without its freeze."""
     return replace(state, freeze=None)
 
@@ -87,7 +91,7 @@ def make(by: str, reason: str, run: str, now: datetime, seconds: float) -> Freez
     return Freeze(by, reason, run, str(Instant(now)), str(Instant(now + timedelta(seconds=seconds))))
 
 
-def objections(state: State, image: str, now: datetime) -> tuple[str, ...]:
+def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str, ...]:
     """Why a job may not deploy: a sentence each; none means that it may.
 
     Args:
@@ -124,12 +128,12 @@ def _without_host(name: str) -> str:
     return rest if slash and ("." in head or ":" in head or head == "localhost") else name
 
 
-def dumps(state: State) -> str:
+def dumps(state: EnvironmentState) -> str:
     """The state as JSON."""
     return json.dumps(as_json(state), ensure_ascii=False)
 
 
-def as_json(state: State) -> dict[str, Any]:
+def as_json(state: EnvironmentState) -> dict[str, Any]:
     """The state's members."""
     return {
         "freeze": asdict(state.freeze) if state.freeze else None,
@@ -137,7 +141,7 @@ def as_json(state: State) -> dict[str, Any]:
     }
 
 
-def loads(text: str) -> State:
+def loads(text: str) -> EnvironmentState:
     """Read a state.
 
     Raises:
@@ -148,6 +152,6 @@ def loads(text: str) -> State:
         found = Freeze(**data["freeze"]) if data["freeze"] else None
         if found:
             Instant.parse(found.until)
-        return State(found, tuple(Withdrawn(**one) for one in data["withdrawn"]))
+        return EnvironmentState(found, tuple(Withdrawn(**one) for one in data["withdrawn"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a state: {error}") from error

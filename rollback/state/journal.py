@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rollback.core.app import Change, Deployment
-from rollback.core.watch import Watch
+from rollback.core.apps import Change, Deployment
+from rollback.core.rollout_status import RolloutStatus
 from rollback.errors import RecordError
 from rollback.state.record import FOLDER, SCHEMA, Captured, Header
 from rollback.system.files import sync_folder
@@ -69,7 +69,7 @@ class Journal:
         apps = [change.app.id for change in changes]
         self._append("written", apps=apps, deployment=deployment.id if deployment else "", problem=problem)
 
-    def judged(self, watch: Watch, *, restoring: bool) -> None:
+    def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:
         """An app's state changed."""
         self._append(
             "judged",

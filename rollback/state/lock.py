@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rollback.errors import Failed, Reason, Refused, TargetError
-from rollback.state.shelf import file_name
+from rollback.state.state_store import file_name
 from rollback.targets.base import Markers
 
 log = logging.getLogger(__name__)

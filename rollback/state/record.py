@@ -16,8 +16,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rollback.core.app import App
-from rollback.core.preflight import Begun
+from rollback.core.apps import App
+from rollback.core.preflight import OwnDeployment
 from rollback.errors import BadInput
 
 SCHEMA = 1
@@ -223,14 +223,14 @@ def _begun(path: Path) -> bool:
         return True  # reading it tells why it cannot be read
 
 
-def begun(folder: Path) -> dict[str, Begun]:
+def begun(folder: Path) -> dict[str, OwnDeployment]:
     """By id, the deployments that the newest runs of a dump folder are known to have begun."""
-    found: dict[str, Begun] = {}
+    found: dict[str, OwnDeployment] = {}
     for path in files(folder)[:_RECENT]:
         with suppress(BadInput):  # a hint is not worth a refusal
             past = read(path)
             for identity in past.deployments:
-                found.setdefault(identity, Begun(past.header.run, identity in past.returning))
+                found.setdefault(identity, OwnDeployment(past.header.run, identity in past.returning))
     return found
 
 

@@ -19,7 +19,7 @@ _PATIENCE_S = 10.0  # seconds that a program may still take after Ctrl-C, so tha
 
 
 @dataclass(frozen=True)
-class Result:
+class CompletedProgram:
     """How a program ended.
 
     Attributes:
@@ -71,7 +71,7 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout_s: float = 60.0,
     secrets: Collection[Secret] = (),
-) -> Result:
+) -> CompletedProgram:
     """Run a program to its end.
 
     It gets a session of its own, so that Ctrl-C at the terminal reaches us and not a program that is in the
@@ -115,7 +115,7 @@ def run(
                 child.communicate(timeout=_PATIENCE_S)
             _end(child)
             raise
-    return Result(child.returncode, stdout, stderr, _redact(_said(stdout, stderr), secrets))
+    return CompletedProgram(child.returncode, stdout, stderr, _redact(_said(stdout, stderr), secrets))
 
 
 def _end(child: subprocess.Popen[str]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import pkgutil
 from typing import Any
 
 from rollback.errors import BadInput
-from rollback.targets.base import Options, Target
+from rollback.targets.base import Target, TargetOptions
 
 
 def kinds() -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"))
 
 
-def mistakes(options: Options) -> tuple[tuple[str, str], ...]:
+def mistakes(options: TargetOptions) -> tuple[tuple[str, str], ...]:
     """What is wrong with a target's own section: pairs of a key and a sentence about it; none if all is well.
 
     Raises:
@@ -31,7 +31,7 @@ def mistakes(options: Options) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def connect(options: Options) -> Target:
+def connect(options: TargetOptions) -> Target:
     """Make the target that `options.settings["kind"]` names (default: the target's own name); asks nothing yet.
 
     Raises:
@@ -44,7 +44,7 @@ def connect(options: Options) -> Target:
 _WANTED = {str: "a text", bool: "true or false", int: "a whole number"}
 
 
-def _module(options: Options) -> Any:
+def _module(options: TargetOptions) -> Any:
     kind = str(options.settings.get("kind", options.name))
     if kind not in kinds():
         raise BadInput(

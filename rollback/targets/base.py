@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from rollback.core.app import App, Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, Status
 from rollback.core.image import Instant
 from rollback.secret import Secret
 
 
 @dataclass(frozen=True)
-class Options:
+class TargetOptions:
     """What a target is connected with.
 
     Attributes:

@@ -7,21 +7,28 @@ import time
 
 from rollback.config.settings import Settings
 from rollback.errors import Refused
-from rollback.output import notify, report
+from rollback.output import report, slack_client
 from rollback.output.progress import Progress
-from rollback.output.surface import Surface
+from rollback.output.terminal import TerminalInfo
 from rollback.targets.base import Target
-from rollback.workflow import gather, prepare
-from rollback.workflow.gather import Given
-from rollback.workflow.order import Order
-from rollback.workflow.perform import perform, policy, tell_nothing
-from rollback.workflow.prepare import Prepared
-from rollback.workflow.result import Result, as_asked
+from rollback.workflow import context, planning
+from rollback.workflow.command_result import CommandResult, as_asked
+from rollback.workflow.context import Given
+from rollback.workflow.planning import PreparedPlan
+from rollback.workflow.run_request import RunRequest
+from rollback.workflow.runner import perform, policy, report_nothing_to_do
 
 
 def carry_out(
-    order: Order, prepared: Prepared, target: Target, progress: Progress, *, what: str, question: str, began: float
-) -> Result:
+    order: RunRequest,
+    prepared: PreparedPlan,
+    target: Target,
+    progress: Progress,
+    *,
+    what: str,
+    question: str,
+    began: float,
+) -> CommandResult:
     """Do what was prepared, if nothing and nobody stands against it.
 
     Args:
@@ -39,23 +46,23 @@ def carry_out(
     options = order.options
     if options["--dry-run"]:
         return shown(options, order.config, prepared)
-    sys.stderr.write(screen(options, order.config, prepared, Surface.of(sys.stderr)) + "\n")
+    sys.stderr.write(screen(options, order.config, prepared, TerminalInfo.of(sys.stderr)) + "\n")
     if prepared.reasons:
-        notify.refused(order.slack, what, prepared.reasons)
+        slack_client.refused(order.slack, what, prepared.reasons)
         raise Refused(prepared.reasons)
     if order.plan.changes:
-        gather.consent(options, question, needed=order.undoes is not None)
+        context.consent(options, question, needed=order.undoes is not None)
         ended = perform(order, target, progress)
     else:
-        ended = tell_nothing(order, target, time.monotonic() - began)
-    text = report.outcome_text(ended, surface=Surface.of(sys.stdout))
+        ended = report_nothing_to_do(order, target, time.monotonic() - began)
+    text = report.outcome_text(ended, surface=TerminalInfo.of(sys.stdout))
     return as_asked(options, text, report.outcome_json(ended), ended.code)
 
 
-def shown(options: Given, config: Settings, prepared: Prepared) -> Result:
+def shown(options: Given, config: Settings, prepared: PreparedPlan) -> CommandResult:
     """The plan as a result; the exit code says whether it could be run."""
     data = report.plan_json(prepared.plan, prepared.reasons)
-    text = screen(options, config, prepared, Surface.of(sys.stdout))
+    text = screen(options, config, prepared, TerminalInfo.of(sys.stdout))
     if not prepared.reasons:
         return as_asked(options, text, data)
     for reason in prepared.reasons:
@@ -63,14 +70,14 @@ def shown(options: Given, config: Settings, prepared: Prepared) -> Result:
     return as_asked(options, f"{text}\nREFUSED: {count(prepared)}\n", data, Refused.exit_code)
 
 
-def screen(options: Given, config: Settings, prepared: Prepared, surface: Surface) -> str:
+def screen(options: Given, config: Settings, prepared: PreparedPlan, surface: TerminalInfo) -> str:
     """The plan as a person reads it."""
     how = policy(options, config)
-    footer = prepare.policy_text(how.on_failure, how.limits.timeout_s) if prepared.plan.changes else ""
+    footer = planning.policy_text(how.on_failure, how.limits.timeout_s) if prepared.plan.changes else ""
     return report.plan_text(prepared.plan, surface=surface, footer=footer)
 
 
-def count(prepared: Prepared) -> str:
+def count(prepared: PreparedPlan) -> str:
     """How many reasons there are."""
     number = len(prepared.reasons)
     return f"{number} reason{'s' if number > 1 else ''} not to run this plan"

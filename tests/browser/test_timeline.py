@@ -11,14 +11,14 @@ import pytest
 
 from rollback.core.history import History
 from rollback.core.image import Image, Instant, Skipped
-from rollback.core.selection import Match, parse_as_of, select
+from rollback.core.image_selection import Match, parse_as_of, select
 from rollback.output.timeline import chart
 from rollback.output.timeline.chart import Running
 from rollback.output.timeline.page import Commands, page
 from tests.support.chromium import Browser
 from tests.support.fleets import fleet
-from tests.support.made import built, digest, image, runs
-from tests.support.past import past
+from tests.support.image_factory import built, digest, image, runs
+from tests.support.records import past
 
 Shown = Callable[..., None]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ci_integrations.scene import Scene, playing
+from tests.ci_integrations.scenario import Scene, playing
 from tests.conftest import PARTS
 
 CHECKOUT = Path(__file__).parent.parent.parent

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.stage import Stage, staged
 
-pytest.register_assert_rewrite("tests.contract.behaviours", "tests.contract.program")
+pytest.register_assert_rewrite("tests.contract.target_contract", "tests.contract.program")
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from rollback.core.app import Deployment
+from rollback.core.apps import Deployment
 from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect
-from rollback.targets.base import Options, Target
-from tests.contract.behaviours import TargetContract, change, look
+from rollback.targets.base import Target, TargetOptions
 from tests.contract.stage import BILLING, CART, PASSWORD, USER, WEB, Stage
+from tests.contract.target_contract import TargetContract, change, look
 
 CLUSTER = "0ad2d02e-3bd5-4cf5-9d3a-5f0ae6a8b0e4"
 
@@ -42,7 +42,7 @@ class ProgramContract(TargetContract):
 
     too_slow_s = 3.0  # such a program takes half a second when nothing else goes on
 
-    def make(self, options: Options) -> Target:
+    def make(self, options: TargetOptions) -> Target:
         return connect(options)
 
     @pytest.fixture
@@ -69,17 +69,17 @@ class ProgramContract(TargetContract):
         )
 
     @pytest.fixture
-    def options(self, program: str, users_folder: Path) -> Options:
-        return Options("dcos", {"kind": "dcos", "program": program}, USER, Secret(PASSWORD))
+    def options(self, program: str, users_folder: Path) -> TargetOptions:
+        return TargetOptions("dcos", {"kind": "dcos", "program": program}, USER, Secret(PASSWORD))
 
     @pytest.fixture
-    def recorded(self, options: Options, recorder: str) -> Iterator[Target]:
+    def recorded(self, options: TargetOptions, recorder: str) -> Iterator[Target]:
         target = connect(replace(options, settings={"kind": "dcos", "program": recorder}))
         yield target
         target.close()
 
     @pytest.fixture
-    def dead_options(self, options: Options, users_folder: Path) -> Options:
+    def dead_options(self, options: TargetOptions, users_folder: Path) -> TargetOptions:
         set_up(users_folder, "http://127.0.0.1:9", token="")
         return options
 
@@ -94,7 +94,7 @@ class ProgramContract(TargetContract):
 
     @pytest.mark.parametrize("password", [USER, "shop", "app"])
     def test_a_password_that_occurs_in_data_disturbs_nothing(
-        self, options: Options, stage: Stage, password: str
+        self, options: TargetOptions, stage: Stage, password: str
     ) -> None:
         stage.logins._users[USER] = password
         target = connect(replace(options, password=Secret(password)))
@@ -104,7 +104,7 @@ class ProgramContract(TargetContract):
         assert target.cancel(Deployment("7d0f6ac1-2f0e-4a05-8b0e-35ae0f0d2c11", (BILLING,))) is None
         target.close()
 
-    def test_the_users_own_folder_stays_as_it_was(self, options: Options, users_folder: Path) -> None:
+    def test_the_users_own_folder_stays_as_it_was(self, options: TargetOptions, users_folder: Path) -> None:
         before = contents(users_folder)
         right = connect(options)
         right.login()
@@ -149,7 +149,7 @@ class ProgramContract(TargetContract):
         assert not any(set(disturbing) & set(call["env"]) for call in calls.all())
 
     def test_without_a_user_the_existing_login_is_used(
-        self, options: Options, stage: Stage, users_folder: Path
+        self, options: TargetOptions, stage: Stage, users_folder: Path
     ) -> None:
         set_up(users_folder, stage.url, token=stage.logins.token(USER))
         target = connect(replace(options, user="", password=Secret()))
@@ -160,7 +160,7 @@ class ProgramContract(TargetContract):
         target.close()
 
     def test_one_cluster_of_several_is_chosen_by_its_name(
-        self, options: Options, stage: Stage, users_folder: Path, program: str
+        self, options: TargetOptions, stage: Stage, users_folder: Path, program: str
     ) -> None:
         set_up(users_folder, "http://127.0.0.1:9", name="other", cluster_id="1" + CLUSTER[1:])
         chosen = connect(replace(options, settings={"kind": "dcos", "program": program, "cluster": "shop"}))
@@ -171,7 +171,7 @@ class ProgramContract(TargetContract):
         assert BILLING in {app.id for app in chosen.apps()}
         chosen.close()
 
-    def test_two_logins_at_the_same_time_do_not_disturb_each_other(self, options: Options) -> None:
+    def test_two_logins_at_the_same_time_do_not_disturb_each_other(self, options: TargetOptions) -> None:
         first, second = connect(options), connect(options)
         first.login()
         second.login()
@@ -180,7 +180,7 @@ class ProgramContract(TargetContract):
         assert first.apps()
         first.close()
 
-    def test_a_program_that_is_not_there_is_a_clear_error(self, options: Options) -> None:
+    def test_a_program_that_is_not_there_is_a_clear_error(self, options: TargetOptions) -> None:
         target = connect(replace(options, settings={"kind": "dcos", "program": "/nowhere/dcos"}))
 
         with pytest.raises(TargetError) as caught:
@@ -189,7 +189,7 @@ class ProgramContract(TargetContract):
         assert "/nowhere/dcos" in caught.value.what
         assert "install" in caught.value.hint
 
-    def test_a_program_that_hangs_is_ended(self, options: Options, tmp_path: Path) -> None:
+    def test_a_program_that_hangs_is_ended(self, options: TargetOptions, tmp_path: Path) -> None:
         slow = tmp_path / "slow"
         slow.write_text("#!/bin/sh\nsleep 60\n")
         slow.chmod(0o700)

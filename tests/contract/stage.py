@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from rollback.sandbox.behaviour import Behaviour, Behaviours, Fate
-from rollback.sandbox.clock import HandClock
-from rollback.sandbox.listening import listening
-from rollback.sandbox.marathon.api import Api
-from rollback.sandbox.marathon.fleet import Fleet
-from rollback.sandbox.marathon.front import Front
+from rollback.sandbox.clock import ManualClock
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerBehaviors, ContainerOutcome
+from rollback.sandbox.http_server import listening
+from rollback.sandbox.marathon.admin_router import AdminRouter
+from rollback.sandbox.marathon.api import MarathonApi
 from rollback.sandbox.marathon.login import Logins
+from rollback.sandbox.marathon.simulator import Simulator
 
 USER = "jenkins"
 PASSWORD = "correct horse"
@@ -25,10 +25,10 @@ WEB = "/ds/prod/shop/web"
 CLEANER = "/ds/prod/shop/cleaner"
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=timezone.utc)
 FATES = {
-    "crash": Behaviour(Fate.CRASHES),
-    "sick": Behaviour(Fate.UNHEALTHY),
-    "dies": Behaviour(Fate.DIES),
-    "huge": Behaviour(Fate.NO_OFFERS),
+    "crash": ContainerBehavior(ContainerOutcome.CRASHES),
+    "sick": ContainerBehavior(ContainerOutcome.UNHEALTHY),
+    "dies": ContainerBehavior(ContainerOutcome.DIES),
+    "huge": ContainerBehavior(ContainerOutcome.NO_OFFERS),
 }
 
 APPS: tuple[dict[str, Any], ...] = (
@@ -91,12 +91,12 @@ class Stage:
     """
 
     url: str
-    front: Front
+    front: AdminRouter
     logins: Logins
-    clock: HandClock
+    clock: ManualClock
 
     @property
-    def fleet(self) -> Fleet:
+    def fleet(self) -> Simulator:
         return self.front.api.fleet
 
     def later(self, seconds: float = 10.0) -> None:
@@ -118,14 +118,14 @@ class Stage:
 @contextlib.contextmanager
 def staged() -> Iterator[Stage]:
     """Serve the apps, all of them running well, while the block runs."""
-    clock = HandClock(NOW)
-    behaviours = Behaviours(
+    clock = ManualClock(NOW)
+    behaviors = ContainerBehaviors(
         {f"{name}:{tag}": fate for name in ("billing", "cart", "web") for tag, fate in FATES.items()}
     )
-    fleet = Fleet(behaviours, clock)
+    fleet = Simulator(behaviors, clock)
     for app in APPS:
         fleet.install(copy.deepcopy(app), NOW - timedelta(days=3))
     logins = Logins({USER: PASSWORD}, clock)
-    front = Front(Api(fleet), logins)
+    front = AdminRouter(MarathonApi(fleet), logins)
     with listening(front.answer) as url:
         yield Stage(url, front, logins, clock)

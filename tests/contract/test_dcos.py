@@ -9,7 +9,7 @@ import pytest
 
 from rollback.secret import Secret
 from rollback.targets import connect
-from rollback.targets.base import Options, Target
+from rollback.targets.base import Target, TargetOptions
 from tests.contract.program import Calls, ProgramContract
 from tests.contract.stage import BILLING, USER, Stage
 
@@ -34,7 +34,7 @@ class TestDcos(ProgramContract):
         monkeypatch.setenv("DCOS_DIR", str(tmp_path / "none"))
         monkeypatch.setenv("DCOS_URL", stage.url)
         monkeypatch.setenv("DCOS_ACS_TOKEN", stage.logins.token(USER))
-        target = connect(Options("dcos", {"kind": "dcos", "program": program}))
+        target = connect(TargetOptions("dcos", {"kind": "dcos", "program": program}))
 
         target.login()
 
@@ -52,7 +52,7 @@ class TestDcos(ProgramContract):
         single.chmod(0o600)
         monkeypatch.setenv("DCOS_CONFIG", str(single))
         before = single.read_text()
-        target = connect(Options("dcos", {"kind": "dcos", "program": program}, USER, Secret("correct horse")))
+        target = connect(TargetOptions("dcos", {"kind": "dcos", "program": program}, USER, Secret("correct horse")))
 
         target.login()
 

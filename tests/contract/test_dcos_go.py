@@ -9,10 +9,10 @@ import pytest
 
 from rollback.errors import NoAnswer, TargetError
 from rollback.targets import connect
-from rollback.targets.base import Options, Target
-from tests.contract.behaviours import change
+from rollback.targets.base import Target, TargetOptions
 from tests.contract.program import Calls, ProgramContract, script
 from tests.contract.stage import BILLING, Stage
+from tests.contract.target_contract import change
 
 STAND_IN = Path(__file__).parent.parent / "data" / "dcos-go"
 
@@ -43,7 +43,7 @@ class TestDcosGo(ProgramContract):
         assert billing.definition["resourceLimits"] == stage.definition(BILLING)["resourceLimits"]
         assert calls.commands()[-2:] == ["marathon app list --json", "marathon group show /"]
 
-    def test_a_missing_plug_in_is_a_clear_error(self, options: Options, users_folder: Path) -> None:
+    def test_a_missing_plug_in_is_a_clear_error(self, options: TargetOptions, users_folder: Path) -> None:
         shutil.rmtree(next(users_folder.glob("clusters/*/subcommands")))
         target = connect(options)
         target.login()
@@ -56,7 +56,7 @@ class TestDcosGo(ProgramContract):
         target.close()
 
     def test_an_update_without_the_plug_in_was_not_taken(
-        self, target: Target, options: Options, users_folder: Path
+        self, target: Target, options: TargetOptions, users_folder: Path
     ) -> None:
         wanted = change(target, BILLING, "1.8.0-master")
         shutil.rmtree(next(users_folder.glob("clusters/*/subcommands")))

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 from urllib3.util.retry import Retry
 
-from rollback.sandbox.marathon.faults import Fault, Mishap
+from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.secret import Secret
 from rollback.targets import connect
-from rollback.targets.base import Options, Target
-from tests.contract.behaviours import TargetContract, change
+from rollback.targets.base import Target, TargetOptions
 from tests.contract.stage import BILLING, CART, PASSWORD, USER, WEB, Stage
+from tests.contract.target_contract import TargetContract, change
 
 
-def pointed_at(url: str) -> Options:
-    return Options("marathon", {"kind": "marathon", "url": url}, USER, Secret(PASSWORD))
+def pointed_at(url: str) -> TargetOptions:
+    return TargetOptions("marathon", {"kind": "marathon", "url": url}, USER, Secret(PASSWORD))
 
 
 class TestMarathon(TargetContract):
-    def make(self, options: Options) -> Target:
+    def make(self, options: TargetOptions) -> Target:
         return connect(options)
 
     @pytest.fixture(autouse=True)
@@ -26,11 +26,11 @@ class TestMarathon(TargetContract):
         monkeypatch.setattr(Retry, "get_backoff_time", lambda _retry: 0)
 
     @pytest.fixture
-    def options(self, stage: Stage) -> Options:
+    def options(self, stage: Stage) -> TargetOptions:
         return pointed_at(f"{stage.url}/service/marathon")
 
     @pytest.fixture
-    def dead_options(self) -> Options:
+    def dead_options(self) -> TargetOptions:
         return pointed_at("http://127.0.0.1:9/service/marathon")
 
     def test_a_whole_fleet_costs_one_write_and_two_requests_a_look(self, target: Target, stage: Stage) -> None:
@@ -50,6 +50,6 @@ class TestMarathon(TargetContract):
         ]
 
     def test_a_read_is_tried_again_after_a_bad_answer(self, target: Target, stage: Stage) -> None:
-        stage.front.faults.add(Fault(Mishap.ANSWER, 503, method="GET", times=2))
+        stage.front.faults.add(Fault(FaultKind.ANSWER, 503, method="GET", times=2))
 
         assert target.apps()

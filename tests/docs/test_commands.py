@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from rollback.sandbox.server import Sandbox, serving
-from tests.docs import reading
-from tests.docs.reading import Call
+from rollback.sandbox.launcher import Sandbox, serving
+from tests.docs import documents
+from tests.docs.documents import Call
 
 GOOD_DAY = date(2026, 11, 20)  # of the documents; the sandbox counts back from today
 PACKAGE = Path(__file__).parent.parent.parent / "rollback"
@@ -80,11 +80,11 @@ def follow(calls: list[Call], folder: Path, shift: Callable[[str], str], package
         code, output = bash(folder, line, package)
         assert code == call.code, f"{line}\n{output}"
         shown = tuple(shift(told) for told in call.shown)
-        assert reading.fits(shown, output), f"{line}\nprints\n{output}\nand not\n" + "\n".join(shown)
+        assert documents.fits(shown, output), f"{line}\nprints\n{output}\nand not\n" + "\n".join(shown)
 
 
 def test_the_tutorial_can_be_followed(folder: Path, shift: Callable[[str], str]) -> None:
-    follow(reading.calls("tutorial.md"), folder, shift)
+    follow(documents.calls("tutorial.md"), folder, shift)
 
     assert (folder / "timeline.html").exists()
 
@@ -93,7 +93,7 @@ def test_the_how_tos_can_be_followed(folder: Path, shift: Callable[[str], str]) 
     code, output = bash(folder, "rollback get --repo=shop/billing,shop/cart,shop/catalog,shop/web --env=prod")
     assert code == 0, output
 
-    follow(reading.calls("how-to.md"), folder, shift)
+    follow(documents.calls("how-to.md"), folder, shift)
 
 
 def test_a_target_is_added_as_its_page_says(
@@ -101,9 +101,9 @@ def test_a_target_is_added_as_its_page_says(
 ) -> None:
     package = tmp_path / "rollback"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (module,) = reading.blocks("adding-a-target.md", "python")
+    (module,) = documents.blocks("adding-a-target.md", "python")
     (package / "targets" / "jsonfile.py").write_text(module, encoding="utf-8")
-    (settings,) = reading.blocks("adding-a-target.md", "yaml")
+    (settings,) = documents.blocks("adding-a-target.md", "yaml")
     (folder / "rollback.yaml").write_text(f"registry: {{url: '{sandbox.registry_url}'}}\n{settings}")
     host = sandbox.registry_url.partition("//")[2]
     before = {
@@ -112,13 +112,13 @@ def test_a_target_is_added_as_its_page_says(
     }
     (folder / "services.json").write_text(json.dumps(before))
 
-    follow(reading.calls("adding-a-target.md"), folder, shift, package)
+    follow(documents.calls("adding-a-target.md"), folder, shift, package)
 
     assert json.loads((folder / "services.json").read_text()) == before
 
 
 def test_the_module_on_that_page_is_in_our_own_style(tmp_path: Path) -> None:
-    (module,) = reading.blocks("adding-a-target.md", "python")
+    (module,) = documents.blocks("adding-a-target.md", "python")
     path = tmp_path / "jsonfile.py"
     path.write_text(module, encoding="utf-8")
     config = PACKAGE.parent / "pyproject.toml"

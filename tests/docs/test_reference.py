@@ -19,10 +19,10 @@ from rollback.execution import outcome
 from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output import report
 from rollback.targets import kinds
-from tests.docs import reading
-from tests.support.made import built, image
+from tests.docs import documents
+from tests.support.image_factory import built, image
 
-ROOT = reading.DOCUMENTS.parent
+ROOT = documents.DOCUMENTS.parent
 MINE = ("tutorial.md", "how-to.md", "reference.md", "how-it-decides.md", "architecture.md", "adding-a-target.md")
 
 
@@ -31,7 +31,7 @@ def codes(cell: str) -> list[str]:
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
-    listed = {codes(key)[0]: codes(default) for key, default, _ in reading.rows("reference.md", "## Settings")}
+    listed = {codes(key)[0]: codes(default) for key, default, _ in documents.rows("reference.md", "## Settings")}
 
     assert {key: yaml.safe_load(text[0]) if text else None for key, text in listed.items()} == dict(
         _defaults(Settings)
@@ -56,14 +56,14 @@ def test_every_kind_of_target_is_listed_with_its_keys() -> None:
 
     listed = {
         codes(kind)[0]: set(codes(re.sub(r"\([^)]*\)", "", keys)))
-        for kind, keys in reading.rows("reference.md", "### Kinds of target")
+        for kind, keys in documents.rows("reference.md", "### Kinds of target")
     }
 
     assert listed == {kind: set(importlib.import_module(f"rollback.targets.{kind}").SETTINGS) for kind in kinds()}
 
 
 def test_every_variable_of_ours_is_listed() -> None:
-    listed = {name for cell, _ in reading.rows("reference.md", "## Environment variables") for name in codes(cell)}
+    listed = {name for cell, _ in documents.rows("reference.md", "## Environment variables") for name in codes(cell)}
     sources = [
         path.read_text(encoding="utf-8")
         for path in (ROOT / "rollback").rglob("*.py")
@@ -75,20 +75,20 @@ def test_every_variable_of_ours_is_listed() -> None:
 
 
 def test_every_exit_code_is_listed() -> None:
-    listed = {int(code) for code, _ in reading.rows("reference.md", "## Exit codes")}
+    listed = {int(code) for code, _ in documents.rows("reference.md", "## Exit codes")}
 
     ours = {*outcome.CODES.values(), outcome.INTERRUPTED, Failed.exit_code, BadInput.exit_code, Refused.exit_code}
     assert listed == ours
 
 
 def test_every_member_of_rollback_json_is_listed() -> None:
-    listed = {codes(name)[0] for name, _ in reading.rows("reference.md", "### rollback.json")}
+    listed = {codes(name)[0] for name, _ in documents.rows("reference.md", "### rollback.json")}
 
     assert listed == set(history.as_json(built([image("shop/web:1-master", "2026-11-20")])))
 
 
 def test_every_event_of_a_record_is_listed() -> None:
-    listed = {codes(name)[0] for name, _ in reading.rows("reference.md", "### A record")}
+    listed = {codes(name)[0] for name, _ in documents.rows("reference.md", "### A record")}
 
     source = (ROOT / "rollback" / "journal.py").read_text(encoding="utf-8")
     assert listed == set(re.findall(r"_append\(\s*\"(\w+)\"", source))
@@ -98,13 +98,13 @@ def test_every_member_of_a_result_is_listed() -> None:
     row = Row("web", "/web", "a", "b", "b", "changed")
     result = report.outcome_json(Outcome(Verdict.DONE, 0, "", (row,)))
 
-    part = reading.text("reference.md").partition("### What `run --json` prints")[2]
+    part = documents.text("reference.md").partition("### What `run --json` prints")[2]
     assert set(codes(part)) == {*result, *result["services"][0]} - {"services"}
 
 
 @pytest.mark.parametrize("name", MINE)
 def test_every_settings_example_is_valid(name: str, tmp_path: Path) -> None:
-    for block in reading.blocks(name, "yaml"):
+    for block in documents.blocks(name, "yaml"):
         if "jsonfile" in block:  # a kind that the reader adds on that page
             continue
         assert settings.parse(block, tmp_path / "rollback.yaml")
@@ -112,12 +112,12 @@ def test_every_settings_example_is_valid(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MINE)
 def test_every_link_within_the_documents_leads_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", reading.text(name)):
-        assert (reading.DOCUMENTS / target).exists(), target
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", documents.text(name)):
+        assert (documents.DOCUMENTS / target).exists(), target
 
 
 def test_every_room_on_the_map_exists() -> None:
-    for cell, _ in reading.rows("architecture.md", "## Rooms"):
+    for cell, _ in documents.rows("architecture.md", "## Rooms"):
         for name in codes(cell):
             assert (ROOT / "rollback" / name).exists(), name
 
@@ -127,5 +127,5 @@ def test_every_option_that_is_named_exists(name: str) -> None:
     from rollback import cli
 
     known = set(re.findall(r"--[a-z][a-z-]*", cli.__doc__ or ""))
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", reading.text(name)))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", documents.text(name)))
     assert named <= known

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.exchange import Request, Response
-from rollback.sandbox.listening import listening
-from rollback.sandbox.server import Sandbox, serving
+from rollback.sandbox.http_messages import Request, Response
+from rollback.sandbox.http_server import listening
+from rollback.sandbox.launcher import Sandbox, serving
 from tests.e2e.command import Command
 
 REPOS = "shop/billing,shop/cart,shop/catalog,shop/web"

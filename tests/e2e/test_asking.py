@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command
 from tests.e2e.conftest import definitions, tags, written
 

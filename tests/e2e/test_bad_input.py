@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.server import Sandbox, serving
+from rollback.sandbox.launcher import Sandbox, serving
 from tests.contract.program import set_up
 from tests.e2e.command import Command, Said, free_port
 from tests.e2e.conftest import QUICK, REPOS, SPEED, definitions, settings, written

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command, Said
 from tests.e2e.conftest import settings, written
 

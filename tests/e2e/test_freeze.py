@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command
 from tests.e2e.conftest import running, settings, written
 
@@ -74,9 +74,9 @@ def test_a_freeze_lasts_as_long_as_asked(sandbox: Sandbox, offered: Command) -> 
 
 
 def test_a_run_that_was_put_back_freezes_nothing(sandbox: Sandbox, offered: Command) -> None:
-    from rollback.sandbox.behaviour import Behaviour, Fate
+    from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 
-    sandbox.behaviours.attach("shop/cart:2.10.0-master", Behaviour(Fate.CRASHES))
+    sandbox.behaviors.attach("shop/cart:2.10.0-master", ContainerBehavior(ContainerOutcome.CRASHES))
 
     said = offered("run", f"--date={sandbox.story.good_day}", "--env=prod")
 

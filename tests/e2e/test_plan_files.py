@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command
 from tests.e2e.conftest import running, written
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command
 from tests.e2e.conftest import settings, written
 

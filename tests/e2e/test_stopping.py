@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
-from rollback.sandbox.marathon.faults import Fault, Mishap
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.sandbox.launcher import Sandbox
+from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from tests.e2e.command import Command
 from tests.e2e.conftest import definitions, written
 
@@ -25,7 +25,7 @@ def day(sandbox: Sandbox) -> str:
 
 def hanging(sandbox: Sandbox) -> None:
     """From now on billing's good image never becomes healthy."""
-    sandbox.behaviours.attach("shop/billing:1.8.0-master", Behaviour(Fate.UNHEALTHY))
+    sandbox.behaviors.attach("shop/billing:1.8.0-master", ContainerBehavior(ContainerOutcome.UNHEALTHY))
 
 
 def until(process: subprocess.Popen[str], text: str) -> None:
@@ -66,7 +66,7 @@ def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, offered: Command) -> 
     hanging(sandbox)
     with offered.start("run", day(sandbox), "--env=prod", "--timeout=60") as process:
         until(process, "ready")
-        sandbox.faults.add(Fault(Mishap.DELAY, seconds=10, method="GET", times=9))
+        sandbox.faults.add(Fault(FaultKind.DELAY, seconds=10, method="GET", times=9))
         seen = len(sandbox.front.seen)
         while len(sandbox.front.seen) == seen:
             assert process.poll() is None
@@ -93,7 +93,7 @@ def test_a_reader_that_has_left_is_no_error(rollback: Command, words: list[str])
 
 
 def test_nobody_reading_the_progress_does_not_stop_a_run_half_way(sandbox: Sandbox, offered: Command) -> None:
-    sandbox.behaviours.attach("shop/web:5.3.0-master", Behaviour(Fate.CRASHES))
+    sandbox.behaviors.attach("shop/web:5.3.0-master", ContainerBehavior(ContainerOutcome.CRASHES))
     before = definitions(sandbox)
     with offered.start("run", day(sandbox), "--env=prod", "--json") as process:
         until(process, "3 to change on")

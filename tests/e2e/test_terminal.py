@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command
 from tests.e2e.conftest import REPOS
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rollback.sandbox.server import Sandbox, serving
-from rollback.sandbox.story import definition
+from rollback.sandbox.launcher import Sandbox, serving
+from rollback.sandbox.scenario import definition
 from tests.contract.program import set_up
 from tests.e2e.command import Command
 from tests.e2e.conftest import QUICK, SPEED, definitions

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import rollback as package
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import INSTALLED, Command
 from tests.e2e.conftest import REPOS
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
-from rollback.sandbox.server import Sandbox
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command
 from tests.e2e.conftest import REPOS, definitions, tags, written
 
@@ -146,7 +146,7 @@ def test_a_time_goes_back_to_the_instant(sandbox: Sandbox, offered: Command) -> 
 
 def test_an_app_that_does_not_come_up_puts_everything_back(sandbox: Sandbox, offered: Command) -> None:
     before = definitions(sandbox)
-    sandbox.behaviours.attach("shop/web:5.3.0-master", Behaviour(Fate.CRASHES))
+    sandbox.behaviors.attach("shop/web:5.3.0-master", ContainerBehavior(ContainerOutcome.CRASHES))
 
     said = offered("run", f"--date={sandbox.story.good_day}", "--env=prod", "--json")
 

@@ -8,26 +8,34 @@ from pathlib import Path
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
-from tests.faults.scene import BILLING, CART, WEB, Scene, scene
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from tests.faults.scenario import BILLING, CART, WEB, Scene, scene
 
 
 @dataclass(frozen=True)
 class Case:
     """What becomes of cart's image, the words that tell it, and by when, in seconds of the fleet's time."""
 
-    behaviour: Behaviour
+    behavior: ContainerBehavior
     words: str
     within_s: float
 
 
 CASES = {
-    "crash-loops": Case(Behaviour(Fate.CRASHES), "it fails again and again: Command exited with status 1", 20),
-    "cannot be pulled": Case(Behaviour(Fate.UNPULLABLE), "manifest unknown", 20),
-    "dies soon after it was up": Case(Behaviour(Fate.DIES, lasts_s=4), "Container exited with status 137", 60),
-    "is unhealthy": Case(Behaviour(Fate.UNHEALTHY), "not up within 120 s: 0 of 2 ready; 2 old still there", 130),
-    "sickens soon after it was up": Case(Behaviour(Fate.SICKENS, lasts_s=4), "health check failed", 130),
-    "gets no offers": Case(Behaviour(Fate.NO_OFFERS), "no offers", 130),
+    "crash-loops": Case(
+        ContainerBehavior(ContainerOutcome.CRASHES), "it fails again and again: Command exited with status 1", 20
+    ),
+    "cannot be pulled": Case(ContainerBehavior(ContainerOutcome.UNPULLABLE), "manifest unknown", 20),
+    "dies soon after it was up": Case(
+        ContainerBehavior(ContainerOutcome.DIES, lasts_s=4), "Container exited with status 137", 60
+    ),
+    "is unhealthy": Case(
+        ContainerBehavior(ContainerOutcome.UNHEALTHY), "not up within 120 s: 0 of 2 ready; 2 old still there", 130
+    ),
+    "sickens soon after it was up": Case(
+        ContainerBehavior(ContainerOutcome.SICKENS, lasts_s=4), "health check failed", 130
+    ),
+    "gets no offers": Case(ContainerBehavior(ContainerOutcome.NO_OFFERS), "no offers", 130),
 }
 
 
@@ -40,7 +48,7 @@ def stage(tmp_path: Path) -> Iterator[Scene]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_everything_goes_back_and_the_cause_is_told(stage: Scene, case: Case) -> None:
     before, began = stage.tags(), stage.time.now()
-    stage.sandbox.behaviours.attach(stage.target_image(CART), case.behaviour)
+    stage.sandbox.behaviors.attach(stage.target_image(CART), case.behavior)
 
     told = stage.run()
 
@@ -59,7 +67,7 @@ def test_everything_goes_back_and_the_cause_is_told(stage: Scene, case: Case) ->
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_keep_lets_the_others_go_on(stage: Scene, case: Case) -> None:
     before = stage.tags()
-    stage.sandbox.behaviours.attach(stage.target_image(CART), case.behaviour)
+    stage.sandbox.behaviors.attach(stage.target_image(CART), case.behavior)
 
     told = stage.run("--on-failure=keep")
 
@@ -73,7 +81,7 @@ def test_keep_lets_the_others_go_on(stage: Scene, case: Case) -> None:
 
 
 def test_stop_writes_nothing_more(stage: Scene) -> None:
-    stage.sandbox.behaviours.attach(stage.target_image(BILLING), Behaviour(Fate.CRASHES))
+    stage.sandbox.behaviors.attach(stage.target_image(BILLING), ContainerBehavior(ContainerOutcome.CRASHES))
     (stage.folder / "rollback.yaml").write_text(
         (stage.folder / "rollback.yaml").read_text().replace('"poll_s": 2', '"poll_s": 2, "parallel": 1')
     )
@@ -95,8 +103,8 @@ def test_services_that_were_down_before_do_not_hold_up_the_way_back(tmp_path: Pa
     with scene(tmp_path, broken_before=True) as stage:
         before = stage.tags()
         fleet = stage.sandbox.fleet
-        stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
-        stage.sandbox.behaviours.attach("shop/billing:1.9.0-master", Behaviour(Fate.UNHEALTHY))
+        stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
+        stage.sandbox.behaviors.attach("shop/billing:1.9.0-master", ContainerBehavior(ContainerOutcome.UNHEALTHY))
 
         told = stage.run()
 
@@ -105,12 +113,12 @@ def test_services_that_were_down_before_do_not_hold_up_the_way_back(tmp_path: Pa
         assert stage.healthy()[CART]
         assert "it was not up before either" in told.rows["billing"]["detail"]
         assert fleet.deployments == {}  # one that waits for billing would wait for ever, and lock the others
-        stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour())
+        stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior())
         assert stage.run().code == 0
 
 
 def test_another_run_is_told_which_undo_frees_what_a_hanging_one_holds(stage: Scene) -> None:
-    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
+    stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
     first = stage.run("--on-failure=keep").document["run"]
     stage.time.hand.advance(5)
     day = f"--date={stage.sandbox.story.good_day}"
@@ -125,9 +133,9 @@ def test_another_run_is_told_which_undo_frees_what_a_hanging_one_holds(stage: Sc
 
 def test_a_restore_that_fails_itself_tells_what_stands_where(stage: Scene) -> None:
     old = stage.images()[CART]
-    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
-    stage.sandbox.behaviours.attach(stage.target_image(BILLING), Behaviour(start_s=30))
-    stage.time.after(4, lambda: stage.sandbox.behaviours.attach(old, Behaviour(Fate.CRASHES)))
+    stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
+    stage.sandbox.behaviors.attach(stage.target_image(BILLING), ContainerBehavior(start_s=30))
+    stage.time.after(4, lambda: stage.sandbox.behaviors.attach(old, ContainerBehavior(ContainerOutcome.CRASHES)))
 
     told = stage.run()
 

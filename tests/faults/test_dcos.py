@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
-from rollback.sandbox.marathon.faults import Fault, Mishap
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.state.journal import Journal
 from tests.contract.program import set_up
-from tests.faults.scene import BILLING, CART, CATALOG, PLANNED, Scene, scene
+from tests.faults.scenario import BILLING, CART, CATALOG, PLANNED, Scene, scene
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def puts(stage: Scene) -> list[str]:
 
 def test_a_crash_loop_puts_everything_back(stage: Scene) -> None:
     before = stage.tags()
-    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
+    stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
 
     told = stage.run()
 
@@ -47,8 +47,8 @@ def test_a_lost_answer_and_a_login_that_runs_out_are_lived_through(stage: Scene)
     before = stage.tags()
     logins = stage.sandbox.front.logins
     assert logins
-    stage.sandbox.faults.add(Fault(Mishap.DROP, path=f"/v2/apps/{BILLING}"))
-    stage.sandbox.faults.add(Fault(Mishap.DROP, path=f"/v2/apps{BILLING}"))
+    stage.sandbox.faults.add(Fault(FaultKind.DROP, path=f"/v2/apps/{BILLING}"))
+    stage.sandbox.faults.add(Fault(FaultKind.DROP, path=f"/v2/apps{BILLING}"))
     stage.time.after(1, logins.expire_all)
 
     told = stage.run()

@@ -13,7 +13,7 @@ import pytest
 
 from rollback.errors import RecordError, RollbackError
 from rollback.state.journal import Journal
-from tests.support.fleet import Fate, Fleet, HandClock
+from tests.support.fleet import ContainerOutcome, Fleet, ManualClock
 from tests.support.rehearsal import Doom, Killed, Rehearsal
 
 BEFORE = {"/a": "a:2", "/b": "b:2", "/c": "c:2", "/d": "d:2", "/bystander": "x:2"}
@@ -23,7 +23,7 @@ MOST = 500  # steps; a run that has more of them never ends
 
 
 def scene(folder: Path, batch: int, broken: str = "") -> Rehearsal:
-    fleet = Fleet(HandClock(), batch, {broken: Fate.CRASHES})
+    fleet = Fleet(ManualClock(), batch, {broken: ContainerOutcome.CRASHES})
     fleet.install(BEFORE)
     return Rehearsal(fleet, folder)
 

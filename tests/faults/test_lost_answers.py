@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rollback.sandbox import behaviour as sandbox
-from rollback.sandbox.behaviour import Behaviour
-from rollback.sandbox.marathon.faults import Fault, Mishap
-from tests.faults.scene import BILLING, CART, PLANNED, Scene, scene
+from rollback.sandbox import container_behavior as sandbox
+from rollback.sandbox.container_behavior import ContainerBehavior
+from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
+from tests.faults.scenario import BILLING, CART, PLANNED, Scene, scene
 from tests.support import fleet as fleets
-from tests.support.fleet import Fate, Fleet, HandClock
+from tests.support.fleet import ContainerOutcome, Fleet, ManualClock
 from tests.support.rehearsal import Rehearsal
 
 APPS = "/v2/apps"
@@ -34,10 +34,10 @@ def patches(stage: Scene) -> int:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(Mishap.DROP, path=APPS),
-        Fault(Mishap.ANSWER_AFTER, 502, path=APPS),
-        Fault(Mishap.ANSWER_AFTER, 503, path=APPS),
-        Fault(Mishap.ANSWER_AFTER, 504, path=APPS),
+        Fault(FaultKind.DROP, path=APPS),
+        Fault(FaultKind.ANSWER_AFTER, 502, path=APPS),
+        Fault(FaultKind.ANSWER_AFTER, 503, path=APPS),
+        Fault(FaultKind.ANSWER_AFTER, 504, path=APPS),
     ],
     ids=["connection dropped", "502", "503", "504"],
 )
@@ -55,7 +55,7 @@ def test_a_write_that_was_taken_without_an_answer_is_not_sent_again(stage: Scene
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_write_that_was_not_taken_and_got_no_answer_is_reported_as_such(stage: Scene, status: int) -> None:
     before = stage.tags()
-    stage.sandbox.faults.add(Fault(Mishap.ANSWER, status, path=APPS))
+    stage.sandbox.faults.add(Fault(FaultKind.ANSWER, status, path=APPS))
 
     told = stage.run()
 
@@ -68,7 +68,7 @@ def test_a_write_that_was_not_taken_and_got_no_answer_is_reported_as_such(stage:
 @pytest.mark.parametrize("status", [400, 403, 409, 422, 500])
 def test_a_refused_write_changes_nothing_and_says_so(stage: Scene, status: int) -> None:
     before = stage.tags()
-    stage.sandbox.faults.add(Fault(Mishap.ANSWER, status, path=APPS))
+    stage.sandbox.faults.add(Fault(FaultKind.ANSWER, status, path=APPS))
 
     told = stage.run()
 
@@ -79,10 +79,10 @@ def test_a_refused_write_changes_nothing_and_says_so(stage: Scene, status: int) 
     assert stage.undo().document["verdict"] == "NOTHING TO DO"
 
 
-@pytest.mark.parametrize("mishap", [Mishap.DROP, Mishap.ANSWER_AFTER, Mishap.ANSWER], ids=lambda m: m.value)
-def test_a_cancellation_without_an_answer_is_looked_after(stage: Scene, mishap: Mishap) -> None:
+@pytest.mark.parametrize("mishap", [FaultKind.DROP, FaultKind.ANSWER_AFTER, FaultKind.ANSWER], ids=lambda m: m.value)
+def test_a_cancellation_without_an_answer_is_looked_after(stage: Scene, mishap: FaultKind) -> None:
     before = stage.tags()
-    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(sandbox.Fate.CRASHES))
+    stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(sandbox.ContainerOutcome.CRASHES))
     stage.sandbox.faults.add(Fault(mishap, 502, method="DELETE", path=DEPLOYMENTS))
 
     told = stage.run()
@@ -94,7 +94,7 @@ def test_a_cancellation_without_an_answer_is_looked_after(stage: Scene, mishap: 
 
 @pytest.mark.parametrize("status", [502, 503])
 def test_a_leader_change_while_watching_is_sat_out(stage: Scene, status: int) -> None:
-    stage.time.after(3, lambda: stage.sandbox.faults.add(Fault(Mishap.ANSWER, status, method="GET", times=23)))
+    stage.time.after(3, lambda: stage.sandbox.faults.add(Fault(FaultKind.ANSWER, status, method="GET", times=23)))
 
     told = stage.run()
 
@@ -104,7 +104,7 @@ def test_a_leader_change_while_watching_is_sat_out(stage: Scene, status: int) ->
 
 
 def test_a_target_that_stays_away_ends_in_a_table_of_what_is_not_known(stage: Scene) -> None:
-    stage.time.after(3, lambda: stage.sandbox.faults.add(Fault(Mishap.ANSWER, 503, method="*", times=10**6)))
+    stage.time.after(3, lambda: stage.sandbox.faults.add(Fault(FaultKind.ANSWER, 503, method="*", times=10**6)))
 
     told = stage.run()
 
@@ -191,9 +191,9 @@ def test_a_race_for_the_lock_ends_before_anything_is_written(stage: Scene) -> No
 
 
 def test_a_write_that_arrives_late_is_put_back_too(tmp_path: Path) -> None:
-    fleet = Fleet(HandClock(), 1, {"b:1": Fate.CRASHES})
+    fleet = Fleet(ManualClock(), 1, {"b:1": ContainerOutcome.CRASHES})
     fleet.install({"/a": "a:2", "/b": "b:2"})
-    fleet.mishaps = deque([fleets.Mishap.LATE])
+    fleet.mishaps = deque([fleets.FaultKind.LATE])
     work = Rehearsal(fleet, tmp_path)
 
     told = work.run({"/a": "a:1", "/b": "b:1"})
@@ -204,9 +204,11 @@ def test_a_write_that_arrives_late_is_put_back_too(tmp_path: Path) -> None:
     assert fleets.Written(False, "/a", "a:1") in fleet.log
 
 
-@pytest.mark.parametrize("mishap", [fleets.Mishap.LOST_BEFORE, fleets.Mishap.LOST_AFTER], ids=lambda m: m.value)
-def test_an_undo_whose_write_got_no_answer_knows_whether_it_was_taken(tmp_path: Path, mishap: fleets.Mishap) -> None:
-    fleet = Fleet(HandClock(), 0)
+@pytest.mark.parametrize("mishap", [fleets.FaultKind.LOST_BEFORE, fleets.FaultKind.LOST_AFTER], ids=lambda m: m.value)
+def test_an_undo_whose_write_got_no_answer_knows_whether_it_was_taken(
+    tmp_path: Path, mishap: fleets.FaultKind
+) -> None:
+    fleet = Fleet(ManualClock(), 0)
     fleet.install({"/a": "a:2"})
     before = fleet.definitions()
     work = Rehearsal(fleet, tmp_path)

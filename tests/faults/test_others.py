@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from rollback.state.lock import FileLock
-from tests.faults.scene import BILLING, CART, CATALOG, WEB, Scene, scene
+from tests.faults.scenario import BILLING, CART, CATALOG, WEB, Scene, scene
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def definition(stage: Scene, app_id: str) -> dict[str, Any]:
 def test_a_foreign_deployment_over_ours_is_noticed_and_left_alone(stage: Scene, kind: str) -> None:
     before = stage.tags()
     change = {"labels": {"hotfix": "yes"}} if kind == "another label" else other_image(stage, BILLING)
-    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(start_s=8))
+    stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(start_s=8))
     stage.time.after(3, lambda: stage.sandbox.front.foreign(BILLING, change))
 
     told = stage.run()
@@ -56,7 +56,7 @@ def test_a_foreign_deployment_over_ours_is_noticed_and_left_alone(stage: Scene, 
 
 
 def test_a_foreign_deployment_during_the_way_back_is_left_alone(stage: Scene) -> None:
-    stage.sandbox.behaviours.attach(stage.target_image(CART), Behaviour(Fate.CRASHES))
+    stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
     change = other_image(stage, WEB)
     cancelled = stage.sandbox.front.api.answer
 
@@ -167,7 +167,7 @@ def test_undo_of_a_service_that_is_gone_is_refused_by_name(stage: Scene) -> None
 
 
 def test_a_locked_service_is_refused_before_the_first_write(stage: Scene) -> None:
-    stage.sandbox.behaviours.attach(f"web:{OTHER_TAGS[WEB]}", Behaviour(start_s=600))
+    stage.sandbox.behaviors.attach(f"web:{OTHER_TAGS[WEB]}", ContainerBehavior(start_s=600))
     held = stage.sandbox.front.foreign(WEB, other_image(stage, WEB))
 
     told = stage.run()
@@ -178,10 +178,10 @@ def test_a_locked_service_is_refused_before_the_first_write(stage: Scene) -> Non
 
 
 def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None:
-    from rollback.workflow import gather
+    from rollback.workflow import context
 
     lock = FileLock(
-        gather.state_folder(), "prod", f"marathon at {stage.sandbox.service_url}", {"run": "the-first", "by": "ann"}
+        context.state_folder(), "prod", f"marathon at {stage.sandbox.service_url}", {"run": "the-first", "by": "ann"}
     )
 
     told = stage.run()
@@ -194,9 +194,9 @@ def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None
 
 
 def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:
-    from rollback.workflow import perform
+    from rollback.workflow import runner
 
-    begin = perform._locked
+    begin = runner._locked
 
     def meddled(*args: Any) -> Any:
         stage.sandbox.front.foreign(BILLING)

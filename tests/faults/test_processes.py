@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour
-from rollback.sandbox.marathon.faults import Fault, Mishap
-from rollback.sandbox.server import Sandbox, serving
-from rollback.sandbox.story import fortnight
+from rollback.sandbox.container_behavior import ContainerBehavior
+from rollback.sandbox.launcher import Sandbox, serving
+from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
+from rollback.sandbox.scenario import fortnight
 from rollback.state import record
 from rollback.state.record import Record
 from tests.e2e.command import INSTALLED, Command, Said
-from tests.faults.scene import PLANNED, REPOS
+from tests.faults.scenario import PLANNED, REPOS
 
 SPEED = 20.0
-SLOW = Behaviour(start_s=3 * SPEED)  # seconds of real time, times the speed
+SLOW = ContainerBehavior(start_s=3 * SPEED)  # seconds of real time, times the speed
 _PATIENCE_S = 20.0
 _LIMITED = "import os, resource, sys; n = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_FSIZE, (n, n)); "
 
@@ -54,11 +54,11 @@ class Shop:
     def slow(self) -> None:
         """Let the images of that day take their time."""
         for image in ("billing:1.8.0-master", "cart:2.10.0-master", "web:5.3.0-master"):
-            self.sandbox.behaviours.attach(image, SLOW)
+            self.sandbox.behaviors.attach(image, SLOW)
 
     def quick(self) -> None:
         for image in ("billing:1.8.0-master", "cart:2.10.0-master", "web:5.3.0-master"):
-            self.sandbox.behaviours.attach(image, Behaviour())
+            self.sandbox.behaviors.attach(image, ContainerBehavior())
 
     def writes(self) -> int:
         return sum(method not in ("GET", "HEAD") for method, _ in self.sandbox.front.seen)
@@ -108,7 +108,7 @@ def eventually(fact: Callable[[], bool], what: str) -> None:
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
     """One sandbox and one `get` for the whole file."""
     folder = tmp_path_factory.mktemp("shop")
-    with serving(replace(fortnight(), behaviours={}), speed=SPEED) as sandbox:
+    with serving(replace(fortnight(), behaviors={}), speed=SPEED) as sandbox:
         (folder / "rollback.yaml").write_text(
             json.dumps(
                 {
@@ -192,7 +192,7 @@ def test_a_second_signal_ends_at_once(shop: Shop, start: Start) -> None:
     shop.slow()
     running = start(*shop.words)
     shop.wait_for("written")
-    shop.sandbox.faults.add(Fault(Mishap.DELAY, seconds=4, method="GET", times=50))
+    shop.sandbox.faults.add(Fault(FaultKind.DELAY, seconds=4, method="GET", times=50))
     time.sleep(0.3)  # until it waits for such an answer
     running.send_signal(signal.SIGINT)
     running.send_signal(signal.SIGINT)  # so soon after, it is the same wish
@@ -227,7 +227,7 @@ def test_kill_9_leaves_what_undo_and_run_put_right(
     before = shop.tags()
     shop.slow()
     if event == "judged":
-        shop.sandbox.behaviours.attach("billing:1.8.0-master", Behaviour())
+        shop.sandbox.behaviors.attach("billing:1.8.0-master", ContainerBehavior())
     running = start(*shop.words, *words)
     shop.wait_for(event)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
-from rollback.sandbox.server import Sandbox, serving
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.sandbox.launcher import Sandbox, serving
 
 BILLING = "/ds/prod/shop/billing"
 Ran = subprocess.CompletedProcess[str]
@@ -144,7 +144,7 @@ def test_properties_with_dots_are_a_no_op_that_looks_like_success(dcos: Dcos) ->
 
 def test_a_stuck_deployment_is_listed_locks_and_is_rolled_back(dcos: Dcos, sandbox: Sandbox) -> None:
     image = shown(dcos, "/ds/prod/shop/cart")["container"]["docker"]["image"]
-    sandbox.behaviours.attach("cart:2.9.0-master", Behaviour(Fate.CRASHES))
+    sandbox.behaviors.attach("cart:2.9.0-master", ContainerBehavior(ContainerOutcome.CRASHES))
 
     stuck = deployment_of(deploy(dcos, "2.9.0-master", "/ds/prod/shop/cart"))
     listed = json.loads(dcos("marathon", "deployment", "list", "--json").stdout)
@@ -170,7 +170,7 @@ def test_a_stuck_deployment_is_listed_locks_and_is_rolled_back(dcos: Dcos, sandb
 
 
 def test_a_deployment_is_stopped_and_leaves_its_definition(dcos: Dcos, sandbox: Sandbox) -> None:
-    sandbox.behaviours.attach("catalog:3.3.0-master", Behaviour(Fate.UNHEALTHY))
+    sandbox.behaviors.attach("catalog:3.3.0-master", ContainerBehavior(ContainerOutcome.UNHEALTHY))
 
     stuck = deployment_of(deploy(dcos, "3.3.0-master", "/ds/prod/shop/catalog"))
     stopped = dcos("marathon", "deployment", "stop", stuck)

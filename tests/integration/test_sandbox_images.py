@@ -8,7 +8,7 @@ from pathlib import Path
 import requests
 
 from rollback.sandbox.image_store import OCI_INDEX, Repo
-from rollback.sandbox.story import fortnight
+from rollback.sandbox.scenario import fortnight
 from tests.support import registry as real
 
 

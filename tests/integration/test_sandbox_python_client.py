@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
-from rollback.sandbox.server import serving
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.sandbox.launcher import serving
 
 SCRIPT = """
 import json, sys, time
@@ -81,7 +81,7 @@ print(json.dumps(said))
 def said(part: Callable[[str], str]) -> dict[str, Any]:
     """What a script of the client finds out."""
     with serving(speed=50) as sandbox:
-        sandbox.behaviours.attach("cart:2.7.0-master", Behaviour(Fate.CRASHES))
+        sandbox.behaviors.attach("cart:2.7.0-master", ContainerBehavior(ContainerOutcome.CRASHES))
         assert sandbox.front.logins is not None
         given = f"{sandbox.service_url} {sandbox.front.logins.token(sandbox.user)}"
         ran = subprocess.run(

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from rollback.core import history
 from rollback.core.image import Image, Instant, Skipped
-from rollback.core.selection import AsOf, Match, Selection, select
+from rollback.core.image_selection import AsOf, Match, Selection, select
 from rollback.errors import BadInput, Refused
-from tests.property.given import BEGIN, REPOS, images, instants, skipped, zones
-from tests.support.made import built
+from tests.property.strategies import BEGIN, REPOS, images, instants, skipped, zones
+from tests.support.image_factory import built
 
 counts = st.integers(1, 6)
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback.core import plan
-from rollback.core.app import App
+from rollback.core.apps import App
 from rollback.core.image import Reference
+from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Action, Rules
-from rollback.core.selection import parse_as_of, select
-from tests.support.made import HOST, PROD, app, built, image
+from tests.support.image_factory import HOST, PROD, app, built, image
 
 DAY = "2026-11-20"
 SERVICES = ("billing", "cart", "web")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rollback.core.image import Instant, Reference, belongs
 from rollback.errors import BadInput
-from tests.property.given import instants, references
+from tests.property.strategies import instants, references
 
 
 @given(references)

@@ -18,18 +18,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rollback.errors import Refused, RollbackError
 from rollback.state.record import Record, files, read
-from tests.support.fleet import Fate, Fleet, HandClock, Mishap
+from tests.support.fleet import ContainerOutcome, FaultKind, Fleet, ManualClock
 from tests.support.rehearsal import Doom, Killed, Rehearsal
 
 APPS = ("/a", "/b", "/c")
 BYSTANDER = "/x"
 VERSIONS = ("1", "2", "3")
-NEVER_UP = (Fate.CRASHES, Fate.SICK, Fate.STUCK)
+NEVER_UP = (ContainerOutcome.CRASHES, ContainerOutcome.SICK, ContainerOutcome.STUCK)
 
 wanted_images = st.dictionaries(st.sampled_from(APPS), st.sampled_from(VERSIONS), min_size=1).map(
     lambda chosen: {app_id: f"{app_id[1:]}:{version}" for app_id, version in chosen.items()}
 )
-bad_luck = st.lists(st.sampled_from(Mishap), max_size=4)
+bad_luck = st.lists(st.sampled_from(FaultKind), max_size=4)
 death = st.one_of(st.none(), st.none(), st.integers(1, 60))
 signal = st.one_of(st.none(), st.none(), st.integers(0, 12))
 somebody = st.one_of(
@@ -45,13 +45,13 @@ class Operations(RuleBasedStateMachine):
     @initialize(
         batch=st.sampled_from((0, 1)),
         fates=st.dictionaries(
-            st.tuples(st.sampled_from(APPS), st.sampled_from(VERSIONS)), st.sampled_from(Fate), max_size=3
+            st.tuples(st.sampled_from(APPS), st.sampled_from(VERSIONS)), st.sampled_from(ContainerOutcome), max_size=3
         ),
     )
-    def begin(self, batch: int, fates: dict[tuple[str, str], Fate]) -> None:
+    def begin(self, batch: int, fates: dict[tuple[str, str], ContainerOutcome]) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.fleet = Fleet(
-            HandClock(), batch, {f"{app[1:]}:{version}": fate for (app, version), fate in fates.items()}
+            ManualClock(), batch, {f"{app[1:]}:{version}": fate for (app, version), fate in fates.items()}
         )
         self.fleet.install({app_id: f"{app_id[1:]}:2" for app_id in (*APPS, BYSTANDER)})
         self.work = Rehearsal(self.fleet, self.folder)
@@ -74,7 +74,7 @@ class Operations(RuleBasedStateMachine):
         self,
         wanted: dict[str, str],
         on_failure: str,
-        mishaps: list[Mishap],
+        mishaps: list[FaultKind],
         silent: int,
         dies_at: int | None,
         stops_after: int | None,
@@ -109,7 +109,7 @@ class Operations(RuleBasedStateMachine):
             assert now == {app_id: before[app_id] for app_id in now}, told
 
     @rule(mishaps=bad_luck, dies_at=death, stops_after=signal, which=st.integers(0, 3))
-    def undo_badly(self, mishaps: list[Mishap], dies_at: int | None, stops_after: int | None, which: int) -> None:
+    def undo_badly(self, mishaps: list[FaultKind], dies_at: int | None, stops_after: int | None, which: int) -> None:
         known = files(self.folder)
         if not known:
             return
@@ -139,15 +139,19 @@ class Operations(RuleBasedStateMachine):
         assert_told(self._newest_of(known), self.fleet.log[began:])
         if self._has_sent(known):
             self.untouched = True
-        flapping = any(self.fleet.fates.get(past.captured[app_id].app.image) is Fate.DIES for app_id in past.sent)
+        flapping = any(
+            self.fleet.fates.get(past.captured[app_id].app.image) is ContainerOutcome.DIES for app_id in past.sent
+        )
         assert told["exit_code"] == 0 or flapping, told
         now = self.fleet.definitions()
         assert {app_id: now[app_id] for app_id in past.sent} == {
             app_id: dict(past.captured[app_id].app.definition) for app_id in past.sent
         }
 
-    @rule(mishaps=st.lists(st.sampled_from((Mishap.LOST_BEFORE, Mishap.LOST_AFTER, Mishap.LOCKED)), max_size=3))
-    def undo_what_moved(self, mishaps: list[Mishap]) -> None:
+    @rule(
+        mishaps=st.lists(st.sampled_from((FaultKind.LOST_BEFORE, FaultKind.LOST_AFTER, FaultKind.LOCKED)), max_size=3)
+    )
+    def undo_what_moved(self, mishaps: list[FaultKind]) -> None:
         past = self.work.newest()
         if past is None or self.fleet.hanging():
             return
@@ -185,7 +189,7 @@ class Operations(RuleBasedStateMachine):
     def _command(
         self,
         command: Any,
-        mishaps: list[Mishap],
+        mishaps: list[FaultKind],
         dies_at: int | None,
         stops_after: int | None,
         meddler: tuple[int, str, str] | None,
@@ -210,7 +214,7 @@ class Operations(RuleBasedStateMachine):
             clock.stop_at = None
             clock.meanwhile.clear()
             self.fleet.mishaps.clear()
-            if Mishap.LATE in mishaps:
+            if FaultKind.LATE in mishaps:
                 self.fleet.settle()
 
     def _meddle(self, app_id: str, kind: str) -> None:

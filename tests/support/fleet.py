@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from rollback.core.app import App, Change, Deployment, Failure, Status
+from rollback.core.apps import App, Change, Deployment, Failure, Status
 from rollback.errors import AppLocked, NoAnswer, TargetError
 
 START_S = 1.0  # from the change until the first new instance runs
@@ -19,7 +19,7 @@ DIES_S = 3.0  # … until those of an image that dies are dead for the first tim
 LATE_S = 12.0  # … until a late write arrives
 
 
-class Fate(str, Enum):
+class ContainerOutcome(str, Enum):
     """What becomes of the instances of an image."""
 
     GOOD = "good"
@@ -29,7 +29,7 @@ class Fate(str, Enum):
     STUCK = "stuck"  # nobody offers room for it
 
 
-class Mishap(str, Enum):
+class FaultKind(str, Enum):
     """What becomes of a write; of a cancellation too, except that it cannot be late."""
 
     NONE = "none"
@@ -40,7 +40,7 @@ class Mishap(str, Enum):
     LOCKED = "locked"  # by a foreign deployment that is over at once
 
 
-class HandClock:
+class ManualClock:
     """A clock that moves when somebody sleeps, and wants to stop when it is told to."""
 
     def __init__(self) -> None:
@@ -115,11 +115,11 @@ class Fleet:
         broken_rules: what a client must never do, and did.
     """
 
-    clock: HandClock
+    clock: ManualClock
     batch: int = 0
-    fates: dict[str, Fate] = field(default_factory=dict)
+    fates: dict[str, ContainerOutcome] = field(default_factory=dict)
     units: dict[str, Unit] = field(default_factory=dict)
-    mishaps: deque[Mishap] = field(default_factory=deque)
+    mishaps: deque[FaultKind] = field(default_factory=deque)
     silent: int = 0
     log: list[Written] = field(default_factory=list)
     written_at: list[float] = field(default_factory=list)
@@ -197,26 +197,26 @@ class Fleet:
             self._advance()
             if self.batch and len(changes) > self.batch:
                 self.broken_rules.append(f"{len(changes)} changes in one write")
-            mishap = self.mishaps.popleft() if self.mishaps else Mishap.NONE
-            if mishap is Mishap.LOST_BEFORE:
+            mishap = self.mishaps.popleft() if self.mishaps else FaultKind.NONE
+            if mishap is FaultKind.LOST_BEFORE:
                 raise NoAnswer("the update failed", why="the connection was closed")
-            if mishap is Mishap.LATE:
+            if mishap is FaultKind.LATE:
                 self._late.append((self.clock.at + LATE_S, tuple(changes)))
                 raise NoAnswer("the update failed", why="the proxy gave up")
-            if mishap is Mishap.REFUSED:
+            if mishap is FaultKind.REFUSED:
                 raise TargetError("the update failed", why="the server did not like it")
-            deployment = self._take(changes, locked=mishap is Mishap.LOCKED)
-            if mishap is Mishap.LOST_AFTER:
+            deployment = self._take(changes, locked=mishap is FaultKind.LOCKED)
+            if mishap is FaultKind.LOST_AFTER:
                 raise NoAnswer("the update failed", why="the connection was closed")
             return deployment
 
     def cancel(self, deployment: Deployment) -> Deployment | None:
         with self._gate:
             self._advance()
-            mishap = self.mishaps.popleft() if self.mishaps else Mishap.NONE
-            if mishap in (Mishap.LOST_BEFORE, Mishap.LATE):
+            mishap = self.mishaps.popleft() if self.mishaps else FaultKind.NONE
+            if mishap in (FaultKind.LOST_BEFORE, FaultKind.LATE):
                 raise NoAnswer("it cannot be rolled back", why="the connection was closed")
-            if mishap in (Mishap.REFUSED, Mishap.LOCKED):
+            if mishap in (FaultKind.REFUSED, FaultKind.LOCKED):
                 raise TargetError("it cannot be rolled back", why="the server did not like it")
             held = self._held.pop(deployment.id, None)
             if held is None:
@@ -224,7 +224,7 @@ class Fleet:
             if held.foreign:
                 self.broken_rules.append(f"the deployment of somebody else, {held.id}, was rolled back")
             made = self._deploy(held.before)
-            if mishap is Mishap.LOST_AFTER:
+            if mishap is FaultKind.LOST_AFTER:
                 raise NoAnswer("it cannot be rolled back", why="the connection was closed")
             return made
 
@@ -298,15 +298,15 @@ class Fleet:
             if all(self._done(app_id) for app_id in held.before):
                 del self._held[held.id]
 
-    def _fate(self, app_id: str) -> Fate:
-        return self.fates.get(self.units[app_id].image, Fate.GOOD)
+    def _fate(self, app_id: str) -> ContainerOutcome:
+        return self.fates.get(self.units[app_id].image, ContainerOutcome.GOOD)
 
     def _age(self, app_id: str) -> float:
         return self.clock.at - self.units[app_id].since
 
     def _done(self, app_id: str) -> bool:
         """Whether the new instances have all been healthy once, so that the old ones are gone."""
-        return self._fate(app_id) in (Fate.GOOD, Fate.DIES) and self._age(app_id) >= READY_S
+        return self._fate(app_id) in (ContainerOutcome.GOOD, ContainerOutcome.DIES) and self._age(app_id) >= READY_S
 
     def _holding(self, app_id: str) -> tuple[str, ...]:
         return tuple(held.id for held in self._held.values() if app_id in held.before)
@@ -314,14 +314,14 @@ class Fleet:
     def _status(self, app_id: str) -> Status:
         unit, fate, age = self.units[app_id], self._fate(app_id), self._age(app_id)
         ready = started = fallen = 0
-        if fate is Fate.GOOD:
+        if fate is ContainerOutcome.GOOD:
             started, ready = 2 * (age >= START_S), 2 * (age >= READY_S)
-        elif fate is Fate.DIES:
+        elif fate is ContainerOutcome.DIES:
             fallen = int(age // DIES_S)
             started = ready = 2 * (age % DIES_S >= READY_S)
-        elif fate is Fate.CRASHES:
+        elif fate is ContainerOutcome.CRASHES:
             fallen = int(age // START_S)
-        elif fate is Fate.SICK:
+        elif fate is ContainerOutcome.SICK:
             started = 2 * (age >= START_S)
         return Status(
             app_id,
@@ -333,7 +333,7 @@ class Fleet:
             started,
             0 if self._done(app_id) or age > 5000 else 2,
             Failure(f"{unit.version} {fallen}", "Command exited with status 1") if fallen else None,
-            "no offers" if fate is Fate.STUCK else "",
+            "no offers" if fate is ContainerOutcome.STUCK else "",
         )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from rollback.core import history
 from rollback.core.history import History
 from rollback.core.image import Image, Instant
-from tests.support.made import digest
+from tests.support.image_factory import digest
 
 _NAMES = ("billing", "cart", "catalog", "search", "login", "stock", "mail", "rating-and-reviews")
 _NEWEST = datetime(2026, 11, 21, tzinfo=timezone.utc)

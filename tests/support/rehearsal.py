@@ -17,16 +17,16 @@ from docopt import docopt
 from rollback import cli
 from rollback.commands import undo
 from rollback.config import settings
+from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Environment, Plan, Step, service_of
-from rollback.core.selection import Match
 from rollback.errors import RollbackError
 from rollback.output.progress import Progress
 from rollback.secret import Secret
 from rollback.state import record
 from rollback.state.journal import Journal
 from rollback.state.record import Record
-from rollback.workflow import gather, perform
-from rollback.workflow.order import Order
+from rollback.workflow import context, runner
+from rollback.workflow.run_request import RunRequest
 from tests.support.fleet import Fleet
 
 LIMITS = {"timeout_s": 60, "settle_s": 4, "poll_s": 1, "parallel": 2}
@@ -135,9 +135,9 @@ class Rehearsal:
             if app.id in wanted
         )
         plan = Plan(Environment("prod", "master"), self.fleet.name, "2026-11-20", steps)
-        order = Order("run", plan, options, settings.load(str(self._config), {}), Secret())
+        order = RunRequest("run", plan, options, settings.load(str(self._config), {}), Secret())
         with self._place(doom) as target:
-            return {**vars(perform.perform(order, target, Progress(StringIO())))}
+            return {**vars(runner.perform(order, target, Progress(StringIO())))}
 
     def undo(self, run: str = "", *, accept: str = "", doom: Doom | None = None) -> dict[str, Any]:
         """Undo a run, the newest one if none is named; what the command's JSON says.
@@ -150,7 +150,7 @@ class Rehearsal:
         options = {**self._options("undo", "--yes"), **chosen}
         with (
             self._place(doom) as target,
-            patch.object(gather, "target", lambda *_: target),
+            patch.object(context, "target", lambda *_: target),
             redirect_stderr(StringIO()),
         ):
             told: dict[str, Any] = json.loads(undo.main(options, Progress(StringIO())).text)
@@ -172,8 +172,8 @@ class Rehearsal:
         """Our clock instead of the system's, and a program that may end."""
         doom = doom or Doom()
         with (
-            patch.object(perform, "stoppable", lambda _locks: nullcontext(self.fleet.clock)),
-            patch.object(perform, "Journal", doom.journal()),
+            patch.object(runner, "stoppable", lambda _locks: nullcontext(self.fleet.clock)),
+            patch.object(runner, "Journal", doom.journal()),
             patch.object(os, "fsync", lambda _handle: None),  # it outlives a power cut, which is not rehearsed here
         ):
             yield doom.over(self.fleet)

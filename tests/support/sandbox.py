@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from rollback.sandbox.behaviour import Behaviour, Behaviours, Fate
-from rollback.sandbox.clock import HandClock
-from rollback.sandbox.exchange import Request, Response
-from rollback.sandbox.marathon.api import Api
-from rollback.sandbox.marathon.fleet import Fleet
-from rollback.sandbox.marathon.state import AppState
+from rollback.sandbox.clock import ManualClock
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerBehaviors, ContainerOutcome
+from rollback.sandbox.http_messages import Request, Response
+from rollback.sandbox.marathon.api import MarathonApi
+from rollback.sandbox.marathon.app_state import AppState
+from rollback.sandbox.marathon.simulator import Simulator
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=timezone.utc)
-FATES: Mapping[str, Behaviour] = {f"app:{fate.value}": Behaviour(fate) for fate in Fate}
+FATES: Mapping[str, ContainerBehavior] = {f"app:{fate.value}": ContainerBehavior(fate) for fate in ContainerOutcome}
 """`app:crashes`, `app:unhealthy`, …: images by what becomes of their containers. All others run well."""
 
 
@@ -46,9 +46,9 @@ class Bench:
     """
 
     def __init__(self, *apps: dict[str, Any]) -> None:
-        self.clock = HandClock(NOW)
-        self.fleet = Fleet(Behaviours(FATES), self.clock)
-        self.api = Api(self.fleet)
+        self.clock = ManualClock(NOW)
+        self.fleet = Simulator(ContainerBehaviors(FATES), self.clock)
+        self.api = MarathonApi(self.fleet)
         for app in apps:
             self.fleet.install(app, NOW - timedelta(days=1))
 

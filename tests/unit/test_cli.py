@@ -12,7 +12,7 @@ from rollback import __version__, cli
 from rollback.commands import get
 from rollback.errors import BadInput, Failed, Partly, Reason, Refused, TargetError
 from rollback.output.progress import Handler
-from rollback.workflow.result import Result
+from rollback.workflow.command_result import CommandResult
 
 GET = ["get", "--repo=a", "--env=prod"]
 Raiser = Callable[[BaseException], None]
@@ -23,7 +23,7 @@ def raises(monkeypatch: pytest.MonkeyPatch) -> Raiser:
     """Let `get` end with an exception."""
 
     def arrange(error: BaseException) -> None:
-        def main(*_: object) -> Result:
+        def main(*_: object) -> CommandResult:
             raise error
 
         monkeypatch.setattr(get, "main", main)
@@ -88,10 +88,10 @@ def test_a_mistake_of_the_program_shows_no_traceback_unless_it_is_asked_for(
 def test_the_result_goes_to_standard_output_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def main(_options: Any, progress: Any) -> Result:
+    def main(_options: Any, progress: Any) -> CommandResult:
         progress.say("on the way")
         logging.getLogger("rollback.somewhere").warning("a warning")
-        return Result("the result\n", 5)
+        return CommandResult("the result\n", 5)
 
     monkeypatch.setattr(get, "main", main)
 
@@ -104,7 +104,7 @@ def test_the_result_goes_to_standard_output_alone(
 
 def test_foreign_loggers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = list(logging.getLogger().handlers)
-    monkeypatch.setattr(get, "main", lambda *_: Result(""))
+    monkeypatch.setattr(get, "main", lambda *_: CommandResult(""))
 
     cli.main([*GET, "--debug"])
 
@@ -171,9 +171,9 @@ def test_a_usage_error_never_shows_a_password(line: str, capsys: pytest.CaptureF
 def test_options_may_be_shortened_as_docopt_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
-    def main(options: Any, _progress: Any) -> Result:
+    def main(options: Any, _progress: Any) -> CommandResult:
         seen.append(options)
-        return Result("")
+        return CommandResult("")
 
     monkeypatch.setattr(get, "main", main)
 

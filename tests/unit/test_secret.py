@@ -9,14 +9,14 @@ import pickle
 import pytest
 
 from rollback.secret import Secret
-from rollback.targets.base import Options
+from rollback.targets.base import TargetOptions
 
 WORD = "correct horse"
 
 
 def test_no_text_form_shows_it() -> None:
     secret = Secret(WORD)
-    options = Options("dcos", {}, "jenkins", secret)
+    options = TargetOptions("dcos", {}, "jenkins", secret)
 
     shown = f"{secret} {secret!r} {[secret]} {options} {options!r} {'%s' % secret}"  # noqa: UP031
 

@@ -90,7 +90,7 @@ def draw(chart: Chart, window: Window, name: str) -> str:
     above = runs_height(chart) if window.runs else 0
     width = left + len(window.columns) * window.width + (8 if window.paper else 0)
     height = head + above + len(window.rows) * ROW
-    pen = _Pen(chart, window, name, left, head + above)
+    pen = _SvgWriter(chart, window, name, left, head + above)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="grid" role="img" aria-labelledby="{name}-title" '
         f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -116,7 +116,7 @@ def _bare(chart: Chart, mark: Mark) -> str:
     return tag.removesuffix(ending) if len(ending) > 1 and tag != ending else tag
 
 
-class _Pen:
+class _SvgWriter:
     """Knows where things stand."""
 
     def __init__(self, chart: Chart, window: Window, name: str, left: int, top: int) -> None:

@@ -11,10 +11,10 @@ from html import escape
 from importlib.resources import files
 from itertools import islice
 
+from rollback.output.text_format import short
 from rollback.output.timeline import drawing
 from rollback.output.timeline.chart import NOTHING, Chart, built, utc
 from rollback.output.timeline.drawing import ROW, VERDICTS, Window
-from rollback.output.words import short
 
 _PAPER_WIDTH = 1050  # pixels of a sheet
 _PAPER_ROWS = 24
@@ -196,16 +196,16 @@ def _table(chart: Chart, column: int, ident: str = "", rows: range | None = None
     parts += [f'<th scope="col">{name}</th>' for name in head]
     parts.append("</tr></thead><tbody>")
     for row in rows or range(len(chart.names)):
-        cells = cells_of(chart, row, column)
+        values = cells(chart, row, column)
         parts.append(
             f'<tr><th scope="row" title="{escape(chart.history.repos[row])}">{escape(chart.names[row])}</th>'
         )
-        parts += [f'<td class="{kind}">{escape(text)}</td>' for kind, text in cells]
+        parts += [f'<td class="{kind}">{escape(text)}</td>' for kind, text in values]
         parts.append("</tr>")
     return "".join([*parts, "</tbody></table></div>"])
 
 
-def cells_of(chart: Chart, row: int, column: int) -> list[tuple[str, str]]:
+def cells(chart: Chart, row: int, column: int) -> list[tuple[str, str]]:
     """The cells of one service as of a day, each with what it is."""
     number = chart.selections[column][row]
     now, differs = _now(chart, row, number)

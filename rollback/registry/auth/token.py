@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from rollback.errors import RegistryError
-from rollback.registry.auth.login import Login
-from rollback.registry.counts import Kind
-from rollback.registry.courier import Courier
-from rollback.registry.patience import GaveUp
-from rollback.registry.wire import Answer, TooLarge
+from rollback.registry.auth.credentials import Login
+from rollback.registry.request_counts import RequestKind
+from rollback.registry.retry import RetriesExhausted
+from rollback.registry.retrying_client import RetryingClient
+from rollback.registry.transport import RegistryResponse, TooLarge
 from rollback.secret import Secret
 
 BATCH = 20  # scopes in one token: it grows by some 90 bytes with each, and servers take headers of 8 kB
@@ -37,7 +37,7 @@ class Group:
         self.until = 0.0
 
 
-class Refused(Exception):
+class TokenRefused(Exception):
     """The token server wants other credentials, or does not give a token for this."""
 
 
@@ -48,7 +48,7 @@ class Tokens:
         self,
         realm: str,
         service: str,
-        courier: Courier,
+        courier: RetryingClient,
         login: Callable[[str], Login],
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -99,7 +99,7 @@ class Tokens:
                 return group.header
             try:
                 return self._fetch(group, name)
-            except Refused as error:
+            except TokenRefused as error:
                 if len(group.scopes) == 1:
                     raise RegistryError(
                         f"no token for {name} from {urlsplit(self._realm).hostname}",
@@ -145,12 +145,12 @@ class Tokens:
         login = self._login(name)
         try:
             answer = self._ask(group.scopes, login)
-        except GaveUp as error:
+        except RetriesExhausted as error:
             raise RegistryError(f"no token for {name}", why=error.cause, hint=error.hint) from error
         except TooLarge as error:
             raise RegistryError(f"no token for {name}", why="the token server's answer is far too large") from error
         if answer.status != 200:
-            raise Refused(f"the token server answered {answer.status}")
+            raise TokenRefused(f"the token server answered {answer.status}")
         try:
             document = json.loads(answer.body)
             token = document.get("token") or document["access_token"]
@@ -164,7 +164,7 @@ class Tokens:
         self.seen.append(Secret(token))
         return group.header
 
-    def _ask(self, scopes: tuple[str, ...], login: Login) -> Answer:
+    def _ask(self, scopes: tuple[str, ...], login: Login) -> RegistryResponse:
         fields = [("service", self._service)] if self._service else []
         fields += [("scope", scope) for scope in scopes]
         if login.identity_token:
@@ -172,12 +172,12 @@ class Tokens:
             form += [("scope", " ".join(scopes)), ("refresh_token", login.identity_token.reveal())]
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             body = urlencode(form).encode()
-            return self._courier.carry(Kind.TOKEN.value, "POST", self._realm, kind, limit=_LIMIT, body=body)
+            return self._courier.carry(RequestKind.TOKEN.value, "POST", self._realm, kind, limit=_LIMIT, body=body)
         parts = urlsplit(self._realm)
         query = urlencode(parse_qsl(parts.query, keep_blank_values=True) + fields)
         url = urlunsplit(parts._replace(query=query, fragment=""))
         headers = {"Authorization": login.basic.reveal()} if login else {}
-        return self._courier.carry(Kind.TOKEN.value, "GET", url, headers, limit=_LIMIT)
+        return self._courier.carry(RequestKind.TOKEN.value, "GET", url, headers, limit=_LIMIT)
 
 
 def _scope(name: str) -> str:

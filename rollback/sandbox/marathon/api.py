@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from rollback.sandbox.exchange import Request, Response, as_json
-from rollback.sandbox.marathon import selector, view
-from rollback.sandbox.marathon.change import Changes
-from rollback.sandbox.marathon.definition import absolute
-from rollback.sandbox.marathon.fleet import Fleet, Locked
-from rollback.sandbox.marathon.state import AppState
+from rollback.sandbox.http_messages import Request, Response, as_json
+from rollback.sandbox.marathon import json_views, label_selector
+from rollback.sandbox.marathon.app_definition import absolute
+from rollback.sandbox.marathon.app_state import AppState
+from rollback.sandbox.marathon.app_updates import Changes
+from rollback.sandbox.marathon.simulator import Locked, Simulator
 from rollback.sandbox.marathon.validation import Rejected, check_stamp, read_json, rejected
 
 VERSION = "1.10.19"
@@ -23,7 +23,7 @@ _LOCKED = (
 )
 
 
-class Api:
+class MarathonApi:
     """Answers requests to `/v2/…` and `/ping`.
 
     Args:
@@ -31,7 +31,7 @@ class Api:
         leader: host and port that it calls itself.
     """
 
-    def __init__(self, fleet: Fleet, leader: str = "127.0.0.1:8080") -> None:
+    def __init__(self, fleet: Simulator, leader: str = "127.0.0.1:8080") -> None:
         self.fleet = fleet
         self.leader = leader
         self.hidden: set[str] = set()  # apps that the user may not see: absent from lists, 404 on their own
@@ -143,21 +143,23 @@ class Api:
         found = [a for a in found if command in str(a.definition.get("cmd", "")).lower()]
         for label in request.query.get("label", ()):
             try:
-                found = [a for a in found if selector.fits(label, a.definition["labels"])]
+                found = [a for a in found if label_selector.fits(label, a.definition["labels"])]
             except ValueError as error:
                 raise rejected(422, f"Could not parse the label selector '{label}': {error}") from error
-        return as_json(200, {"apps": [view.app(self.fleet, a, embed) for a in found]})
+        return as_json(200, {"apps": [json_views.app(self.fleet, a, embed) for a in found]})
 
     def _app(self, request: Request, app_id: str) -> Response:
         state = self.visible(absolute(app_id), details=True)
-        return as_json(200, {"app": view.app(self.fleet, state, view.EVERYTHING | _embeds(request))})
+        return as_json(200, {"app": json_views.app(self.fleet, state, json_views.EVERYTHING | _embeds(request))})
 
     def _below(self, request: Request, group_id: str) -> Response:
         prefix = absolute(group_id).rstrip("/") + "/"
         found = [self.fleet.apps[a] for a in self._shown() if a.startswith(prefix)]
         if not found:
             raise rejected(404, f"Group '{absolute(group_id)}' does not exist")
-        return as_json(200, {"*": [view.app(self.fleet, a, view.EVERYTHING | _embeds(request)) for a in found]})
+        return as_json(
+            200, {"*": [json_views.app(self.fleet, a, json_views.EVERYTHING | _embeds(request)) for a in found]}
+        )
 
     def _versions(self, _: Request, app_id: str) -> Response:
         state = self.visible(absolute(app_id))
@@ -169,26 +171,26 @@ class Api:
         state = self.visible(absolute(app_id))
         if version not in state.versions:
             raise rejected(404, f"App '{absolute(app_id)}' does not exist in version {version}")
-        return as_json(200, view.stored(state, version))
+        return as_json(200, json_views.stored(state, version))
 
     def _deployments(self, _: Request) -> Response:
         shown = [d for d in self.fleet.deployments.values() if not set(d.apps) & self.hidden]
-        return as_json(200, [view.deployment(self.fleet, d) for d in shown])
+        return as_json(200, [json_views.deployment(self.fleet, d) for d in shown])
 
     def _queue(self, _: Request) -> Response:
-        return as_json(200, view.queue(self.fleet, self.hidden))
+        return as_json(200, json_views.queue(self.fleet, self.hidden))
 
     def _tasks(self, _: Request) -> Response:
-        return as_json(200, {"tasks": view.tasks(self.fleet, self._shown())})
+        return as_json(200, {"tasks": json_views.tasks(self.fleet, self._shown())})
 
     def _app_tasks(self, _: Request, app_id: str) -> Response:
         self.visible(absolute(app_id))
-        return as_json(200, {"tasks": view.tasks(self.fleet, [absolute(app_id)])})
+        return as_json(200, {"tasks": json_views.tasks(self.fleet, [absolute(app_id)])})
 
     def _group(self, _: Request, group_id: str = "/") -> Response:
         if group_id.endswith("/versions"):
             return self._group_versions(_)
-        found = view.group(self.fleet, absolute(group_id), self.hidden)
+        found = json_views.group(self.fleet, absolute(group_id), self.hidden)
         if found is None:
             raise rejected(404, f"Group '{absolute(group_id)}' does not exist")
         return as_json(200, found)
@@ -217,7 +219,7 @@ class Api:
         definition = self._changes.created(read_json(request))
         self._writable([definition["id"]])
         made = self.fleet.put({definition["id"]: definition}, force=request.flag("force"))
-        shown = view.app(self.fleet, self.fleet.apps[definition["id"]], {"tasks"})
+        shown = json_views.app(self.fleet, self.fleet.apps[definition["id"]], {"tasks"})
         headers = {"Marathon-Deployment-Id": made[0], "Location": definition["id"]}
         return as_json(201, {**shown, "deployments": [{"id": made[0]}]}, headers)
 
@@ -289,7 +291,7 @@ class Api:
             made = self.fleet.put(wanted, force=request.flag("force"))
             self.fleet.kill(t.id for t in chosen)
             return self._accepted(made)
-        shown = [view.task(self.fleet.apps[t.app_id], t) for t in chosen]
+        shown = [json_views.task(self.fleet.apps[t.app_id], t) for t in chosen]
         self.fleet.kill(t.id for t in chosen)
         if single:
             return as_json(200, {"task": shown[0]}) if shown else as_json(404, {"message": "No such task"})

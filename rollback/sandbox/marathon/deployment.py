@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
-from rollback.sandbox.marathon.definition import Definition
+from rollback.sandbox.marathon.app_definition import Definition
 
 
-class Kind(str, Enum):
+class ActionKind(str, Enum):
     """What is done to an app, in Marathon's words."""
 
     START = "StartApplication"
@@ -20,19 +20,19 @@ class Kind(str, Enum):
 
 
 @dataclass(frozen=True)
-class Action:
+class DeploymentAction:
     """One thing to do to one app."""
 
-    kind: Kind
+    kind: ActionKind
     app_id: str
 
 
-Steps = tuple[tuple[Action, ...], ...]
+Steps = tuple[tuple[DeploymentAction, ...], ...]
 """Actions of a step run side by side, steps one after the other."""
 
 
 @dataclass
-class Deployment:
+class SimulatedDeployment:
     """A running change, which locks its apps.
 
     Attributes:
@@ -51,7 +51,7 @@ class Deployment:
     before: Mapping[str, Definition | None]
     since: float
     step: int = 0
-    done: set[Action] = field(default_factory=set)
+    done: set[DeploymentAction] = field(default_factory=set)
 
     @cached_property
     def apps(self) -> tuple[str, ...]:
@@ -59,13 +59,13 @@ class Deployment:
         return tuple(sorted({action.app_id for step in self.steps for action in step}))
 
     @property
-    def current(self) -> tuple[Action, ...]:
+    def current(self) -> tuple[DeploymentAction, ...]:
         """The actions of the present step that are not through."""
         if not 1 <= self.step <= len(self.steps):
             return ()
         return tuple(action for action in self.steps[self.step - 1] if action not in self.done)
 
-    def present(self, app_id: str) -> Kind | None:
+    def present(self, app_id: str) -> ActionKind | None:
         """What it does to an app just now; None if it is not that app's turn."""
         return next((action.kind for action in self.current if action.app_id == app_id), None)
 
@@ -84,18 +84,18 @@ def plan(before: Mapping[str, Definition], after: Mapping[str, Definition], rest
         restarted: ids of the apps whose tasks have to be replaced.
     """
     level = _levels(after)
-    stopped = tuple(Action(Kind.STOP, app) for app in sorted(before) if app not in after)
-    started = tuple(Action(Kind.START, app) for app in sorted(after) if app not in before)
-    layers: dict[int, list[Action]] = {}
+    stopped = tuple(DeploymentAction(ActionKind.STOP, app) for app in sorted(before) if app not in after)
+    started = tuple(DeploymentAction(ActionKind.START, app) for app in sorted(after) if app not in before)
+    layers: dict[int, list[DeploymentAction]] = {}
     for app in sorted(after):
         if app not in before:
-            layers.setdefault(level[app], []).append(Action(Kind.SCALE, app))
+            layers.setdefault(level[app], []).append(DeploymentAction(ActionKind.SCALE, app))
         elif app in restarted:
             # Nothing runs and nothing shall run: the new image is never started, and the action is through at once.
-            kind = Kind.RESTART if after[app]["instances"] > 0 else Kind.SCALE
-            layers.setdefault(level[app], []).append(Action(kind, app))
+            kind = ActionKind.RESTART if after[app]["instances"] > 0 else ActionKind.SCALE
+            layers.setdefault(level[app], []).append(DeploymentAction(kind, app))
         elif before[app]["instances"] != after[app]["instances"]:
-            layers.setdefault(level[app], []).append(Action(Kind.SCALE, app))
+            layers.setdefault(level[app], []).append(DeploymentAction(ActionKind.SCALE, app))
     steps = [stopped, started, *(tuple(layers[number]) for number in sorted(layers))]
     return tuple(step for step in steps if step)
 

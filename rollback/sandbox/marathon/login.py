@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 
 from rollback.sandbox.clock import Clock
-from rollback.sandbox.exchange import Request, Response, as_json
+from rollback.sandbox.http_messages import Request, Response, as_json
 
 _LIFE_S = 5 * 24 * 3600  # documented for DC/OS 1.8; newer ones configure it
 

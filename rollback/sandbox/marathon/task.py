@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from rollback.sandbox.behaviour import Behaviour, Fate
-from rollback.sandbox.marathon.definition import image_of
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.sandbox.marathon.app_definition import image_of
 
 
-class Turn(Enum):
+class TaskTransition(Enum):
     """Something that happens to a task."""
 
     RUNS = "it runs"
@@ -58,7 +58,7 @@ class Task:
     alive: bool | None = None
     ready: bool = False
     turned_at: float | None = None
-    coming: list[tuple[float, Turn]] = field(default_factory=list)
+    coming: list[tuple[float, TaskTransition]] = field(default_factory=list)
     message: str = ""
 
     @property
@@ -84,62 +84,62 @@ class Task:
         """Ask it to stop."""
         if self.live:
             self.state = "TASK_KILLING"
-            self.coming = [(at + takes_s, Turn.GONE)]
+            self.coming = [(at + takes_s, TaskTransition.GONE)]
 
-    def turn(self, at: float, turn: Turn) -> None:
+    def turn(self, at: float, turn: TaskTransition) -> None:
         """Let one thing happen to it that leaves it on its agent."""
-        if turn is Turn.RUNS:
+        if turn is TaskTransition.RUNS:
             self.state, self.started_at = "TASK_RUNNING", at
-        elif turn is Turn.READY:
+        elif turn is TaskTransition.READY:
             self.ready = True
-        elif turn in (Turn.PASSES, Turn.FAILS_CHECK):
-            self.alive, self.turned_at = turn is Turn.PASSES, at
+        elif turn in (TaskTransition.PASSES, TaskTransition.FAILS_CHECK):
+            self.alive, self.turned_at = turn is TaskTransition.PASSES, at
 
 
-def schedule(task: Task, behaviour: Behaviour, definition: Mapping[str, Any], speed: float) -> None:
+def schedule(task: Task, behavior: ContainerBehavior, definition: Mapping[str, Any], speed: float) -> None:
     """Decide what will happen to a task that was just launched.
 
     Args:
         task: staged, with nothing to come.
-        behaviour: of its image.
+        behavior: of its image.
         definition: the app that it was launched from.
         speed: how many times faster than in life everything goes.
     """
-    runs = task.staged_at + behaviour.start_s / speed
-    judged = runs + behaviour.ready_s / speed
+    runs = task.staged_at + behavior.start_s / speed
+    judged = runs + behavior.ready_s / speed
     image = image_of(definition)
-    if behaviour.fate is Fate.UNPULLABLE:
+    if behavior.fate is ContainerOutcome.UNPULLABLE:
         task.message = (
             f"Failed to launch container: Failed to pull image '{image}': "
             f"manifest for {image} not found: manifest unknown"
         )
-        task.coming = [(runs, Turn.ENDS)]
+        task.coming = [(runs, TaskTransition.ENDS)]
         return
-    if behaviour.fate is Fate.CRASHES:
+    if behavior.fate is ContainerOutcome.CRASHES:
         task.message = "Command exited with status 1"
-        task.coming = [(runs, Turn.ENDS)]
+        task.coming = [(runs, TaskTransition.ENDS)]
         return
-    task.coming = [(runs, Turn.RUNS)]
-    if behaviour.fate is Fate.DIES:
-        ends = runs + behaviour.lasts_s / speed
+    task.coming = [(runs, TaskTransition.RUNS)]
+    if behavior.fate is ContainerOutcome.DIES:
+        ends = runs + behavior.lasts_s / speed
         task.message = "Container exited with status 137"
-        task.coming.append((ends, Turn.ENDS))
+        task.coming.append((ends, TaskTransition.ENDS))
         if judged < ends:
-            task.coming += [(judged, Turn.PASSES), (judged, Turn.READY)]
+            task.coming += [(judged, TaskTransition.PASSES), (judged, TaskTransition.READY)]
         return
-    if behaviour.fate in (Fate.UNHEALTHY, Fate.SICKENS) and task.checked:
+    if behavior.fate in (ContainerOutcome.UNHEALTHY, ContainerOutcome.SICKENS) and task.checked:
         check = definition["healthChecks"][0]
         bad_for = check["intervalSeconds"] * check["maxConsecutiveFailures"] / speed
         task.message = "Task was killed since health check failed. Reason: HttpCheck failed: 503 Service Unavailable"
-        if behaviour.fate is Fate.UNHEALTHY:
+        if behavior.fate is ContainerOutcome.UNHEALTHY:
             # Until the grace period is over, failed checks are not counted.
             gone = runs + check["gracePeriodSeconds"] / speed + bad_for
-            task.coming += [(judged, Turn.FAILS_CHECK), (gone, Turn.GIVEN_UP)]
+            task.coming += [(judged, TaskTransition.FAILS_CHECK), (gone, TaskTransition.GIVEN_UP)]
         else:
-            sick = judged + behaviour.lasts_s / speed
-            task.coming += [(judged, Turn.PASSES), (judged, Turn.READY)]
-            task.coming += [(sick, Turn.FAILS_CHECK), (sick + bad_for, Turn.GIVEN_UP)]
+            sick = judged + behavior.lasts_s / speed
+            task.coming += [(judged, TaskTransition.PASSES), (judged, TaskTransition.READY)]
+            task.coming += [(sick, TaskTransition.FAILS_CHECK), (sick + bad_for, TaskTransition.GIVEN_UP)]
         return
-    task.coming.append((judged, Turn.PASSES))
-    if behaviour.fate is not Fate.NEVER_READY:
-        task.coming.append((judged, Turn.READY))
+    task.coming.append((judged, TaskTransition.PASSES))
+    if behavior.fate is not ContainerOutcome.NEVER_READY:
+        task.coming.append((judged, TaskTransition.READY))

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rollback.sandbox.exchange import Request, Response, as_json
-from rollback.sandbox.marathon.definition import Definition
+from rollback.sandbox.http_messages import Request, Response, as_json
+from rollback.sandbox.marathon.app_definition import Definition
 
 _ID = re.compile(r"/?(?:(?:[a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])(?:\.(?:[a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9]))*/?)*")
 _EXPECTED = {dict: "error.expected.jsobject", list: "error.expected.jsarray", str: "error.expected.jsstring"}

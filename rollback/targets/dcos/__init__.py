@@ -15,14 +15,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from rollback.core.app import App, Change, Deployment, Failure, Status
+from rollback.core.apps import App, Change, Deployment, Failure, Status
 from rollback.core.image import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
-from rollback.targets.base import Options, Target
+from rollback.targets.base import Target, TargetOptions
+from rollback.targets.dcos.failure_tracker import FailureTracker
 from rollback.targets.dcos.program import Absent, Program
-from rollback.targets.dcos.witness import Witness
-from rollback.targets.marathon import definition, past
-from rollback.targets.marathon import marker as mark
+from rollback.targets.marathon import drift, serialization
+from rollback.targets.marathon import placeholder_app as mark
 
 _CREATED = re.compile(r"Created deployment ([0-9A-Za-z][0-9A-Za-z-]{7,})")  # both generations; `None` if it got no id
 _ALWAYS = (
@@ -38,7 +38,7 @@ _AT_ONCE = 4  # programs that run at the same time
 SETTINGS = {"program": str, "cluster": str}
 
 
-def connect(options: Options) -> Target:
+def connect(options: TargetOptions) -> Target:
     """Make the target; asks nothing yet.
 
     Settings: `program` (a path, or a name on PATH; default `dcos`), `cluster` (an id or a name; default: the
@@ -52,9 +52,9 @@ class Dcos:
 
     batch = 1  # no command of `dcos` takes several apps
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: TargetOptions) -> None:
         self._program = Program(options)
-        self._witness = Witness()
+        self._witness = FailureTracker()
 
     @property
     def name(self) -> str:
@@ -74,25 +74,25 @@ class Dcos:
         """
         listed = self._list("the apps cannot be read", "marathon", "app", "list", "--json")
         if all(member in entry for entry in listed for member in _ALWAYS):
-            return tuple(definition.app(entry) for entry in listed)
+            return tuple(serialization.app(entry) for entry in listed)
         group = self._program.ask("the definitions of the apps cannot be read", "marathon", "group", "show", "/")
         if not isinstance(group, dict):
             raise TargetError("the definitions of the apps cannot be read", why="dcos printed no group")
-        held = {str(entry.get("id")): definition.app(entry).deployments for entry in listed}
+        held = {str(entry.get("id")): serialization.app(entry).deployments for entry in listed}
         return tuple(
-            replace(definition.app(entry), deployments=held.get(str(entry.get("id")), ()))
-            for entry in definition.apps(group)
+            replace(serialization.app(entry), deployments=held.get(str(entry.get("id")), ()))
+            for entry in serialization.apps(group)
         )
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`. One process."""
         listed = self._list("the deployments cannot be read", "marathon", "deployment", "list", "--json")
-        return tuple(definition.deployment(entry) for entry in listed)
+        return tuple(serialization.deployment(entry) for entry in listed)
 
     def update(self, changes: Sequence[Change]) -> Deployment:
         """See `Target`. One process; it makes sure that the app exists, so nothing is created."""
         (change,) = changes
-        body, app_id = json.dumps(definition.update(change)), change.app.id
+        body, app_id = json.dumps(serialization.update(change)), change.app.id
         what = f"the update of {app_id} failed"
         try:
             said = self._program.tell(what, "marathon", "app", "update", app_id, stdin=body)
@@ -115,13 +115,15 @@ class Dcos:
             tasks = self._tasks()
             entries = [entry for entry in listing.result() if entry.get("id") in wanted]
             whole = [{**entry, "tasks": tasks[str(entry.get("id"))]} for entry in entries]
-            seen = [definition.status(entry) for entry in whole]
+            seen = [serialization.status(entry) for entry in whole]
             if any(one.started < one.instances for one in seen):
                 queue = self._queue()
-                seen = [definition.status(entry, queue) for entry in whole]
-            suspects = self._witness.suspects((one, tasks[one.id]) for one in seen)
-            failures = dict(zip(suspects, pool.map(self._failure, suspects), strict=True))
-        return {one.id: self._witness.testify(one, failures.get(one.id)) for one in seen}
+                seen = [serialization.status(entry, queue) for entry in whole]
+            apps_with_recent_failures = self._witness.apps_with_recent_failures((one, tasks[one.id]) for one in seen)
+            failures = dict(
+                zip(apps_with_recent_failures, pool.map(self._failure, apps_with_recent_failures), strict=True)
+            )
+        return {one.id: self._witness.with_known_failure(one, failures.get(one.id)) for one in seen}
 
     def cancel(self, deployment: Deployment) -> Deployment | None:
         """See `Target`. One process."""
@@ -175,12 +177,12 @@ class Dcos:
         """See `Remembering`. Three processes."""
         what = f"the past of {app_id} cannot be read"
         versions = self._program.ask(what, "marathon", "app", "version", "list", app_id)
-        version = past.version_at(versions if isinstance(versions, list) else (), until)
+        version = drift.version_at(versions if isinstance(versions, list) else (), until)
         if not version:
             return ()
         then = self._program.ask(what, "marathon", "app", "show", f"--app-version={version}", app_id)
         now = self._program.ask(what, "marathon", "app", "show", app_id)
-        return past.drift(then, now)
+        return drift.drift(then, now)
 
     def close(self) -> None:
         """See `Target`. The private folder goes, and with it the token of this run."""
@@ -218,7 +220,7 @@ class Dcos:
             shown = self._program.ask(f"{app_id} cannot be read", "marathon", "app", "show", app_id)
         except Absent:
             return None
-        return definition.failure(shown) if isinstance(shown, dict) else None
+        return serialization.failure(shown) if isinstance(shown, dict) else None
 
     def _with_locks(self, error: AppLocked, app_id: str) -> AppLocked:
         """The refusal of a locked app, with the ids of the deployments, which dcos does not tell."""

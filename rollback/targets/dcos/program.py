@@ -26,9 +26,9 @@ from rollback.errors import (
 )
 from rollback.secret import Secret
 from rollback.system import process
-from rollback.system.process import Result
-from rollback.targets.base import Options
-from rollback.targets.dcos import folder
+from rollback.system.process import CompletedProgram
+from rollback.targets.base import TargetOptions
+from rollback.targets.dcos import config_dir
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Program:
         options: `settings` may hold `program` (a path, or a name on PATH; `dcos`) and `cluster` (an id or a name).
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: TargetOptions) -> None:
         self._options = options
         self._cluster = str(options.settings.get("cluster") or "")
         self._path = ""
@@ -79,7 +79,7 @@ class Program:
     @property
     def address(self) -> str:
         """The cluster's address; empty if it cannot be told."""
-        return folder.address(folder.source(), self._cluster or os.environ.get("DCOS_CLUSTER", ""))
+        return config_dir.address(config_dir.source(), self._cluster or os.environ.get("DCOS_CLUSTER", ""))
 
     def login(self) -> None:
         """Find the program, and log in where a user is given: one process (two with dcos 0.7 and later).
@@ -144,7 +144,7 @@ class Program:
     def _folder(self) -> Path | None:
         return Path(self._folders[-1].name) if self._folders else None
 
-    def _run(self, argv: tuple[str, ...], stdin: str = "") -> Result:
+    def _run(self, argv: tuple[str, ...], stdin: str = "") -> CompletedProgram:
         """Call the program; when the login has run out, which means that nothing was done, log in and call again."""
         if self._folder is None:
             self._enter(stale=None)
@@ -167,7 +167,7 @@ class Program:
             if self._refused and time.monotonic() < self._refused[0] + _REFUSED_S:
                 raise self._refused[1]
             self._path = self._path or self._find()
-            fresh = folder.private_copy(folder.source())
+            fresh = config_dir.private_copy(config_dir.source())
             try:
                 if self._options.user:
                     self._log_in(Path(fresh.name))
@@ -208,7 +208,7 @@ class Program:
         if result.code:
             raise _refusal(result, what)
 
-    def _call(self, private: Path | None, argv: tuple[str, ...], stdin: str = "", **members: str) -> Result:
+    def _call(self, private: Path | None, argv: tuple[str, ...], stdin: str = "", **members: str) -> CompletedProgram:
         unwanted = _UNWANTED | (_OTHER_LOGINS if self._options.user else frozenset())
         if self._cluster:
             members["DCOS_CLUSTER"] = self._cluster
@@ -222,7 +222,7 @@ class Program:
             raise TargetError(error.what, why=error.why, hint="is this file the DC/OS CLI?") from error
 
 
-def _refusal(result: Result, what: str) -> TargetError:
+def _refusal(result: CompletedProgram, what: str) -> TargetError:
     """The error for a call that failed, in the program's own words."""
     said, why = result.said, _words(result)
     if _LOCKED.search(said):
@@ -242,7 +242,7 @@ def _refusal(result: Result, what: str) -> TargetError:
     return TargetError(what, why=why)
 
 
-def _not_understood(result: Result, what: str) -> TargetError:
+def _not_understood(result: CompletedProgram, what: str) -> TargetError:
     """The error for a call that printed something else: its usage, with exit code 0, where its plug-in is missing."""
     if "Usage:" in result.stdout or _NO_PLUGIN.search(result.said):
         why = "this dcos does not know the marathon command"
@@ -250,7 +250,7 @@ def _not_understood(result: Result, what: str) -> TargetError:
     return TargetError(what, why=f"dcos printed something else than JSON: {_words(result)}")
 
 
-def _words(result: Result) -> str:
+def _words(result: CompletedProgram) -> str:
     """What it said, in one line; the last line where it is a Python traceback."""
     said = result.quote
     if "Traceback (most recent call last)" in said:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rollback.core.app import App, Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, Status
 from rollback.core.image import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
-from rollback.targets.base import Options, Target
-from rollback.targets.marathon import answers, definition, past
-from rollback.targets.marathon import marker as mark
-from rollback.targets.marathon.api import Api
+from rollback.targets.base import Target, TargetOptions
+from rollback.targets.marathon import drift, response_errors, serialization
+from rollback.targets.marathon import placeholder_app as mark
+from rollback.targets.marathon.api import MarathonClient
 
 # Members that an app comes without unless they are asked for; deployments and counts always come.
 _EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFailure", "apps.readiness")
@@ -22,7 +22,7 @@ _EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFail
 SETTINGS = {"url": str, "ca_bundle": str, "insecure": bool, "token_file": str}
 
 
-def connect(options: Options) -> Target:
+def connect(options: TargetOptions) -> Target:
     """Make the target; asks nothing yet.
 
     Settings: `url` (of Marathon or of DC/OS), `ca_bundle` (a file), `insecure` (true: certificates are not
@@ -39,8 +39,8 @@ class Marathon:
 
     batch = 0  # all changes in one deployment: one lock, the order of the dependencies, one undo
 
-    def __init__(self, options: Options) -> None:
-        self._api = Api(options)
+    def __init__(self, options: TargetOptions) -> None:
+        self._api = MarathonClient(options)
 
     @property
     def name(self) -> str:
@@ -54,16 +54,16 @@ class Marathon:
     def apps(self) -> tuple[App, ...]:
         """See `Target`. One request."""
         response = self._api.read("/v2/apps", "the apps cannot be read")
-        return tuple(definition.app(entry) for entry in _list(answers.parse(response), "apps"))
+        return tuple(serialization.app(entry) for entry in _list(response_errors.parse(response), "apps"))
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`. One request."""
         response = self._api.read("/v2/deployments", "the deployments cannot be read")
-        return tuple(definition.deployment(entry) for entry in _list(answers.parse(response), ""))
+        return tuple(serialization.deployment(entry) for entry in _list(response_errors.parse(response), ""))
 
     def update(self, changes: Sequence[Change]) -> Deployment:
         """See `Target`. One request: PATCH knows no creation, and a bulk is taken whole or not at all."""
-        body = [definition.update(change) for change in changes]
+        body = [serialization.update(change) for change in changes]
         ids = tuple(change.app.id for change in changes)
         response = self._api.write("PATCH", "/v2/apps", f"the update of {', '.join(ids)} failed", body)
         return _accepted(response, ids)
@@ -77,11 +77,13 @@ class Marathon:
         common = posixpath.commonpath(sorted(wanted))
         params = [("embed", member) for member in _EMBEDDED] + ([("id", common)] if len(common) > 1 else [])
         response = self._api.read("/v2/apps", "the state of the apps cannot be read", params)
-        entries = [entry for entry in _list(answers.parse(response), "apps") if entry.get("id") in wanted]
-        seen = [definition.status(entry) for entry in entries]
+        entries = [entry for entry in _list(response_errors.parse(response), "apps") if entry.get("id") in wanted]
+        seen = [serialization.status(entry) for entry in entries]
         if any(one.started < one.instances for one in seen):
-            queue = _list(answers.parse(self._api.read("/v2/queue", "the launch queue cannot be read")), "queue")
-            seen = [definition.status(entry, queue) for entry in entries]
+            queue = _list(
+                response_errors.parse(self._api.read("/v2/queue", "the launch queue cannot be read")), "queue"
+            )
+            seen = [serialization.status(entry, queue) for entry in entries]
         return {one.id: one for one in seen}
 
     def cancel(self, deployment: Deployment) -> Deployment | None:
@@ -90,14 +92,14 @@ class Marathon:
             response = self._api.write(
                 "DELETE", f"/v2/deployments/{deployment.id}", f"deployment {deployment.id} cannot be cancelled"
             )
-        except answers.NotThere:
+        except response_errors.NotThere:
             return None
         return _accepted(response, deployment.apps)
 
     def stop(self, deployment: Deployment) -> None:
         """See `Target`. One request; `force` means here to stop acting and to leave the apps as they are."""
         path = f"/v2/deployments/{deployment.id}?force=true"
-        with suppress(answers.NotThere):
+        with suppress(response_errors.NotThere):
             self._api.write("DELETE", path, f"deployment {deployment.id} cannot be ended")
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
@@ -114,9 +116,9 @@ class Marathon:
         """See `Markers`. One request."""
         try:
             response = self._api.read(f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be read")
-        except answers.NotThere:
+        except response_errors.NotThere:
             return None
-        answer = answers.parse(response)
+        answer = response_errors.parse(response)
         return mark.labels_of(answer.get("app") or {}) if isinstance(answer, dict) else {}
 
     def relabel(self, marker: str, labels: Mapping[str, str]) -> None:
@@ -126,19 +128,19 @@ class Marathon:
 
     def remove(self, marker: str) -> None:
         """See `Markers`. One request."""
-        with suppress(answers.NotThere):
+        with suppress(response_errors.NotThere):
             self._api.write("DELETE", f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be removed")
 
     def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
         """See `Remembering`. Three requests."""
         path, what = f"/v2/apps/{app_id.strip('/')}", f"the past of {app_id} cannot be read"
-        versions = answers.parse(self._api.read(f"{path}/versions", what))
-        version = past.version_at(versions["versions"] if isinstance(versions, dict) else (), until)
+        versions = response_errors.parse(self._api.read(f"{path}/versions", what))
+        version = drift.version_at(versions["versions"] if isinstance(versions, dict) else (), until)
         if not version:
             return ()
-        then = answers.parse(self._api.read(f"{path}/versions/{version}", what))
-        now = answers.parse(self._api.read(path, what))
-        return past.drift(then, now["app"])
+        then = response_errors.parse(self._api.read(f"{path}/versions/{version}", what))
+        now = response_errors.parse(self._api.read(path, what))
+        return drift.drift(then, now["app"])
 
     def close(self) -> None:
         """See `Target`."""
@@ -164,9 +166,9 @@ def _accepted(response: Any, ids: tuple[str, ...]) -> Deployment:
         NoAnswer: it was taken, but the answer does not say as what.
     """
     try:
-        body = answers.parse(response)
+        body = response_errors.parse(response)
         return Deployment(str(body["deploymentId"]), ids, str(body.get("version") or ""))
     except (TargetError, KeyError, TypeError, AttributeError) as error:
         raise NoAnswer(
-            "Marathon took a write, but its answer names no deployment", why=answers.words(response)
+            "Marathon took a write, but its answer names no deployment", why=response_errors.words(response)
         ) from error

@@ -16,9 +16,9 @@ from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, MaxR
 
 from rollback.errors import BadInput, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
-from rollback.system import session
-from rollback.targets.base import Options
-from rollback.targets.marathon import answers
+from rollback.system import http_session
+from rollback.targets.base import TargetOptions
+from rollback.targets.marathon import response_errors
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _REFUSED_S = 30.0  # seconds before a login that was refused is tried again; qui
 _SERVICE = "/service/marathon"  # where DC/OS's Admin Router keeps Marathon
 
 
-class Api:
+class MarathonClient:
     """One Marathon, one login.
 
     Args:
@@ -37,7 +37,7 @@ class Api:
         BadInput: the settings do not name a Marathon, or a file that is not there.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: TargetOptions) -> None:
         self._options = options
         self.url, self._certain = _base(str(options.settings.get("url") or ""), options.name)
         self._token_file = _path(options, "token_file")
@@ -47,7 +47,7 @@ class Api:
         insecure = bool(options.settings.get("insecure"))
         if insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would come with every request
-        self._session = session.connect(verify=False if insecure else (bundle or True), read_s=options.timeout_s)
+        self._session = http_session.connect(verify=False if insecure else (bundle or True), read_s=options.timeout_s)
         self._token = Secret()
         self._gate = threading.Lock()
         self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
@@ -62,7 +62,7 @@ class Api:
         if not self._certain:
             self._locate()
         self._renew(self._token)
-        info = answers.parse(self.read("/v2/info", "Marathon cannot be asked"))
+        info = response_errors.parse(self.read("/v2/info", "Marathon cannot be asked"))
         if not isinstance(info, dict) or "version" not in info:
             raise TargetError(f"{self.url} is not a Marathon", hint="check the url in the settings")
 
@@ -150,14 +150,14 @@ class Api:
         except requests.RequestException as error:
             raise _unreachable(root, what, error) from error
         if response.status_code in {400, 401, 403}:
-            why = answers.words(response).replace(self._options.password.reveal() or "***", "***")
+            why = response_errors.words(response).replace(self._options.password.reveal() or "***", "***")
             raise LoginRefused(what, why=why, hint="check --user and --pwd")
         if not response.ok or response.is_redirect:
             if root == self.url and response.status_code in {404, 405, 500}:
                 log.warning("%s is a Marathon without DC/OS and knows no login: going on without one", root)
                 return Secret()
-            raise answers.refusal(response, what)
-        token = answers.parse(response)
+            raise response_errors.refusal(response, what)
+        token = response_errors.parse(response)
         if not isinstance(token, dict) or not isinstance(token.get("token"), str):
             raise TargetError(what, why=f"{root} gave no token")
         return Secret(token["token"])
@@ -181,7 +181,7 @@ class Api:
 
     def _refusal(self, response: requests.Response, what: str) -> TargetError:
         """What an answer that is not a success means, with the next step for this login."""
-        error = answers.refusal(response, what)
+        error = response_errors.refusal(response, what)
         if isinstance(error, LoginRefused) and self._token_file and not self._options.user:
             return LoginRefused(what, why=error.why, hint=f"renew the token in {self._token_file}")
         return error
@@ -205,7 +205,7 @@ def _base(url: str, name: str) -> tuple[str, bool]:
     return f"{parts.scheme}://{parts.netloc}{path}", bool(path)
 
 
-def _path(options: Options, member: str) -> Path | None:
+def _path(options: TargetOptions, member: str) -> Path | None:
     """A file that the settings name, relative to the settings' own folder."""
     named = options.settings.get(member)
     return options.folder / Path(str(named)).expanduser() if named else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.ci_integrations.conftest import ANSIBLE, OFFLINE, Playbook
-from tests.ci_integrations.scene import REPOS, Scene
+from tests.ci_integrations.scenario import REPOS, Scene
 
 NO_INDEX = json.dumps({"rollback_pip_extra_args": OFFLINE})
 

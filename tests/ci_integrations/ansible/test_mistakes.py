@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.ci_integrations.conftest import ANSIBLE, Playbook
-from tests.ci_integrations.scene import PASSWORD, REPOS, Scene
+from tests.ci_integrations.scenario import PASSWORD, REPOS, Scene
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from rollback.sandbox.server import serving
-from rollback.sandbox.story import fortnight
+from rollback.sandbox.launcher import serving
+from rollback.sandbox.scenario import fortnight
 from tests.ci_integrations.conftest import ANSIBLE, surroundings
-from tests.ci_integrations.scene import GOOD, PASSWORD, SPEED, Scene, Slack
+from tests.ci_integrations.scenario import GOOD, PASSWORD, SPEED, Scene, Slack
 from tests.integration.test_sandbox_images import put_all
 from tests.support import registry
 

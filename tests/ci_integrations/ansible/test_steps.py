@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
-from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from tests.ci_integrations.conftest import Playbook
-from tests.ci_integrations.scene import BROKEN, GOOD, REPOS, Scene, command_lines, leaks
+from tests.ci_integrations.scenario import BROKEN, GOOD, REPOS, Scene, command_lines, leaks
 
 # Templates, shell words and variables: all of it is only a text.
 HOSTILE = (
@@ -83,7 +83,7 @@ def test_a_run_with_nothing_to_do_is_not_a_change(playbook: Playbook, scene: Sce
 
 
 def test_a_run_that_fails_restores_and_says_so(playbook: Playbook, scene: Scene, history: Path) -> None:
-    scene.sandbox.behaviours.attach("shop/cart:2.10.0-master", Behaviour(Fate.CRASHES))
+    scene.sandbox.behaviors.attach("shop/cart:2.10.0-master", ContainerBehavior(ContainerOutcome.CRASHES))
 
     with command_lines() as seen:
         played = playbook("--tags", "run", "-vvv", date=scene.good_day)

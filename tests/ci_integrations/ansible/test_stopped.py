@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from tests.ci_integrations.conftest import Playbook
-from tests.ci_integrations.scene import BROKEN, Scene
+from tests.ci_integrations.scenario import BROKEN, Scene
 
 COOKIE = "JENKINS_NODE_COOKIE"  # by this variable Jenkins knows the processes of a build
 
@@ -21,7 +21,9 @@ COOKIE = "JENKINS_NODE_COOKIE"  # by this variable Jenkins knows the processes o
 def test_the_record_tells_how_far_it_came_and_undo_puts_it_right(
     newest: Playbook, scene: Scene, history: Path
 ) -> None:
-    scene.sandbox.behaviours.attach("shop/cart:2.10.0-master", Behaviour(Fate.UNHEALTHY, start_s=300))
+    scene.sandbox.behaviors.attach(
+        "shop/cart:2.10.0-master", ContainerBehavior(ContainerOutcome.UNHEALTHY, start_s=300)
+    )
     environ = {**scene.secrets(), COOKIE: str(scene.dump)}
     run = threading.Thread(target=newest, args=("--tags", "run"), kwargs={"date": scene.good_day, "environ": environ})
     run.start()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.ci_integrations.conftest import ANSIBLE, CHECKOUT
-from tests.ci_integrations.scene import PASSWORD, Scene
+from tests.ci_integrations.scenario import PASSWORD, Scene
 
 HARNESS = Path(__file__).parent / "harness"
 Answer = Mapping[str, Any]

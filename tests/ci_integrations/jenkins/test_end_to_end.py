@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from tests.ci_integrations.jenkins.conftest import Build, Button, choose, type_in
-from tests.ci_integrations.scene import BROKEN, GOOD, Scene, command_lines, leaks
+from tests.ci_integrations.scenario import BROKEN, GOOD, Scene, command_lines, leaks
 
 
 def read(build: Build) -> str:
@@ -38,7 +38,7 @@ def test_prod_goes_back_and_forward_again_though_slack_is_down(button: Button, s
 
 
 def test_a_run_that_fails_restores_and_fails_the_build(button: Button, scene: Scene) -> None:
-    scene.sandbox.behaviours.attach("shop/cart:2.10.0-master", Behaviour(Fate.CRASHES))
+    scene.sandbox.behaviors.attach("shop/cart:2.10.0-master", ContainerBehavior(ContainerOutcome.CRASHES))
 
     with command_lines() as seen:
         build = button.press(choose(scene.good_day), type_in("prod"))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.ci_integrations.conftest import CHECKOUT
 from tests.ci_integrations.jenkins.conftest import ENDINGS, Answer, Button, choose, type_in
-from tests.ci_integrations.scene import HOOK, PASSWORD
+from tests.ci_integrations.scenario import HOOK, PASSWORD
 
 DAY = "2026-11-20"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.ci_integrations.conftest import OFFLINE, surroundings
-from tests.ci_integrations.scene import REPOS, Scene
+from tests.ci_integrations.scenario import REPOS, Scene
 from tests.support import certificates, registry
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support import hostile
+from tests.support import hostile_images
 from tests.support import registry as real
-from tests.support.hostile import Fleet
+from tests.support.hostile_images import Fleet
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +16,4 @@ def fleet(part: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) 
     """A registry that nobody changes."""
     folder = tmp_path_factory.mktemp("fleet")
     with real.serve(part("docker-registry"), folder) as url:
-        yield hostile.fill(url, folder)
+        yield hostile_images.fill(url, folder)

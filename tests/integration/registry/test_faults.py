@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 from rollback.errors import NotInRegistry, RegistryError
-from rollback.registry.client import Options, connect
-from rollback.registry.patience import Budget
-from tests.support import front as fronts
+from rollback.registry.client import RegistryOptions, connect
+from rollback.registry.retry import Budget
 from tests.support import registry as real
-from tests.support.front import Asked, Faults, Go, Reply, front
-from tests.support.hostile import EAGER, Fleet, agrees, lines, look, master
+from tests.support import registry_proxy as fronts
+from tests.support.hostile_images import EAGER, Fleet, agrees, lines, look, master
+from tests.support.registry_proxy import Asked, Faults, Go, Reply, front
 
 BRIEF = Budget(tries=3, first_s=0.0, wait_s=0.5)
 
 
 def fail(url: str, repos: list[str] | None = None, budget: Budget = BRIEF) -> RegistryError:
     with pytest.raises(RegistryError) as caught:
-        connect(Options(url), budget=budget).survey(repos or ["shop/many"], master)
+        connect(RegistryOptions(url), budget=budget).survey(repos or ["shop/many"], master)
     return caught.value
 
 
@@ -181,7 +181,7 @@ def test_a_digest_is_asked_by_get_where_head_is_not_known(fleet: Fleet) -> None:
 
     repo, tag, digest, *_rest = fleet.of("shop/forms")[0]
     with front(fleet.url, old) as registry:
-        client = connect(Options(registry.url), budget=EAGER)
+        client = connect(RegistryOptions(registry.url), budget=EAGER)
 
         assert client.digest(repo, tag) == digest
         with pytest.raises(NotInRegistry, match="shop/forms:none is not in"):
@@ -189,7 +189,7 @@ def test_a_digest_is_asked_by_get_where_head_is_not_known(fleet: Fleet) -> None:
 
 
 def test_what_is_incomplete_is_said_part_by_part(fleet: Fleet) -> None:
-    client = connect(Options(fleet.url))
+    client = connect(RegistryOptions(fleet.url))
     tags = {tag: client.digest("shop/broken", tag) for tag in ("1-master", "config-master", "child-master")}
 
     client.complete("shop/broken", tags["1-master"])
@@ -200,7 +200,7 @@ def test_what_is_incomplete_is_said_part_by_part(fleet: Fleet) -> None:
 
 
 def test_a_registry_that_is_down_is_not_a_tag_that_is_gone() -> None:
-    client = connect(Options("http://127.0.0.1:9"), budget=BRIEF)
+    client = connect(RegistryOptions("http://127.0.0.1:9"), budget=BRIEF)
 
     for ask in (lambda: client.digest("a/b", "c"), lambda: client.complete("a/b", "sha256:" + "0" * 64)):
         with pytest.raises(RegistryError, match="a/b cannot be read from") as caught:
@@ -216,7 +216,7 @@ def test_a_schema_1_manifest_is_never_read_for_the_date(fleet: Fleet, tmp_path: 
     with front("", fronts.deaf(fleet.url)) as registry:
         survey = look(registry.url, ["other/old"], cache=tmp_path)
         with pytest.raises(RegistryError, match="other/old:1-master has only a schema 1 manifest"):
-            connect(Options(registry.url), budget=EAGER).digest("other/old", "1-master")
+            connect(RegistryOptions(registry.url), budget=EAGER).digest("other/old", "1-master")
     again = look(fleet.url, ["other/old"], cache=tmp_path)
 
     assert survey.images == ()
@@ -239,7 +239,7 @@ def test_a_hundred_thousand_tags_cost_no_more_than_their_list(fleet: Fleet) -> N
         return Reply(200, {}, json.dumps({"tags": tags}).encode()) if "/tags/" in asked.path else go()
 
     with front(fleet.url, long) as registry:
-        client = connect(Options(registry.url), budget=EAGER)
+        client = connect(RegistryOptions(registry.url), budget=EAGER)
         survey = client.survey(["shop/broken"], master)
 
     assert [image.tag for image in survey.images] == ["1-master"]

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from rollback.errors import BadInput
-from rollback.registry.client import Options, Survey, connect
+from rollback.registry.client import RegistryOptions, ScanResult, connect
 from rollback.registry.manifest import SCHEMA2
 from rollback.secret import Secret
-from tests.support import flavours
-from tests.support import front as fronts
-from tests.support.front import Asked, Bearer, Go, Reply, front
-from tests.support.hostile import EAGER, REPOS, Fleet, agrees, look, master
+from tests.support import registry_proxy as fronts
+from tests.support import vendors
+from tests.support.hostile_images import EAGER, REPOS, Fleet, agrees, look, master
+from tests.support.registry_proxy import Asked, Bearer, Go, Reply, front
 
 
-def in_milliseconds(survey: Survey) -> list[tuple[str, str, str, str, float]]:
+def in_milliseconds(survey: ScanResult) -> list[tuple[str, str, str, str, float]]:
     return [
         (i.repo, i.tag, i.digest, i.created_from.value, i.created.time.timestamp() * 1000 // 1) for i in survey.images
     ]
@@ -26,8 +26,8 @@ def in_milliseconds(survey: Survey) -> list[tuple[str, str, str, str, float]]:
 
 @pytest.mark.parametrize("flavour", ["auto", "google"])
 def test_google_s_list_of_tags_gives_the_same_images(fleet: Fleet, flavour: str) -> None:
-    with front(fleet.url, flavours.google(fleet.url)) as registry:
-        client = connect(Options(registry.url, flavour=flavour))
+    with front(fleet.url, vendors.google(fleet.url)) as registry:
+        client = connect(RegistryOptions(registry.url, flavour=flavour))
         survey = client.survey(REPOS, master)
         plain = look(fleet.url)
 
@@ -36,24 +36,24 @@ def test_google_s_list_of_tags_gives_the_same_images(fleet: Fleet, flavour: str)
 
 
 def test_google_s_list_is_the_only_request_for_plain_images(fleet: Fleet) -> None:
-    with front(fleet.url, flavours.google(fleet.url)) as registry:
-        client = connect(Options(registry.url))
+    with front(fleet.url, vendors.google(fleet.url)) as registry:
+        client = connect(RegistryOptions(registry.url))
         client.survey(["shop/many"], master)
 
     assert client.counts.requests == 1
 
 
 def test_google_s_list_is_not_used_when_the_plain_way_is_asked_for(fleet: Fleet) -> None:
-    with front(fleet.url, flavours.google(fleet.url)) as registry:
-        client = connect(Options(registry.url, flavour="plain"))
+    with front(fleet.url, vendors.google(fleet.url)) as registry:
+        client = connect(RegistryOptions(registry.url, flavour="plain"))
         agrees(client.survey(REPOS, master), fleet)
 
     assert client.counts.configs > 0
 
 
 def test_harbor_s_artifacts_give_the_same_images(fleet: Fleet) -> None:
-    with front(fleet.url, flavours.harbor(fleet.url)) as registry:
-        client = connect(Options(registry.url, flavour="harbor"))
+    with front(fleet.url, vendors.harbor(fleet.url)) as registry:
+        client = connect(RegistryOptions(registry.url, flavour="harbor"))
         agrees(client.survey(REPOS, master), fleet)
         before = client.counts
         agrees(client.survey(["shop/many"], master), Fleet(fleet.url, fleet.folder, fleet.of("shop/many"), {}))
@@ -68,17 +68,17 @@ def test_harbor_is_known_by_its_token_server(fleet: Fleet) -> None:
     bearer.service = "harbor-registry"
     with (
         front("", bearer.server) as server,
-        front(fleet.url, bearer.registry, flavours.harbor(fleet.url)) as registry,
+        front(fleet.url, bearer.registry, vendors.harbor(fleet.url)) as registry,
     ):
         bearer.realm = f"{server.url}/service/token"
-        client = connect(Options(registry.url), budget=EAGER)
+        client = connect(RegistryOptions(registry.url), budget=EAGER)
         agrees(client.survey(REPOS, master), fleet)
 
         assert registry.count("/api/v2.0/projects/shop/repositories/") == client.counts.others > 0
 
 
 def test_harbor_that_refuses_its_api_is_asked_in_the_plain_way(fleet: Fleet) -> None:
-    with front(fleet.url, flavours.harbor(fleet.url, lambda _asked: False)) as registry:
+    with front(fleet.url, vendors.harbor(fleet.url, lambda _asked: False)) as registry:
         agrees(look(registry.url, flavour="harbor"), fleet)
 
 
@@ -86,8 +86,8 @@ def test_harbor_gets_the_user_s_own_credentials(fleet: Fleet) -> None:
     def admitted(asked: Asked) -> bool:
         return asked.headers.get("authorization", "").startswith("Basic ")
 
-    with front(fleet.url, flavours.harbor(fleet.url, admitted)) as registry:
-        client = connect(Options(registry.url, user="robot$x", password=Secret("pw"), flavour="harbor"))
+    with front(fleet.url, vendors.harbor(fleet.url, admitted)) as registry:
+        client = connect(RegistryOptions(registry.url, user="robot$x", password=Secret("pw"), flavour="harbor"))
         client.survey(["shop/many"], master)
 
     assert client.counts.configs == 0
@@ -145,7 +145,7 @@ def test_docker_hub_is_asked_by_head_for_what_is_known(
 
 def test_an_unknown_kind_of_registry_is_refused() -> None:
     with pytest.raises(BadInput, match="'nexus' is no kind of registry"):
-        connect(Options("registry.example.com", flavour="nexus"))
+        connect(RegistryOptions("registry.example.com", flavour="nexus"))
 
 
 def many(count: int, wanted: int) -> fronts.Rule:
@@ -179,7 +179,7 @@ def many(count: int, wanted: int) -> fronts.Rule:
 )
 def test_harbor_is_asked_for_as_many_pages_as_pay(count: int, wanted: int, pages: int) -> None:
     with front("", many(count, wanted)) as registry:
-        client = connect(Options(registry.url, flavour="harbor"), budget=EAGER)
+        client = connect(RegistryOptions(registry.url, flavour="harbor"), budget=EAGER)
         survey = client.survey(["shop/many"], master)
 
     assert client.counts.others == pages

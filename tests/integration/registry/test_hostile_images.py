@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rollback.registry.client import Options, connect
-from tests.support.hostile import REPOS, Fleet, agrees, lines, look, master
+from rollback.registry.client import RegistryOptions, connect
+from tests.support.hostile_images import REPOS, Fleet, agrees, lines, look, master
 
 
 def test_the_newest_ten_are_exactly_these(fleet: Fleet) -> None:
@@ -17,7 +17,7 @@ def test_the_newest_ten_are_exactly_these(fleet: Fleet) -> None:
 def test_a_second_survey_asks_for_tags_alone_and_finds_the_same(fleet: Fleet, tmp_path: Path) -> None:
     look(fleet.url, cache=tmp_path)
 
-    with connect(Options(fleet.url, cache=tmp_path)) as registry:
+    with connect(RegistryOptions(fleet.url, cache=tmp_path)) as registry:
         survey = registry.survey(REPOS, master)
 
     agrees(survey, fleet)
@@ -30,7 +30,7 @@ def test_a_second_survey_asks_for_tags_alone_and_finds_the_same(fleet: Fleet, tm
 def test_tags_that_never_move_are_not_asked_again(fleet: Fleet, tmp_path: Path) -> None:
     look(fleet.url, ["shop/many"], cache=tmp_path)
 
-    with connect(Options(fleet.url, cache=tmp_path, immutable_tags=True)) as registry:
+    with connect(RegistryOptions(fleet.url, cache=tmp_path, immutable_tags=True)) as registry:
         survey = registry.survey(["shop/many"], master)
 
     assert lines(survey) == fleet.of("shop/many")
@@ -38,7 +38,7 @@ def test_tags_that_never_move_are_not_asked_again(fleet: Fleet, tmp_path: Path) 
 
 
 def test_images_that_share_a_config_cost_it_once(fleet: Fleet) -> None:
-    registry = connect(Options(fleet.url, connections=1))
+    registry = connect(RegistryOptions(fleet.url, connections=1))
 
     survey = registry.survey(["shop/forms"], lambda tag: tag in {"a-master", "b-master"})
 
@@ -62,14 +62,14 @@ def test_a_repository_without_tags_is_empty_and_no_error(fleet: Fleet) -> None:
 def test_progress_ends_with_everything_done(fleet: Fleet) -> None:
     heard: list[tuple[int, int]] = []
 
-    connect(Options(fleet.url)).survey(["shop/many"], master, lambda done, known: heard.append((done, known)))
+    connect(RegistryOptions(fleet.url)).survey(["shop/many"], master, lambda done, known: heard.append((done, known)))
 
     assert heard[-1] == (25, 25)
     assert heard == sorted(heard)
 
 
 def test_connections_are_never_more_than_allowed(fleet: Fleet) -> None:
-    registry = connect(Options(fleet.url, connections=3))
+    registry = connect(RegistryOptions(fleet.url, connections=3))
 
     agrees(registry.survey(REPOS, master), fleet)
 
@@ -77,7 +77,7 @@ def test_connections_are_never_more_than_allowed(fleet: Fleet) -> None:
 
 
 def test_a_survey_that_is_interrupted_leaves_the_registry_usable(fleet: Fleet) -> None:
-    registry = connect(Options(fleet.url, connections=2))
+    registry = connect(RegistryOptions(fleet.url, connections=2))
 
     def interrupt(_done: int, _known: int) -> None:
         raise KeyboardInterrupt

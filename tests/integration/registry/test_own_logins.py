@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from rollback.errors import RegistryError
-from rollback.registry.client import Options, connect
+from rollback.registry.client import RegistryOptions, connect
 from rollback.secret import Secret
 from tests.support import certificates
 from tests.support import registry as real
-from tests.support.front import Asked, Go, Reply, front
-from tests.support.hostile import EAGER, REPOS, Fleet, agrees, look, master
+from tests.support.hostile_images import EAGER, REPOS, Fleet, agrees, look, master
+from tests.support.registry_proxy import Asked, Go, Reply, front
 
 PASSWORD = "correct horse: battery"
 # bcrypt of it, the only form that docker-registry takes
@@ -79,7 +79,7 @@ def test_one_signed_token_opens_all_repositories(part: Callable[[str], str], fle
         token = {"realm": f"{server.url}/token", "service": "ours", "issuer": "ours",
                  "rootcertbundle": str(authority.ca)}  # fmt: skip
         with real.serve(part("docker-registry"), tmp_path, auth={"token": token}) as url:
-            client = connect(Options(url), budget=EAGER)
+            client = connect(RegistryOptions(url), budget=EAGER)
             agrees(client.survey(REPOS, master), fleet)
 
     assert signer.asked == [[f"repository:{repo}:pull" for repo in REPOS]]

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from rollback.errors import RegistryError
-from rollback.registry.client import Options, connect
-from tests.support import front as fronts
-from tests.support.front import Asked, Go, Reply, front
-from tests.support.hostile import EAGER, Fleet, agrees, lines, look, master
+from rollback.registry.client import RegistryOptions, connect
+from tests.support import registry_proxy as fronts
+from tests.support.hostile_images import EAGER, Fleet, agrees, lines, look, master
+from tests.support.registry_proxy import Asked, Go, Reply, front
 
 Form = Callable[[str, str, list[str]], str | None]
 FORMS: dict[str, Form] = {
@@ -116,7 +116,7 @@ def test_a_tag_that_is_listed_twice_is_read_once(fleet: Fleet) -> None:
         return replace(reply, body=json.dumps({"tags": json.loads(reply.body)["tags"] * 2}).encode())
 
     with front(fleet.url, double) as registry:
-        client = connect(Options(registry.url), budget=EAGER)
+        client = connect(RegistryOptions(registry.url), budget=EAGER)
         survey = client.survey(["shop/many", "shop/many"], master)
 
     assert lines(survey) == fleet.of("shop/many")
@@ -130,7 +130,7 @@ def test_companions_of_images_are_known_by_their_names(fleet: Fleet) -> None:
         return replace(go(), body=json.dumps({"tags": tags}).encode()) if "/tags/" in asked.path else go()
 
     with front(fleet.url, companions) as registry:
-        client = connect(Options(registry.url))
+        client = connect(RegistryOptions(registry.url))
         survey = client.survey(["shop/many"], lambda _tag: True)
 
     assert {one.reason for one in survey.skipped} == {"a signature or other companion of an image, not an image"}

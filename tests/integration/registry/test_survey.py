@@ -9,7 +9,7 @@ import pytest
 
 from rollback.core.image import belongs
 from rollback.errors import NotInRegistry
-from rollback.registry.client import Options, connect
+from rollback.registry.client import RegistryOptions, connect
 from tests.support import registry as real
 
 
@@ -33,7 +33,7 @@ def test_images_come_with_digest_and_time_sorted_by_time(url: str) -> None:
             ("3-develop", "2026-02-02T00:00:00Z", False),
         ]
     }
-    registry = connect(Options(url))
+    registry = connect(RegistryOptions(url))
 
     survey = registry.survey(["shop/cart"], master, lambda _done, _known: None)
 
@@ -47,7 +47,7 @@ def test_images_come_with_digest_and_time_sorted_by_time(url: str) -> None:
 
 def test_a_tag_names_a_digest_until_it_is_gone(url: str) -> None:
     digest = real.push_image(url, "shop/gone", "1-master", "2026-01-01T00:00:00Z")
-    registry = connect(Options(url))
+    registry = connect(RegistryOptions(url))
 
     before = registry.digest("shop/gone", "1-master")
     registry.complete("shop/gone", digest)
@@ -64,6 +64,6 @@ def test_an_unknown_repository_ends_the_survey(url: str, tmp_path: Path) -> None
     real.push_image(url, "shop/known", "1-master", "2026-01-01T00:00:00Z")
 
     with pytest.raises(NotInRegistry, match="shop/nowhere is not in") as caught:
-        connect(Options(url)).survey(["shop/known", "shop/nowhere"], master)
+        connect(RegistryOptions(url)).survey(["shop/known", "shop/nowhere"], master)
 
     assert "NAME_UNKNOWN" in caught.value.why

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from rollback.errors import BadInput, RegistryError
-from rollback.registry.client import Options, connect
+from rollback.registry.client import RegistryOptions, connect
 from tests.support import certificates
-from tests.support import front as fronts
 from tests.support import registry as real
+from tests.support import registry_proxy as fronts
 from tests.support.certificates import Authority
-from tests.support.front import Asked, Go, Reply, front
-from tests.support.hostile import EAGER, Fleet, agrees, lines, look, master
+from tests.support.hostile_images import EAGER, Fleet, agrees, lines, look, master
+from tests.support.registry_proxy import Asked, Go, Reply, front
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,11 @@ def files(authority: Authority) -> dict[str, object]:
 
 
 def test_a_private_authority_is_trusted_when_it_is_named(
-    part: Callable[[str], str], fleet: Fleet, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    part: Callable[[str], str],
+    fleet: Fleet,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with over_tls(part, fleet, tmp_path, files(authority)) as url:
         agrees(look(url, ca_bundle=authority.ca), fleet)
@@ -154,7 +158,11 @@ def _pour(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_https_goes_through_a_tunnel_of_the_proxy(
-    part: Callable[[str], str], fleet: Fleet, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    part: Callable[[str], str],
+    fleet: Fleet,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy = Tunnels()
     monkeypatch.setenv("HTTPS_PROXY", f"http://eve:proxy-secret@{proxy.address}")
@@ -192,7 +200,7 @@ def test_a_proxy_that_is_down_is_said_without_its_password(monkeypatch: pytest.M
     monkeypatch.setenv("HTTPS_PROXY", "http://eve:proxy-secret@127.0.0.1:9")
 
     with pytest.raises(RegistryError) as caught:
-        connect(Options("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
+        connect(RegistryOptions("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
 
     assert "no connection through the proxy 127.0.0.1: Connection refused" in caught.value.why
     assert "proxy-secret" not in f"{caught.value.why} {caught.value.__cause__!r} {caught.value.__context__!r}"
@@ -202,7 +210,7 @@ def test_a_socks_proxy_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
 
     with pytest.raises(BadInput, match="a socks5 proxy cannot be used"):
-        connect(Options("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
+        connect(RegistryOptions("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
 
 
 def _as_proxy(asked: Asked, go: Go) -> Reply:

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from rollback.errors import RegistryError
-from rollback.registry.client import Options, connect
+from rollback.registry.client import RegistryOptions, connect
 from rollback.secret import Secret
-from tests.support import front as fronts
-from tests.support.front import Bearer, Front, front
-from tests.support.hostile import EAGER, REPOS, Fleet, agrees, lines, look, master
+from tests.support import registry_proxy as fronts
+from tests.support.hostile_images import EAGER, REPOS, Fleet, agrees, lines, look, master
+from tests.support.registry_proxy import Bearer, Front, front
 
 PASSWORD = "correct horse: battery"
 LOGIN: dict[str, Any] = {"user": "amy", "password": Secret(PASSWORD)}
@@ -299,9 +299,9 @@ def test_a_server_that_repeats_what_it_was_sent_gives_nothing_away(
 
 
 def test_a_registry_tells_as_whom_it_is_asked(fleet: Fleet) -> None:
-    named = connect(Options(fleet.url, user="amy", password=Secret(PASSWORD))).identity
-    nobody = connect(Options(fleet.url)).identity
-    in_url = connect(Options(fleet.url.replace("://", "://eve:pass@")))
+    named = connect(RegistryOptions(fleet.url, user="amy", password=Secret(PASSWORD))).identity
+    nobody = connect(RegistryOptions(fleet.url)).identity
+    in_url = connect(RegistryOptions(fleet.url.replace("://", "://eve:pass@")))
 
     assert (named.user, named.source) == ("amy", "the settings")
     assert (nobody.user, nobody.source) == ("anonymous", "no credentials were found")
@@ -312,7 +312,7 @@ def test_netrc_is_never_read(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login eve password wrong\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     with front(fleet.url, fronts.basic("amy", PASSWORD)) as registry:
-        survey = connect(Options(registry.url, **LOGIN), budget=EAGER).survey(["shop/many"], master)
+        survey = connect(RegistryOptions(registry.url, **LOGIN), budget=EAGER).survey(["shop/many"], master)
 
     assert lines(survey) == fleet.of("shop/many")
 

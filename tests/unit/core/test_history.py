@@ -11,7 +11,7 @@ from rollback.core import history
 from rollback.core.history import History
 from rollback.core.image import CreatedFrom, Image, Instant, Skipped
 from rollback.errors import BadInput
-from tests.support.made import AT, built, day, digest, image
+from tests.support.image_factory import AT, built, day, digest, image
 
 FLEET = (
     image("billing:1.8.0-master", "2026-11-18"),

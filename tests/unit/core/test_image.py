@@ -9,7 +9,7 @@ import pytest
 
 from rollback.core.image import Image, Instant, Reference, belongs, is_digest, is_repo, is_tag
 from rollback.errors import BadInput
-from tests.support.made import digest, image
+from tests.support.image_factory import digest, image
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from rollback.core import plan
-from rollback.core.app import App
+from rollback.core.apps import App
+from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Action, Environment, Plan, Rules
-from rollback.core.selection import parse_as_of, select
 from rollback.errors import BadInput
-from tests.support.made import HOST, PROD, app, built, digest, image, runs
+from tests.support.image_factory import HOST, PROD, app, built, digest, image, runs
 
 DAY = "2026-11-20"
 BILLING = image("shop/billing:1.8.0-master", DAY)

@@ -7,23 +7,23 @@ from dataclasses import replace
 import pytest
 
 from rollback.core import plan, preflight
-from rollback.core.app import Deployment
+from rollback.core.apps import Deployment
 from rollback.core.image import Instant
+from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Environment, Plan, Rules
-from rollback.core.preflight import Evidence, Found
-from rollback.core.selection import parse_as_of, select
+from rollback.core.preflight import ImageCheck, ImagePresence
 from rollback.errors import Reason
-from tests.support.made import HOST, PROD, app, built, image
+from tests.support.image_factory import HOST, PROD, app, built, image
 
 DAY = "2026-11-20"
 URL = f"https://{HOST}"
 HELD = built([image("shop/billing:1-master", DAY), image("shop/cart:1-master", DAY)])
 APPS = (app("billing", f"{HOST}/shop/billing:2-master"), app("cart", f"{HOST}/shop/cart:1-master"))
 PLAN: Plan = plan.build(select(HELD, parse_as_of(DAY)), APPS, PROD, "m", Rules())
-SOUND = {"shop/billing": Evidence(Found.SOUND)}
+SOUND = {"shop/billing": ImageCheck(ImagePresence.SOUND)}
 
 
-def against(evidence: dict[str, Evidence], *deployments: Deployment) -> tuple[Reason, ...]:
+def against(evidence: dict[str, ImageCheck], *deployments: Deployment) -> tuple[Reason, ...]:
     return preflight.of_plan(PLAN, evidence, deployments, URL)
 
 
@@ -34,13 +34,13 @@ def test_with_sound_evidence_nothing_stands_against_it() -> None:
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        (Found.GONE, "is no longer in"),
-        (Found.MOVED, "names another image than when the history was made"),
-        (Found.UNKNOWN, "cannot be asked"),
+        (ImagePresence.GONE, "is no longer in"),
+        (ImagePresence.MOVED, "names another image than when the history was made"),
+        (ImagePresence.UNKNOWN, "cannot be asked"),
     ],
 )
-def test_gone_moved_and_not_to_be_asked_are_three_refusals(found: Found, told: str) -> None:
-    (reason,) = against({"shop/billing": Evidence(found, "in its own words")})
+def test_gone_moved_and_not_to_be_asked_are_three_refusals(found: ImagePresence, told: str) -> None:
+    (reason,) = against({"shop/billing": ImageCheck(found, "in its own words")})
 
     assert told in reason.what
     assert "in its own words" in reason.why

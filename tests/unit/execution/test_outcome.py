@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from rollback.core import plan
-from rollback.core.app import Change
+from rollback.core.apps import Change
+from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import OnFailure, Plan, Rules
-from rollback.core.selection import parse_as_of, select
-from rollback.core.watch import State, Watch
+from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.execution import outcome
-from rollback.execution.execution import Execution
+from rollback.execution.executor import Execution
 from rollback.execution.outcome import Outcome, Verdict
-from tests.support.made import HOST, PROD, app, built, image
+from tests.support.image_factory import HOST, PROD, app, built, image
 
 DAY = "2026-11-20"
 HELD = built([image(f"shop/{name}:1-master", DAY) for name in ("billing", "cart", "web")])
@@ -23,11 +23,13 @@ PLAN: Plan = plan.build(select(HELD, parse_as_of(DAY)), APPS, PROD, "m", Rules(p
 BILLING, CART = (step.app.id for step in PLAN.steps[:2] if step.app)
 
 
-def watches(billing: State = State.UP, cart: State = State.UP, detail: str = "") -> dict[str, Watch]:
+def watches(
+    billing: RolloutState = RolloutState.UP, cart: RolloutState = RolloutState.UP, detail: str = ""
+) -> dict[str, RolloutStatus]:
     changes: dict[str, Change] = {change.app.id: change for change in PLAN.changes}
     return {
-        BILLING: Watch(changes[BILLING], 0, state=billing, detail=detail or billing.value),
-        CART: Watch(changes[CART], 0, state=cart, detail=detail or cart.value),
+        BILLING: RolloutStatus(changes[BILLING], 0, state=billing, detail=detail or billing.value),
+        CART: RolloutStatus(changes[CART], 0, state=cart, detail=detail or cart.value),
     }
 
 
@@ -48,7 +50,7 @@ def test_all_up_is_done() -> None:
 
 
 def test_one_failed_and_all_put_back_is_restored() -> None:
-    found = ended(Execution(watches(State.FAILED), restored=watches()))
+    found = ended(Execution(watches(RolloutState.FAILED), restored=watches()))
 
     assert (found.verdict, found.code) == (Verdict.RESTORED, 5)
     assert "billing: failed" in found.summary
@@ -56,9 +58,9 @@ def test_one_failed_and_all_put_back_is_restored() -> None:
     assert found.undo == ""
 
 
-@pytest.mark.parametrize("back", [State.FAILED, State.WAITING])
-def test_one_that_could_not_be_put_back_needs_a_person(back: State) -> None:
-    found = ended(Execution(watches(State.FAILED), restored=watches(back)))
+@pytest.mark.parametrize("back", [RolloutState.FAILED, RolloutState.WAITING])
+def test_one_that_could_not_be_put_back_needs_a_person(back: RolloutState) -> None:
+    found = ended(Execution(watches(RolloutState.FAILED), restored=watches(back)))
 
     assert (found.verdict, found.code) == (Verdict.PARTLY, 4)
     assert states(found)["billing"] == "failed"
@@ -68,7 +70,7 @@ def test_one_that_could_not_be_put_back_needs_a_person(back: State) -> None:
 
 @pytest.mark.parametrize("policy", [OnFailure.KEEP, OnFailure.STOP])
 def test_what_was_kept_needs_a_person(policy: OnFailure) -> None:
-    found = ended(Execution(watches(cart=State.FAILED)), policy)
+    found = ended(Execution(watches(cart=RolloutState.FAILED)), policy)
 
     assert (found.verdict, found.code) == (Verdict.PARTLY, 4)
     assert states(found) == {"billing": "changed", "cart": "failed", "web": "same"}
@@ -85,7 +87,7 @@ def test_refused_writes_that_touched_nothing_are_a_failure_without_change() -> N
 
 
 def test_what_was_not_reached_is_told_as_it_was() -> None:
-    forward = watches(State.FAILED)
+    forward = watches(RolloutState.FAILED)
     del forward[CART]
 
     row = ended(Execution(forward), OnFailure.STOP).rows[1]
@@ -94,7 +96,7 @@ def test_what_was_not_reached_is_told_as_it_was() -> None:
 
 
 def test_nobody_knows_what_an_unanswered_write_has_left() -> None:
-    forward = watches(State.FAILED)
+    forward = watches(RolloutState.FAILED)
     forward[BILLING] = replace(forward[BILLING], answered=False)
 
     row = ended(Execution(forward), OnFailure.KEEP).rows[0]
@@ -106,8 +108,11 @@ def test_nobody_knows_what_an_unanswered_write_has_left() -> None:
     ("execution", "told"),
     [
         (Execution(interrupted=True), "nothing was changed"),
-        (Execution(watches(State.WAITING), interrupted=True), "interrupted"),
-        (Execution(watches(State.FAILED), restored=watches(State.WAITING), interrupted=True), "interrupted"),
+        (Execution(watches(RolloutState.WAITING), interrupted=True), "interrupted"),
+        (
+            Execution(watches(RolloutState.FAILED), restored=watches(RolloutState.WAITING), interrupted=True),
+            "interrupted",
+        ),
     ],
 )
 def test_an_interrupted_run_ends_with_130(execution: Execution, told: str) -> None:

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback.core.history import History
+from rollback.core.image_selection import AsOf, select
 from rollback.core.plan import service_of
-from rollback.core.selection import AsOf, select
 from rollback.output.timeline import chart
 from rollback.output.timeline.chart import NOTHING, Running
 from rollback.output.timeline.page import Commands, page
 from tests.support.fleets import fleet
-from tests.support.made import HOST, built, digest, image
-from tests.support.past import past
+from tests.support.image_factory import HOST, built, digest, image
+from tests.support.records import past
 
 COMMANDS = Commands("rollback run --date=", " --env=prod")
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from rollback.core.history import History
-from rollback.core.selection import parse_as_of, select
+from rollback.core.image_selection import parse_as_of, select
 from rollback.output.report import history_text
-from rollback.output.surface import Surface
+from rollback.output.terminal import TerminalInfo
 from tests.support.fleets import fleet
-from tests.support.made import built, image
+from tests.support.image_factory import built, image
 
-TERMINAL = Surface(width=80)
+TERMINAL = TerminalInfo(width=80)
 SHOP = built(
     [
         image("shop/billing:1.7.0-master", "2026-11-18"),
@@ -35,7 +35,7 @@ def test_the_matrix_has_a_mark_where_released_and_a_line_where_carried() -> None
 
 
 def test_in_ascii_it_says_the_same() -> None:
-    text = history_text(SHOP, Surface(width=80, unicode=False))
+    text = history_text(SHOP, TerminalInfo(width=80, unicode=False))
 
     assert text.isascii()
     assert f"  cart     *2.9.0-master {'-' * 29}\n" in text
@@ -44,7 +44,7 @@ def test_in_ascii_it_says_the_same() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 @pytest.mark.parametrize(("services", "dates"), [(3, 5), (10, 40), (40, 100)])
 def test_no_line_is_wider_than_the_terminal(width: int, services: int, dates: int) -> None:
-    text = history_text(fleet(services, dates), Surface(width=width))
+    text = history_text(fleet(services, dates), TerminalInfo(width=width))
 
     matrix = text.splitlines()[2:-2]
     assert max(map(len, matrix)) <= width
@@ -98,7 +98,7 @@ def test_a_service_with_nothing_on_the_chosen_date_says_that_it_stays() -> None:
 def test_with_colour_the_chosen_images_are_reversed_and_the_text_is_the_same() -> None:
     chosen = select(SHOP, parse_as_of("2026-11-18"))
 
-    text = history_text(SHOP, Surface(width=80, colour=True), chosen)
+    text = history_text(SHOP, TerminalInfo(width=80, colour=True), chosen)
 
     assert "\x1b[7m●1.7.0-master\x1b[0m" in text
     assert "\x1b[7m●2.9.0-master\x1b[0m" in text

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from rollback.core import plan as plans
-from rollback.core.app import Change
+from rollback.core.apps import Change
+from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Plan, Rules
-from rollback.core.selection import parse_as_of, select
-from rollback.core.watch import State, Watch
-from rollback.output.board import Board
+from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.output.progress import Handler, Progress
-from rollback.output.surface import Surface
+from rollback.output.run_status import RunStatus
+from rollback.output.terminal import TerminalInfo
 from tests.support.fleets import fleet
-from tests.support.made import HOST, PROD, app
+from tests.support.image_factory import HOST, PROD, app
 from tests.unit.output.terminal import Stream
 
 
@@ -38,8 +38,8 @@ PLAN = planned(3)
 CHANGES = PLAN.changes
 
 
-def watch(change: Change, state: State, detail: str = "", **members: object) -> Watch:
-    return replace(Watch(change, 0.0, state=state, detail=detail), **members)  # type: ignore[arg-type]
+def watch(change: Change, state: RolloutState, detail: str = "", **members: object) -> RolloutStatus:
+    return replace(RolloutStatus(change, 0.0, state=state, detail=detail), **members)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -55,14 +55,14 @@ def test_a_log_gets_whole_lines_with_the_time_and_nothing_else(clock: Clock) -> 
     progress = Progress(log, now=clock)
 
     progress.begin(PLAN)
-    progress.look(watch(CHANGES[0], State.WAITING, "0 of 2 ready"))
+    progress.look(watch(CHANGES[0], RolloutState.WAITING, "0 of 2 ready"))
     clock.seconds += 12
-    progress.look(watch(CHANGES[0], State.UP, "2 of 2 ready"))
+    progress.look(watch(CHANGES[0], RolloutState.UP, "2 of 2 ready"))
     progress.close()
 
     lines = [re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", "<time> ", line) for line in log.getvalue().splitlines()]
     new = CHANGES[0].image.rpartition(":")[2]
-    arrow = Surface.of(log).arrow
+    arrow = TerminalInfo.of(log).arrow
     assert lines == [
         f"<time> {CHANGES[0].app.id} 9.9.9-master {arrow} {new} under way: 0 of 2 ready",
         f"<time> {CHANGES[0].app.id} 9.9.9-master {arrow} {new} up after 12 s: 2 of 2 ready",
@@ -74,11 +74,11 @@ def test_what_is_put_back_is_told_the_other_way_round(clock: Clock) -> None:
     progress = Progress(log, now=clock)
     change = CHANGES[0]
     progress.begin(PLAN)
-    progress.look(watch(change, State.FAILED, "crashes"))
+    progress.look(watch(change, RolloutState.FAILED, "crashes"))
 
-    progress.look(watch(Change(change.app, change.app.image), State.WAITING, "1 of 2 ready"))
+    progress.look(watch(Change(change.app, change.app.image), RolloutState.WAITING, "1 of 2 ready"))
 
-    arrow = Surface.of(log).arrow
+    arrow = TerminalInfo.of(log).arrow
     assert f"{change.image.rpartition(':')[2]} {arrow} 9.9.9-master put back: under way" in log.getvalue()
 
 
@@ -86,7 +86,7 @@ def test_an_app_that_was_not_up_before_is_not_called_up(clock: Clock) -> None:
     log = Stream()
     progress = Progress(log, now=clock)
 
-    progress.look(watch(CHANGES[0], State.UP, "0 of 2 ready", healthy=False))
+    progress.look(watch(CHANGES[0], RolloutState.UP, "0 of 2 ready", healthy=False))
 
     assert "as it was before" in log.getvalue()
     assert " up" not in log.getvalue()
@@ -127,7 +127,7 @@ def test_nothing_is_said_where_it_is_to_be_quiet(clock: Clock) -> None:
 
     progress.say("hello")
     progress.begin(PLAN)
-    progress.look(watch(CHANGES[0], State.UP))
+    progress.look(watch(CHANGES[0], RolloutState.UP))
     progress.count(1, 2)
 
     assert log.getvalue() == ""
@@ -153,11 +153,11 @@ def test_warnings_of_the_program_come_to_the_same_place() -> None:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 10), (200, 60)])
 def test_the_live_part_fits_the_terminal(services: int, width: int, height: int, clock: Clock) -> None:
     plan = planned(services)
-    board = Board(clock, plan)
+    board = RunStatus(clock, plan)
     for change in plan.changes[::2]:
-        board.take(watch(change, State.WAITING, "1 of 2 ready; last failure: " + "exit 1 " * 40))
+        board.take(watch(change, RolloutState.WAITING, "1 of 2 ready; last failure: " + "exit 1 " * 40))
 
-    lines = board.draw(Surface(width=width, height=height))
+    lines = board.draw(TerminalInfo(width=width, height=height))
 
     assert len(lines) < height
     assert max(len(text) for text, _ in lines) < width + (width < 60) * 40
@@ -165,12 +165,12 @@ def test_the_live_part_fits_the_terminal(services: int, width: int, height: int,
 
 def test_failures_are_shown_before_what_is_up(clock: Clock) -> None:
     plan = planned(50)
-    board = Board(clock, plan)
+    board = RunStatus(clock, plan)
     for change in plan.changes:
-        board.take(watch(change, State.UP, "2 of 2 ready"))
-    board.take(watch(plan.changes[-1], State.FAILED, "it fails again and again"))
+        board.take(watch(change, RolloutState.UP, "2 of 2 ready"))
+    board.take(watch(plan.changes[-1], RolloutState.FAILED, "it fails again and again"))
 
-    lines = [text for text, _ in board.draw(Surface(width=100, height=10))]
+    lines = [text for text, _ in board.draw(TerminalInfo(width=100, height=10))]
 
     assert any("it fails again and again" in line for line in lines)
     assert "49 of 50 up, 1 failed" in lines[-1]
@@ -178,10 +178,10 @@ def test_failures_are_shown_before_what_is_up(clock: Clock) -> None:
 
 
 def test_the_time_of_a_service_stops_when_it_is_up(clock: Clock) -> None:
-    board = Board(clock, PLAN)
-    board.take(watch(CHANGES[0], State.WAITING))
+    board = RunStatus(clock, PLAN)
+    board.take(watch(CHANGES[0], RolloutState.WAITING))
     clock.seconds += 30
-    line = board.take(watch(CHANGES[0], State.UP))
+    line = board.take(watch(CHANGES[0], RolloutState.UP))
     clock.seconds += 30
 
     assert board.elapsed(line) == "30 s"
@@ -195,8 +195,8 @@ def test_a_failure_is_told_whole_above_the_board_and_once(clock: Clock, monkeypa
     why = "it fails again and again: Command exited with status 137 (out of memory)"
 
     progress.begin(PLAN)
-    progress.look(watch(CHANGES[0], State.FAILED, why))
-    progress.look(watch(CHANGES[0], State.FAILED, why))
+    progress.look(watch(CHANGES[0], RolloutState.FAILED, why))
+    progress.look(watch(CHANGES[0], RolloutState.FAILED, why))
     progress.close()
 
     told = " ".join(re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).split())
@@ -209,7 +209,7 @@ def test_a_terminal_shows_the_board_and_leaves_nothing_of_it(clock: Clock, monke
     progress = Progress(terminal, now=clock)
 
     progress.begin(PLAN)
-    progress.look(watch(CHANGES[0], State.WAITING, "1 of 2 ready"))
+    progress.look(watch(CHANGES[0], RolloutState.WAITING, "1 of 2 ready"))
     progress.say("a warning meanwhile")
     shown = terminal.getvalue()
     progress.close()

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from rollback.core import plan as plans
+from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Action, Plan, Rules
-from rollback.core.selection import parse_as_of, select
 from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output.report import error_text, outcome_text, plan_text
-from rollback.output.surface import Surface
-from rollback.output.words import duration, short
+from rollback.output.terminal import TerminalInfo
+from rollback.output.text_format import duration, short
 from tests.support.fleets import fleet
-from tests.support.made import HOST, PROD, app
+from tests.support.image_factory import HOST, PROD, app
 
-TERMINAL = Surface(width=80)
+TERMINAL = TerminalInfo(width=80)
 
 
 def planned(services: int) -> Plan:
@@ -53,7 +53,7 @@ def test_a_plan_with_long_names_and_tags_still_fits_a_terminal() -> None:
 
 
 def test_where_tags_have_no_room_their_common_ending_is_told_once() -> None:
-    narrow, wide = (plan_text(planned(6), surface=Surface(width=width)) for width in (64, 120))
+    narrow, wide = (plan_text(planned(6), surface=TerminalInfo(width=width)) for width in (64, 120))
 
     assert "(tags end in -master)" in narrow.splitlines()[0]
     assert "99.9.9 " in narrow
@@ -129,7 +129,7 @@ def test_an_error_keeps_its_lines_and_nothing_else_that_is_not_text() -> None:
 def test_the_undo_command_is_never_broken() -> None:
     command = f"rollback undo --run=20261122-040512-prod-1a2b --dump={'/long' * 30}"
 
-    assert f"Undo: {command}" in outcome_text(outcome(ROW, undo=command), surface=Surface(width=40)).splitlines()
+    assert f"Undo: {command}" in outcome_text(outcome(ROW, undo=command), surface=TerminalInfo(width=40)).splitlines()
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -137,7 +137,7 @@ def test_colour_never_changes_the_words(verdict: Verdict) -> None:
     import re
 
     plain = outcome_text(outcome(ROW, verdict=verdict), surface=TERMINAL)
-    painted = outcome_text(outcome(ROW, verdict=verdict), surface=Surface(width=80, colour=True))
+    painted = outcome_text(outcome(ROW, verdict=verdict), surface=TerminalInfo(width=80, colour=True))
 
     assert "\x1b[" in painted
     assert re.sub(r"\x1b\[[\d;]*m", "", painted) == plain

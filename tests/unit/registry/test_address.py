@@ -6,7 +6,7 @@ import pytest
 
 from rollback.errors import BadInput
 from rollback.registry.address import Address, origin
-from rollback.registry.client import Options, connect
+from rollback.registry.client import RegistryOptions, connect
 from rollback.secret import Secret
 
 
@@ -25,7 +25,7 @@ from rollback.secret import Secret
     ],
 )
 def test_an_address_is_normalised(text: str, url: str) -> None:
-    assert connect(Options(text)).url == url
+    assert connect(RegistryOptions(text)).url == url
 
 
 def test_credentials_in_the_url_are_taken_out_of_it() -> None:
@@ -33,7 +33,7 @@ def test_credentials_in_the_url_are_taken_out_of_it() -> None:
 
     assert (address.user, address.password) == ("amy", Secret("pa:ss"))
     assert "pa:ss" not in repr(address)
-    assert "pa%3Ass" not in repr(Options("https://amy:pa%3Ass@registry.example.com"))
+    assert "pa%3Ass" not in repr(RegistryOptions("https://amy:pa%3Ass@registry.example.com"))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_credentials_in_the_url_are_taken_out_of_it() -> None:
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused_without_its_password(text: str) -> None:
     with pytest.raises(BadInput) as caught:
-        connect(Options(text))
+        connect(RegistryOptions(text))
 
     assert "very-secret" not in f"{caught.value.what} {caught.value.why} {caught.value.hint}"
 
@@ -64,7 +64,7 @@ def test_credentials_stay_with_scheme_host_and_port(one: str, other: str, same: 
 
 @pytest.mark.parametrize("repo", ["", "Shop/Cart", "../x", "a//b", "a/b:tag", "a b", "a" * 300])
 def test_what_is_no_repository_is_refused_before_anything_is_asked(repo: str) -> None:
-    registry = connect(Options("http://127.0.0.1:9"))
+    registry = connect(RegistryOptions("http://127.0.0.1:9"))
 
     with pytest.raises(BadInput, match="is not a repository's path"):
         registry.survey([repo], bool)

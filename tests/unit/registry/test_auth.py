@@ -12,8 +12,8 @@ import pytest
 
 from rollback.registry.address import Address
 from rollback.registry.auth.challenge import Challenge, parse
-from rollback.registry.auth.files import Kept
-from rollback.registry.auth.login import Login
+from rollback.registry.auth.credentials import Login
+from rollback.registry.auth.docker_config import Keychain
 from rollback.secret import Secret
 
 HOST = "registry.example.com:5000"
@@ -25,7 +25,7 @@ def auth(user: str, password: str = SECRET) -> dict[str, str]:
 
 
 def find(repo: str = "shop/cart", host: str = HOST) -> Login:
-    return Kept().find(Address.parse(host), repo)
+    return Keychain().find(Address.parse(host), repo)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_helper_for_the_host_comes_before_the_store_and_is_asked_once(
 ) -> None:
     asked = helper(f"""echo '{{"Username": "amy", "Secret": "{SECRET}"}}'""")
     docker({"credHelpers": {HOST: "ours"}, "credsStore": "missing", "auths": {HOST: {}}})
-    kept = Kept()
+    kept = Keychain()
 
     logins = [kept.find(Address.parse(HOST), repo) for repo in ("a/b", "c/d")]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rollback.registry.cache import FILE, Cache
-from rollback.registry.manifest import Child, ConfigFacts, Facts, ImageFacts, IndexFacts, Stranger
+from rollback.registry.manifest import Child, ConfigFacts, Facts, ImageFacts, IndexFacts, UnsupportedManifest
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 URL = "https://registry.example.com"
@@ -26,7 +26,7 @@ def reopened(folder: Path) -> Cache:
     [
         ImageFacts(TWO, "2026-01-01T00:00:00Z"),
         IndexFacts((Child(TWO, "linux/amd64"), Child(ONE, "", nested=True)), "x"),
-        Stranger("a Helm chart"),
+        UnsupportedManifest("a Helm chart"),
     ],
 )
 def test_what_is_kept_is_found_by_the_next_run(tmp_path: Path, facts: Facts) -> None:
@@ -87,25 +87,25 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path, content: bytes, caplog: py
     (tmp_path / FILE).write_bytes(content)
 
     cache = Cache(tmp_path, URL)
-    cache.keep(ONE, Stranger("x"))
+    cache.keep(ONE, UnsupportedManifest("x"))
     cache.close()
     after = reopened(tmp_path)
-    after.keep(ONE, Stranger("x"))
+    after.keep(ONE, UnsupportedManifest("x"))
     after.close()
     again = reopened(tmp_path)
 
-    assert again.facts(ONE) == Stranger("x")
+    assert again.facts(ONE) == UnsupportedManifest("x")
     assert "damaged" in caplog.text
     again.close()
 
 
 def test_a_file_that_is_deleted_meanwhile_does_no_harm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = Cache(tmp_path, URL)
-    cache.keep(ONE, Stranger("x"))
+    cache.keep(ONE, UnsupportedManifest("x"))
     cache.save()
     (tmp_path / FILE).unlink()
 
-    cache.keep(TWO, Stranger("y"))
+    cache.keep(TWO, UnsupportedManifest("y"))
     cache.close()
 
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_made_is_said_and_no_error(tmp_path: Path, caplo
     (tmp_path / "file").write_text("")
 
     cache = Cache(tmp_path / "file" / "folder", URL)
-    cache.keep(ONE, Stranger("x"))
+    cache.keep(ONE, UnsupportedManifest("x"))
     cache.close()
 
     assert "is not used" in caplog.text
@@ -128,11 +128,11 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     digests = [f"sha256:{number:064x}" for number in range(8)]
     for digest in digests[:4]:
         cache = Cache(tmp_path, URL, limit=4)
-        cache.keep(digest, Stranger("x"))
+        cache.keep(digest, UnsupportedManifest("x"))
         cache.close()
     cache = Cache(tmp_path, URL, limit=4)
     cache.facts(digests[0])
-    cache.keep(digests[4], Stranger("x"))
+    cache.keep(digests[4], UnsupportedManifest("x"))
     cache.close()
 
     again = reopened(tmp_path)
@@ -143,7 +143,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
 
 def test_another_version_s_file_is_begun_anew(tmp_path: Path) -> None:
     cache = Cache(tmp_path, URL)
-    cache.keep(ONE, Stranger("x"))
+    cache.keep(ONE, UnsupportedManifest("x"))
     cache.close()
     with sqlite3.connect(tmp_path / FILE) as file:
         file.execute("PRAGMA user_version = 99")
@@ -159,11 +159,11 @@ _RUN = """
 import sys
 from pathlib import Path
 from rollback.registry.cache import Cache
-from rollback.registry.manifest import Stranger
+from rollback.registry.manifest import UnsupportedManifest
 for turn in range(20):
     cache = Cache(Path(sys.argv[1]), "https://registry.example.com")
     for number in range(20):
-        cache.keep(f"sha256:{number + 100 * int(sys.argv[2]):064x}", Stranger("x"))
+        cache.keep(f"sha256:{number + 100 * int(sys.argv[2]):064x}", UnsupportedManifest("x"))
     cache.close()
 """
 
@@ -178,5 +178,5 @@ def test_runs_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     assert [run.returncode for run in runs] == [0, 0, 0, 0], said
     for run in range(4):
         for number in range(20):
-            assert cache.facts(f"sha256:{number + 100 * run:064x}") == Stranger("x")
+            assert cache.facts(f"sha256:{number + 100 * run:064x}") == UnsupportedManifest("x")
     cache.close()

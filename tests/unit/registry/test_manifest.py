@@ -19,7 +19,7 @@ from rollback.registry.manifest import (
     ConfigFacts,
     ImageFacts,
     IndexFacts,
-    Stranger,
+    UnsupportedManifest,
     is_referrer,
     read,
     read_config,
@@ -46,7 +46,7 @@ def test_an_image_is_known_by_header_or_shape(kind: str) -> None:
 def test_a_header_that_the_body_contradicts_is_refused() -> None:
     facts = read(body({**IMAGE, "mediaType": OCI}), OCI_INDEX)
 
-    assert isinstance(facts, Stranger)
+    assert isinstance(facts, UnsupportedManifest)
     assert "the registry calls its manifest" in facts.reason
 
 
@@ -60,7 +60,7 @@ def test_a_header_that_the_body_contradicts_is_refused() -> None:
 def test_schema_1_is_never_read(document: Any, kind: str) -> None:
     facts = read(body(document), kind)
 
-    assert isinstance(facts, Stranger)
+    assert isinstance(facts, UnsupportedManifest)
     assert "schema 1" in facts.reason
 
 
@@ -68,7 +68,7 @@ def test_schema_1_is_never_read(document: Any, kind: str) -> None:
 def test_what_is_no_json_object_is_no_image(said: bytes) -> None:
     facts = read(said)
 
-    assert isinstance(facts, Stranger)
+    assert isinstance(facts, UnsupportedManifest)
     assert "JSON" in facts.reason
 
 
@@ -170,6 +170,6 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from(["", OCI, SCHEMA2, LIST, OCI_INDEX, "text/html"]))
 def test_no_document_at_all_breaks_the_reader(document: Any, kind: str) -> None:
-    assert isinstance(read(body(document), kind), (ImageFacts, IndexFacts, Stranger))
+    assert isinstance(read(body(document), kind), (ImageFacts, IndexFacts, UnsupportedManifest))
     if isinstance(document, dict):
         assert isinstance(read_config(body(document)), ConfigFacts)

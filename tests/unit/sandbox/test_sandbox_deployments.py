@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rollback.sandbox.behaviour import Behaviour, Fate
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from tests.support.sandbox import NOW, Bench, definition
 
 BILLING = "/shop/billing"
@@ -77,7 +77,7 @@ def test_without_room_above_the_instances_tasks_are_replaced_a_few_at_a_time() -
 @pytest.mark.parametrize("tag", ["crashes", "unpullable", "unhealthy", "no-offers", "dies"])
 def test_a_bad_image_keeps_its_deployment_running_and_the_old_tasks_serving(bench: Bench, tag: str) -> None:
     if tag == "dies":
-        bench.fleet.behaviours.attach("app:dies", Behaviour(Fate.DIES, lasts_s=0.5))
+        bench.fleet.behaviors.attach("app:dies", ContainerBehavior(ContainerOutcome.DIES, lasts_s=0.5))
 
     deployment = bench.deploy(BILLING, tag).json()["deploymentId"]
     bench.later(600)
@@ -161,7 +161,7 @@ def test_no_instances_means_done_at_once_and_never_run() -> None:
 
 
 def test_a_container_may_fail_a_few_times_and_then_come_up(bench: Bench) -> None:
-    bench.fleet.behaviours.attach("app:2", Behaviour(Fate.CRASHES, times=4))
+    bench.fleet.behaviors.attach("app:2", ContainerBehavior(ContainerOutcome.CRASHES, times=4))
 
     bench.deploy(BILLING, "2")
     bench.later(30)
@@ -306,7 +306,7 @@ def test_a_killed_task_is_replaced_and_with_scale_it_is_not(bench: Bench) -> Non
 
 def test_what_was_broken_long_ago_stays_broken_and_a_new_deployment_of_it_holds_for_a_while() -> None:
     bench = Bench()
-    bench.fleet.behaviours.attach("app:old", Behaviour(Fate.SICKENS, lasts_s=3600))
+    bench.fleet.behaviors.attach("app:old", ContainerBehavior(ContainerOutcome.SICKENS, lasts_s=3600))
     bench.fleet.install(definition(tag="old"), NOW - timedelta(days=1))
 
     at_first = [task.alive for task in bench.app().tasks]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from rollback.state import freeze
-from rollback.state.freeze import Freeze, State, Withdrawn
+from rollback.state.freeze import EnvironmentState, Freeze, Withdrawn
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=timezone.utc)
 BAD = "registry.example.com/shop/billing:1.9.0-master"
@@ -23,14 +23,14 @@ def frozen(run: str = "r1", seconds: float = 3600) -> Freeze:
 
 
 def test_a_frozen_environment_objects_until_the_freeze_runs_out() -> None:
-    state = State(frozen())
+    state = EnvironmentState(frozen())
 
     assert freeze.objections(state, "", NOW + timedelta(minutes=59))
     assert not freeze.objections(state, "", NOW + timedelta(minutes=61))
 
 
 def test_the_objection_names_who_why_until_when_and_the_run() -> None:
-    told = freeze.objections(State(frozen()), "", NOW)
+    told = freeze.objections(EnvironmentState(frozen()), "", NOW)
 
     assert told == ("frozen until 2026-11-22T05:00:00Z by alice because it answers 503 (run r1)",)
 
@@ -51,52 +51,52 @@ def test_the_objection_names_who_why_until_when_and_the_run() -> None:
     ],
 )
 def test_an_image_that_was_rolled_back_is_known_again(withdrawn: str, asked: str, objects: bool) -> None:
-    assert bool(freeze.objections(State(None, (taken_out(withdrawn),)), asked, NOW)) is objects
+    assert bool(freeze.objections(EnvironmentState(None, (taken_out(withdrawn),)), asked, NOW)) is objects
 
 
 def test_a_run_freezes_and_remembers() -> None:
-    state = freeze.after_run(State(), [taken_out(BAD)], frozen(), ["shop/billing:1.8.0-master"])
+    state = freeze.after_run(EnvironmentState(), [taken_out(BAD)], frozen(), ["shop/billing:1.8.0-master"])
 
-    assert state == State(frozen(), (taken_out(BAD),))
+    assert state == EnvironmentState(frozen(), (taken_out(BAD),))
 
 
 def test_a_run_without_a_freeze_leaves_an_earlier_one() -> None:
-    assert freeze.after_run(State(frozen("r0")), [], None, []).freeze == frozen("r0")
+    assert freeze.after_run(EnvironmentState(frozen("r0")), [], None, []).freeze == frozen("r0")
 
 
 def test_an_image_that_is_brought_back_is_wanted_again() -> None:
-    state = State(None, (taken_out(BAD), taken_out("a/b:1")))
+    state = EnvironmentState(None, (taken_out(BAD), taken_out("a/b:1")))
 
     assert freeze.after_run(state, [], None, [BAD]).withdrawn == (taken_out("a/b:1"),)
 
 
 def test_an_image_that_is_taken_out_twice_is_remembered_once_with_the_last_run() -> None:
-    state = freeze.after_run(State(None, (taken_out(BAD, "r1"),)), [taken_out(BAD, "r2")], None, [])
+    state = freeze.after_run(EnvironmentState(None, (taken_out(BAD, "r1"),)), [taken_out(BAD, "r2")], None, [])
 
     assert state.withdrawn == (taken_out(BAD, "r2"),)
 
 
 def test_an_undo_lifts_the_freeze_of_its_run_and_no_other() -> None:
-    assert freeze.after_undo(State(frozen("r1")), "r1", [], []).freeze is None
-    assert freeze.after_undo(State(frozen("r2")), "r1", [], []).freeze == frozen("r2")
+    assert freeze.after_undo(EnvironmentState(frozen("r1")), "r1", [], []).freeze is None
+    assert freeze.after_undo(EnvironmentState(frozen("r2")), "r1", [], []).freeze == frozen("r2")
 
 
 def test_a_thaw_forgets_the_freeze_and_not_the_images() -> None:
-    assert freeze.thawed(State(frozen(), (taken_out(BAD),))) == State(None, (taken_out(BAD),))
+    assert freeze.thawed(EnvironmentState(frozen(), (taken_out(BAD),))) == EnvironmentState(None, (taken_out(BAD),))
 
 
 def test_what_is_remembered_does_not_grow_for_ever() -> None:
-    state = freeze.after_run(State(), [taken_out(f"a/b:{number}") for number in range(1000)], None, [])
+    state = freeze.after_run(EnvironmentState(), [taken_out(f"a/b:{number}") for number in range(1000)], None, [])
 
     assert len(state.withdrawn) == 200
     assert state.withdrawn[0].image == "a/b:0"
 
 
 def test_a_state_is_read_back_as_written() -> None:
-    state = State(frozen(), (taken_out(BAD),))
+    state = EnvironmentState(frozen(), (taken_out(BAD),))
 
     assert freeze.loads(freeze.dumps(state)) == state
-    assert freeze.loads(freeze.dumps(State())) == State()
+    assert freeze.loads(freeze.dumps(EnvironmentState())) == EnvironmentState()
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from rollback.core.app import Change, Deployment
-from rollback.core.watch import State, Watch
+from rollback.core.apps import Change, Deployment
+from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.errors import BadInput, RecordError
 from rollback.state import record
 from rollback.state.journal import Journal
 from rollback.state.record import Captured, Header
-from tests.support.made import app
+from tests.support.image_factory import app
 
 A, B = app("/a", "r/a:2", deployments=("d0",), marks={"env": "f00"}), app("/b", "r/b:2")
 HEADER = Header(
@@ -50,7 +50,7 @@ def wrote(folder: Path, run: str = HEADER.run, **members: Any) -> Path:
     change = Change(A, "r/a:1")
     journal.writing([change], restoring=False)
     journal.written([change], Deployment("d1", ("/a",), "v2"), "")
-    journal.judged(Watch(change, 0, state=State.UP, detail="2 of 2 ready"), restoring=False)
+    journal.judged(RolloutStatus(change, 0, state=RolloutState.UP, detail="2 of 2 ready"), restoring=False)
     journal.ended(verdict="DONE", summary="1 changed and up")
     journal.close()
     return journal.path
@@ -93,7 +93,7 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 def test_a_message_that_was_cut_within_a_character_is_kept(tmp_path: Path) -> None:
     journal = started(tmp_path, reason="caf\udce9")
-    journal.judged(Watch(Change(A, "r/a:1"), 0, detail="exit \ud83d"), restoring=False)
+    journal.judged(RolloutStatus(Change(A, "r/a:1"), 0, detail="exit \ud83d"), restoring=False)
     journal.close()
 
     found = record.read(journal.path)

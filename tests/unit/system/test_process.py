@@ -15,7 +15,7 @@ from rollback.secret import Secret
 from rollback.system import process
 
 
-def python(code: str, **options: object) -> process.Result:
+def python(code: str, **options: object) -> process.CompletedProgram:
     return process.run([sys.executable, "-c", code], **options)  # type: ignore[arg-type]
 
 

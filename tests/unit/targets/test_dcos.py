@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from rollback.core.app import App, Change, Failure, Status
+from rollback.core.apps import App, Change, Failure, Status
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect
-from rollback.targets.base import Options, Target
-from rollback.targets.dcos import folder
+from rollback.targets.base import Target, TargetOptions
+from rollback.targets.dcos import config_dir
+from rollback.targets.dcos.failure_tracker import FailureTracker
 from rollback.targets.dcos.program import Absent
-from rollback.targets.dcos.witness import Witness
 
 UUID = "5d8ff4b2-3c1e-4b57-9f0e-1f8a53c9b6aa"
 APP = App("/a/b", "a:1", "1", 1, False, (), {"container": {"type": "DOCKER", "docker": {"image": "a:1"}}})
@@ -39,7 +39,7 @@ def saying(tmp_path: Path) -> Iterator[Saying]:
             f"#!/bin/sh\ncat >/dev/null\ncat '{tmp_path}/out'\ncat '{tmp_path}/err' >&2\nexit {code}\n"
         )
         program.chmod(0o700)
-        made.append(connect(Options("dcos", {"kind": "dcos", "program": str(program)}, **options)))
+        made.append(connect(TargetOptions("dcos", {"kind": "dcos", "program": str(program)}, **options)))
         return made[-1]
 
     yield make
@@ -152,7 +152,7 @@ class TestFolder:
         (users / "clusters" / "c1" / "dcos.toml").chmod(0o644)
         os.mkfifo(users / "pipe")
 
-        copy = folder.private_copy(users)
+        copy = config_dir.private_copy(users)
 
         found = Path(copy.name)
         assert stat.S_IMODE(found.stat().st_mode) == 0o700
@@ -163,7 +163,7 @@ class TestFolder:
         assert (users / "clusters/c1/subcommands/core").is_dir()
 
     def test_a_folder_that_is_not_there_is_an_empty_one(self, tmp_path: Path) -> None:
-        copy = folder.private_copy(tmp_path / "none")
+        copy = config_dir.private_copy(tmp_path / "none")
 
         assert list(Path(copy.name).iterdir()) == []
         copy.cleanup()
@@ -177,55 +177,55 @@ class TestFolder:
             )
         (tmp_path / "clusters" / "id-two" / "attached").touch()
 
-        assert folder.address(tmp_path, "") == "https://two"
-        assert folder.address(tmp_path, "one") == "https://one"
-        assert folder.address(tmp_path, "id-one") == "https://one"
-        assert folder.address(tmp_path, "three") == ""
+        assert config_dir.address(tmp_path, "") == "https://two"
+        assert config_dir.address(tmp_path, "one") == "https://one"
+        assert config_dir.address(tmp_path, "id-one") == "https://one"
+        assert config_dir.address(tmp_path, "three") == ""
 
     def test_an_address_in_the_environment_wins(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DCOS_URL", "https://elsewhere/")
 
-        assert folder.address(tmp_path, "") == "https://elsewhere"
+        assert config_dir.address(tmp_path, "") == "https://elsewhere"
 
 
 class TestWitness:
     def test_the_first_look_suspects_nobody(self) -> None:
-        assert Witness().suspects([(status(), [task("1")])]) == []
+        assert FailureTracker().apps_with_recent_failures([(status(), [task("1")])]) == []
 
     def test_a_task_that_is_gone_is_suspicious(self) -> None:
-        witness = Witness()
-        witness.suspects([(status(), [task("1"), task("2")])])
+        witness = FailureTracker()
+        witness.apps_with_recent_failures([(status(), [task("1"), task("2")])])
 
-        assert witness.suspects([(status(), [task("2"), task("3")])]) == ["/a"]
+        assert witness.apps_with_recent_failures([(status(), [task("2"), task("3")])]) == ["/a"]
 
     def test_tasks_of_an_older_version_may_go(self) -> None:
-        witness = Witness()
-        witness.suspects([(status(), [task("1", "0"), task("2")])])
+        witness = FailureTracker()
+        witness.apps_with_recent_failures([(status(), [task("1", "0"), task("2")])])
 
-        assert witness.suspects([(status(), [task("2")])]) == []
+        assert witness.apps_with_recent_failures([(status(), [task("2")])]) == []
 
     def test_a_new_version_starts_anew(self) -> None:
-        witness = Witness()
-        witness.suspects([(status(), [task("1")])])
-        witness.testify(status(), Failure("f1", "bad"))
+        witness = FailureTracker()
+        witness.apps_with_recent_failures([(status(), [task("1")])])
+        witness.with_known_failure(status(), Failure("f1", "bad"))
 
-        assert witness.suspects([(status(version="2"), [task("9", "2")])]) == []
-        assert witness.testify(status(version="2"), None).failure is None
+        assert witness.apps_with_recent_failures([(status(version="2"), [task("9", "2")])]) == []
+        assert witness.with_known_failure(status(version="2"), None).failure is None
 
     def test_a_back_off_is_suspicious_and_waiting_for_offers_is_not(self) -> None:
-        witness = Witness()
+        witness = FailureTracker()
 
-        assert witness.suspects([(status(waiting="back-off 3 s"), []), (status("/b", waiting="no offers"), [])]) == [
-            "/a"
-        ]
+        assert witness.apps_with_recent_failures(
+            [(status(waiting="back-off 3 s"), []), (status("/b", waiting="no offers"), [])]
+        ) == ["/a"]
 
     def test_a_known_failure_stays_until_a_newer_one(self) -> None:
-        witness = Witness()
-        witness.suspects([(status(), [])])
-        witness.testify(status(), Failure("f1", "bad"))
+        witness = FailureTracker()
+        witness.apps_with_recent_failures([(status(), [])])
+        witness.with_known_failure(status(), Failure("f1", "bad"))
 
-        assert witness.testify(status(), None).failure == Failure("f1", "bad")
-        assert witness.testify(status(), Failure("f2", "worse")).failure == Failure("f2", "worse")
+        assert witness.with_known_failure(status(), None).failure == Failure("f1", "bad")
+        assert witness.with_known_failure(status(), Failure("f2", "worse")).failure == Failure("f2", "worse")
 
 
 def status(app_id: str = "/a", version: str = "1", waiting: str = "") -> Status:

@@ -16,11 +16,11 @@ from responses import matchers
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util.retry import Retry
 
-from rollback.core.app import App, Change, Deployment
+from rollback.core.apps import App, Change, Deployment
 from rollback.errors import AppLocked, BadInput, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect
-from rollback.targets.base import Options, Target
+from rollback.targets.base import Target, TargetOptions
 
 DCOS = "https://dcos.example.com"
 URL = f"{DCOS}/service/marathon"
@@ -40,7 +40,7 @@ def server() -> Iterator[responses.RequestsMock]:
 
 def target(url: str = URL, **options: Any) -> Target:
     settings = {"kind": "marathon", "url": url} | options.pop("settings", {})
-    return connect(Options("marathon", settings, **options))
+    return connect(TargetOptions("marathon", settings, **options))
 
 
 class TestAddresses:

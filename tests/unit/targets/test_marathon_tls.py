@@ -15,7 +15,7 @@ from urllib3.util.retry import Retry
 
 from rollback.errors import BadInput, NoAnswer, TargetError
 from rollback.targets import connect
-from rollback.targets.base import Options
+from rollback.targets.base import TargetOptions
 
 
 class Info(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ def url(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def login(url: str, folder: Path, **settings: Any) -> None:
-    target = connect(Options("marathon", {"kind": "marathon", "url": url, **settings}, folder=folder))
+    target = connect(TargetOptions("marathon", {"kind": "marathon", "url": url, **settings}, folder=folder))
     try:
         target.login()
     finally:

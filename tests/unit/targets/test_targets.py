@@ -7,7 +7,7 @@ import pytest
 from rollback import targets
 from rollback.errors import BadInput
 from rollback.targets import connect, kinds
-from rollback.targets.base import Options
+from rollback.targets.base import TargetOptions
 
 
 def test_a_kind_is_a_module() -> None:
@@ -15,13 +15,13 @@ def test_a_kind_is_a_module() -> None:
 
 
 def test_a_target_that_is_called_like_its_kind_needs_no_more() -> None:
-    assert connect(Options("dcos", {})).name == "dcos"
+    assert connect(TargetOptions("dcos", {})).name == "dcos"
 
 
 @pytest.mark.parametrize("kind", ["kubernetes", "base", "../dcos", ""])
 def test_another_kind_is_refused_and_the_kinds_are_named(kind: str) -> None:
     with pytest.raises(BadInput) as caught:
-        connect(Options("prod", {"kind": kind}))
+        connect(TargetOptions("prod", {"kind": kind}))
 
     assert "dcos, marathon" in caught.value.hint
 
@@ -36,11 +36,11 @@ def test_another_kind_is_refused_and_the_kinds_are_named(kind: str) -> None:
     ],
 )
 def test_a_mistake_in_a_targets_own_section_is_named(section: dict[str, object], told: tuple[str, str]) -> None:
-    ((key, what),) = targets.mistakes(Options("mine", section))
+    ((key, what),) = targets.mistakes(TargetOptions("mine", section))
 
     assert (key, what.startswith(told[1])) == (told[0], True)
 
 
 @pytest.mark.parametrize("kind", targets.kinds())
 def test_every_kind_tells_the_keys_of_its_section(kind: str) -> None:
-    assert targets.mistakes(Options("mine", {"kind": kind})) == ()
+    assert targets.mistakes(TargetOptions("mine", {"kind": kind})) == ()

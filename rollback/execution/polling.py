@@ -1,0 +1,113 @@
+"""What both directions of a run share: looking at several apps at once, and sending writes that may get no answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from rollback.core.apps import Change, Deployment, Status
+from rollback.core.rollout_status import RolloutState, RolloutStatus, judge
+from rollback.errors import NoAnswer, RecordError, TargetError
+from rollback.execution.policy import Clock, Policy, RunJournal
+from rollback.targets.base import Target
+
+log = logging.getLogger(__name__)
+
+
+class StatusPoller:
+    """What both directions share: looking at several apps at once, through an unsteady connection."""
+
+    def __init__(
+        self, target: Target, policy: Policy, clock: Clock, journal: RunJournal, look: Callable[[RolloutStatus], None]
+    ) -> None:
+        self.target, self.policy, self.clock, self.journal, self.look = target, policy, clock, journal, look
+        self.watches: dict[str, RolloutStatus] = {}
+        self._unreachable_since: float | None = None
+        self._unreachable_reason = ""
+
+    restoring = False
+
+    def statuses(self) -> Mapping[str, Status] | None:
+        """One look at everything watched; None if the target cannot be asked just now."""
+        try:
+            found = self.target.status(list(self.watches))
+        except TargetError as error:
+            if self._unreachable_since is None:
+                self._unreachable_since = self.clock.now()
+                log.warning("the target cannot be asked (%s); asking again", error.why or error.what)
+            self._unreachable_reason = error.why or error.what
+            return None
+        self._unreachable_since = None
+        return found
+
+    def unreachable_too_long(self) -> bool:
+        """Whether the target has not been asked successfully for as long as an app may take."""
+        since = self._unreachable_since
+        return since is not None and self.clock.now() - since >= self.policy.limits.timeout_s
+
+    def fail_unreachable(self) -> None:
+        """Give up on every app that has not failed: nobody can tell how it is."""
+        for watch in self.watches.values():
+            if watch.state is not RolloutState.FAILED:
+                limit = f"{self.policy.limits.timeout_s:g} s"
+                why = f"the target could not be asked for {limit}: {self._unreachable_reason}"
+                self.keep(replace(watch, state=RolloutState.FAILED, detail=why))
+
+    def keep(self, watch: RolloutStatus) -> None:
+        """Remember a look, and tell of it if it says something new."""
+        before = self.watches.get(watch.change.app.id)
+        self.watches[watch.change.app.id] = watch
+        if before is None or (before.state, before.detail) != (watch.state, watch.detail):
+            with suppress(OSError):  # a terminal or a pipe that is gone does not leave a fleet half way
+                self.look(watch)
+        if before is not None and before.state is not watch.state:
+            try:
+                self.journal.judged(watch, restoring=self.restoring)
+            except RecordError as error:
+                log.warning("%s: %s", error.what, error.why)
+
+    def judge_all(self, statuses: Mapping[str, Status]) -> None:
+        """Take one look at every app into account."""
+        now = self.clock.now()
+        for app_id, watch in list(self.watches.items()):
+            self.keep(judge(watch, statuses.get(app_id), now, self.policy.limits))
+
+    def waiting(self) -> int:
+        """How many apps are neither up nor given up."""
+        return sum(watch.state is RolloutState.WAITING for watch in self.watches.values())
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """What came back from a write; `taken` is True too where nobody knows."""
+
+    deployment: Deployment | None
+    problem: str = ""
+    taken: bool = True
+
+
+def send(target: Target, batch: Sequence[Change]) -> WriteResult:
+    """Write one batch, once."""
+    try:
+        return WriteResult(target.update(batch))
+    except NoAnswer as error:
+        return WriteResult(None, f"{error.what}: {error.why}")
+    except TargetError as error:
+        return WriteResult(None, f"{error.what}: {error.why}" if error.why else error.what, taken=False)
+
+
+def record_answer(journal: RunJournal, batch: Sequence[Change], answer: WriteResult) -> None:
+    """Tell the journal what came back; that it cannot be told changes nothing any more."""
+    try:
+        journal.written(batch, answer.deployment, answer.problem)
+    except RecordError as error:
+        log.warning("%s: %s", error.what, error.why)
+
+
+def batches(changes: Sequence[Change], most: int) -> Iterable[list[Change]]:
+    """Cut the changes into writes of at most `most`; 0 means one write for all."""
+    size = most or max(len(changes), 1)
+    for start in range(0, len(changes), size):
+        yield list(changes[start : start + size])

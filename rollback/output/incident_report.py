@@ -1,0 +1,83 @@
+"""What is handed on after a run: the table for the person who has to go on, and the page for the incident."""
+
+from __future__ import annotations
+
+from rollback.execution.outcome import Outcome, Verdict
+from rollback.output.run_history import event_row
+from rollback.state.record import Record
+
+_STANDS_WRONG = frozenset({"failed", "unknown"})
+
+
+def by_hand(outcome: Outcome) -> list[str]:
+    """What stands where and the exact commands, for the person who is needed; nothing if nobody is."""
+    wrong = [row for row in outcome.rows if row.state in _STANDS_WRONG]
+    if outcome.verdict is not Verdict.PARTLY or not wrong:
+        return []
+    lines = ["A person is needed:"]
+    for row in wrong:
+        lines += [
+            f"  {row.service}  {row.app}",
+            f"    runs    {row.stands}",
+            f"    before  {row.before}",
+            f"    look    dcos marathon app show {row.app}",
+        ]
+    lines.append("  what holds them: dcos marathon deployment list")
+    if outcome.undo:
+        lines.append(f"  back to before: {outcome.undo}")
+    return lines
+
+
+def remains(outcome: Outcome) -> list[str]:
+    """What did not go back with the images."""
+    if not outcome.remains:
+        return []
+    return ["Did not go back (only images do):", *(f"  {line}" for line in outcome.remains)]
+
+
+def markdown(record: Record) -> str:
+    """One run as a page for the incident: who, why, what was changed, what came of it, and when what happened.
+
+    Args:
+        record: the run; one that was killed is told as far as it got.
+    """
+    header, ended = record.header, record.outcome
+    verdict = ended.get("verdict", "no outcome: it was killed, or it is still running")
+    what = f"{header.kind} of {header.env} to {header.as_of}"
+    lines = [f"# {verdict}: {_cell(what)}", ""]
+    if ended:
+        lines += [_cell(str(ended.get("summary", ""))), ""]
+    facts = [("Run", header.run), ("Target", header.target), ("By", header.by), ("From", header.place)]
+    facts += [("Reason", header.reason), ("Incident", header.incident), ("Started from", header.link)]
+    facts += [("Began", header.at), ("Ended", str(ended.get("when", ""))), ("If one fails", header.on_failure)]
+    lines += [f"- **{name}:** {_cell(value)}" for name, value in facts if value]
+    lines += ["", *_services(record), ""]
+    if ended.get("remains"):
+        lines += ["## What did not go back", "", *(f"- {_cell(line)}" for line in ended["remains"]), ""]
+    lines += ["## What happened when", "", "| time | what | |", "|---|---|---|"]
+    for line in record.lines:
+        if line["event"] != "captured":
+            lines.append(f"| {' | '.join(map(_cell, event_row(line)))} |")
+    undo = ended.get("undo")
+    if undo:
+        lines += ["", "## Undo", "", f"    {undo}"]
+    return "\n".join(lines) + "\n"
+
+
+def _services(record: Record) -> list[str]:
+    ended = {row["service"]: row for row in record.outcome.get("services", ())}
+    lines = ["| service | before | after | state |", "|---|---|---|---|"]
+    for step in record.header.steps:
+        row = ended.get(step["service"], {})
+        state = " ".join(str(part) for part in (row.get("state", step["action"]), row.get("detail", "")) if part)
+        cells = (step["service"], step["before"] or "", step["after"] or "", state)
+        lines.append(f"| {' | '.join(_cell(str(cell)) for cell in cells)} |")
+    return lines
+
+
+def _cell(text: str) -> str:
+    """Text that stays one cell and makes no markup, whatever a registry or a server has put into it."""
+    flat = " ".join(text.split())
+    for mark in ("\\", "|", "<", "`", "*", "_", "[", "]"):
+        flat = flat.replace(mark, f"\\{mark}" if mark != "<" else "&lt;")
+    return flat

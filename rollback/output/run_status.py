@@ -1,0 +1,160 @@
+"""Where every service of a run stands, and how that is told in a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from rollback.core.plan import Action, Plan
+from rollback.core.rollout_status import RolloutState, RolloutStatus
+from rollback.output.terminal import TerminalInfo
+from rollback.output.text_format import duration, sanitize, short
+
+_SPARE = 4  # lines of the terminal that are left for what stands around the live part
+_ROOMY = 100  # columns
+_STYLES = {RolloutState.UP: "green", RolloutState.FAILED: "red", RolloutState.WAITING: ""}
+_WORDS = {RolloutState.UP: "up", RolloutState.FAILED: "failed", RolloutState.WAITING: "under way"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is known of one service.
+
+    Attributes:
+        service: its name.
+        old: the tag that it comes from.
+        new: the tag that it goes to.
+        state: None before it is written.
+        detail: `1 of 2 ready`, or why it failed.
+        began: when it was written, in seconds of the clock.
+        ended: when it came up or failed; None while it has not.
+        back: whether it is being put back.
+        healthy: whether it has to be ready; False for one that was not so before, and need not be now.
+    """
+
+    service: str
+    old: str
+    new: str
+    state: RolloutState | None = None
+    detail: str = ""
+    began: float = 0.0
+    ended: float | None = None
+    back: bool = False
+    healthy: bool = True
+
+    @property
+    def word(self) -> str:
+        """How it is, in a word or two."""
+        if self.state is None:
+            return "waits"
+        if self.state is RolloutState.UP and not self.healthy:
+            return "as it was before"
+        if self.state is RolloutState.WAITING and not self.detail:
+            return "sent"
+        return _WORDS[self.state]
+
+
+class RunStatus:
+    """The state of every service of a plan, and how it is told."""
+
+    def __init__(self, now: Callable[[], float], plan: Plan | None = None) -> None:
+        self._now = now
+        self._began = now()
+        self._ending = f"-{plan.env.tag}" if plan else ""
+        self.lines = {
+            step.app.id: Line(step.service, short(step.before), short(step.after))
+            for step in (plan.steps if plan else ())
+            if step.action is Action.CHANGE and step.app
+        }
+
+    def take(self, watch: RolloutStatus) -> Line:
+        """Take a look into account."""
+        app = watch.change.app
+        line = self.lines.get(app.id) or Line(app.id, short(app.image), short(watch.change.image))
+        back = watch.change.image == app.image
+        if back and not line.back:
+            line = replace(line, old=line.new, new=short(app.image), back=True, state=None)
+        now = self._now()
+        began = now if line.state is None else line.began
+        ended = now if watch.state is not RolloutState.WAITING else None
+        if line.state is watch.state and line.ended is not None:
+            ended = line.ended
+        line = replace(
+            line, state=watch.state, detail=sanitize(watch.detail), began=began, ended=ended, healthy=watch.healthy
+        )
+        self.lines[app.id] = line
+        return line
+
+    def knows(self, watch: RolloutStatus) -> bool:
+        """Whether a look tells nothing new about the state of its app."""
+        line = self.lines.get(watch.change.app.id)
+        return line is not None and line.state is watch.state
+
+    def elapsed(self, line: Line) -> str:
+        """How long a service has been under way, or took."""
+        if line.state is None:
+            return ""
+        seconds = (line.ended if line.ended is not None else self._now()) - line.began
+        return duration(int(seconds)) if seconds >= 1 else "0 s"
+
+    def told(self, watch: RolloutStatus, surface: TerminalInfo) -> str:
+        """A look as one line of a log, in full."""
+        line = self.take(watch)
+        ended = line.state is RolloutState.FAILED or (line.state is RolloutState.UP and line.healthy)
+        took = f" after {self.elapsed(line)}" if ended else ""
+        detail = f": {line.detail}" if line.detail else ""
+        back = "put back: " if line.back else ""
+        return f"{watch.change.app.id} {line.old} {surface.arrow} {line.new} {back}{line.word}{took}{detail}"
+
+    def summary(self) -> str:
+        """One line for all of them."""
+        states = [line.state for line in self.lines.values()]
+        told = [f"{states.count(RolloutState.UP)} of {len(states)} up"]
+        if states.count(RolloutState.FAILED):
+            told.append(f"{states.count(RolloutState.FAILED)} failed")
+        if states.count(RolloutState.WAITING):
+            told.append(f"{states.count(RolloutState.WAITING)} under way")
+        return f"{', '.join(told)}; {duration(max(self._now() - self._began, 1.0))}"
+
+    def shown(self, most: int) -> list[Line]:
+        """The services that matter most, at most so many, in the plan's order."""
+        order = {RolloutState.FAILED: 0, RolloutState.WAITING: 1, None: 2, RolloutState.UP: 3}
+        urgent = sorted(self.lines.values(), key=lambda line: (order[line.state], -line.began))[:most]
+        chosen = {line.service for line in urgent}
+        return [line for line in self.lines.values() if line.service in chosen]
+
+    def draw(self, surface: TerminalInfo) -> list[tuple[str, str]]:
+        """The lines of text and their styles, for a surface that has a width and a height."""
+        lines = self.shown(max(surface.height - _SPARE, 3))
+        width = (surface.width or 80) - 1
+        if width < _ROOMY:  # the environment's ending says nothing new, and the state needs the room
+            lines = [
+                replace(line, old=line.old.removesuffix(self._ending), new=line.new.removesuffix(self._ending))
+                for line in lines
+            ]
+        # A column is as wide as it has to be, but no name or tag may push the state off the screen.
+        name = min(max((len(line.service) for line in lines), default=1), 24)
+        old, new = (min(max((len(getattr(line, side)) for line in lines), default=1), 18) for side in ("old", "new"))
+        drawn = []
+        for line in lines:
+            head = (
+                f"  {surface.fit(line.service, name):<{name}}  {surface.fit(line.old, old):<{old}} {surface.arrow} "
+                f"{surface.fit(line.new, new):<{new}}  "
+            )
+            took = self.elapsed(line)
+            word = f"{line.word}, {line.detail}" if line.detail else line.word
+            if line.state is RolloutState.WAITING and line.detail:
+                word = line.detail
+            elif line.state is RolloutState.FAILED:
+                word = f"failed: {line.detail}"
+            word = f"back: {word}" if line.back else word
+            room = width - len(head) - max(len(took), 6) - 2
+            drawn.append(
+                (
+                    f"{head}{surface.fit(word, room):<{max(room, 0)}}  {took:>6}",
+                    _STYLES[line.state] if line.state else "dim",
+                )
+            )
+        hidden = len(self.lines) - len(lines)
+        told = f"  {self.summary()}" + (f"   ({hidden} more not shown)" if hidden else "")
+        return [*drawn, (surface.fit(told, width), "bold")]

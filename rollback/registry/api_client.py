@@ -1,0 +1,165 @@
+"""Asking a registry: credentials, redirects and patience around each question, and its refusals as our errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from rollback.errors import RegistryError
+from rollback.registry.address import Address, origin
+from rollback.registry.auth.authenticator import Authenticator
+from rollback.registry.request_counts import RequestKind
+from rollback.registry.retry import RetriesExhausted
+from rollback.registry.retrying_client import RetryingClient
+from rollback.registry.transport import RegistryResponse
+from rollback.secret import Secret
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_HOPS = 5
+_SMALL = 1 << 20  # bytes; answers that are no documents of ours
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """One thing to ask of a registry.
+
+    Attributes:
+        kind: what it is counted as.
+        url: absolute, on the registry itself.
+        repo: whose credentials go along; also named if it fails.
+        about: what is asked for, in words: "the list of tags".
+        accept: media types.
+        etag: a digest; the answer is 304 if what is asked for still has it.
+        method: GET or HEAD.
+        limit: bytes that the answer may have.
+    """
+
+    kind: RequestKind
+    url: str
+    repo: str
+    about: str
+    accept: str = ""
+    etag: str = ""
+    method: str = "GET"
+    limit: int = _SMALL
+
+
+class RegistryApiClient:
+    """Asks one registry."""
+
+    def __init__(self, address: Address, courier: RetryingClient, gate: Authenticator) -> None:
+        self.address = address
+        self.gate = gate
+        self.courier = courier
+        self._first = threading.Lock()
+        self._known = False
+
+    def url(self, repo: str, rest: str) -> str:
+        """The URL of something of a repository: `tags/list`, `manifests/…`, `blobs/…`."""
+        return f"{self.address.url}/v2/{self.address.name(repo)}/{rest}"
+
+    def ask(self, question: ApiRequest) -> RegistryResponse:
+        """Ask, as somebody whom the registry admits, until there is an answer.
+
+        Returns:
+            The answer, which may be a 304 or a refusal such as 400, 404 or 405.
+
+        Raises:
+            RegistryError: the registry cannot be asked, or does not admit us.
+            TooLarge: the answer is larger than the question's limit.
+        """
+        if self._known:
+            return self._ask(question)
+        with self._first:  # one finds out which way in the registry wants, instead of all at the same time
+            if not self._known:
+                try:
+                    return self._ask(question)
+                finally:
+                    self._known = True
+        return self._ask(question)
+
+    def _ask(self, question: ApiRequest) -> RegistryResponse:
+        attempt = 0
+        while True:
+            header = self.gate.header(question.repo)
+            answer = self._send(question, header)
+            if answer.status not in (401, 403) or origin(answer.url) != origin(question.url):
+                break
+            if not self.gate.challenged(question.repo, header, answer, attempt):
+                raise self._refused(question, answer, header)
+            attempt += 1
+            self.courier.counted("repeats")
+        if answer.status in (401, 403) or answer.status >= 500 or answer.status in _REDIRECTS:
+            raise self.failure(question, self.words(answer))
+        return answer
+
+    def _refused(self, question: ApiRequest, answer: RegistryResponse, sent: Secret) -> RegistryError:
+        login = self.gate.login(question.repo)
+        who = f"as {login.name} ({login.source})"
+        shown = "" if sent or not login else ", which it did not ask for"
+        hint = "check the credentials: docker login, or podman login"
+        return self.failure(question, f"no access {who}{shown}: {self.words(answer)}", hint)
+
+    def failure(self, question: ApiRequest, cause: str, hint: str = "") -> RegistryError:
+        """The error that says which registry and repository cannot be read, and why."""
+        return RegistryError(
+            f"{question.repo} cannot be read from {self.address.url}", why=f"{question.about}: {cause}", hint=hint
+        )
+
+    def words(self, answer: RegistryResponse) -> str:
+        """What a server says in a refusal: its status and, in one short line without secrets, its reason."""
+        return self.gate.redact(f"{answer.status} {_reason(answer.body)}".strip())
+
+    def _send(self, question: ApiRequest, header: Secret) -> RegistryResponse:
+        headers = {"Accept": question.accept} if question.accept else {}
+        if question.etag:
+            headers["If-None-Match"] = f'"{question.etag}"'
+        if header:
+            headers["Authorization"] = header.reveal()
+        try:
+            answer = self._once(question, question.url, headers, question.kind.value)
+            for _hop in range(_HOPS):
+                place = answer.headers.get("Location", "")
+                if answer.status not in _REDIRECTS or not place:
+                    return answer
+                url = urljoin(answer.url, place)
+                if not _allowed(answer.url, url):
+                    raise self.failure(question, f"a redirect to {urlsplit(url).scheme}://{urlsplit(url).hostname}")
+                if origin(url) != origin(question.url):
+                    # A signed URL brings its own permission, and storage refuses a second one.
+                    headers.pop("Authorization", None)
+                _log.debug("%s: led to %s", question.about, urlsplit(url).hostname)
+                answer = self._once(question, url, headers, "redirects")
+        except RetriesExhausted as error:
+            raise self.failure(question, error.cause, error.hint) from error
+        raise self.failure(question, f"more than {_HOPS} redirects")
+
+    def _once(self, question: ApiRequest, url: str, headers: Mapping[str, str], counted_as: str) -> RegistryResponse:
+        return self.courier.carry(counted_as, question.method, url, headers, limit=question.limit)
+
+
+def _allowed(here: str, there: str) -> bool:
+    """Whether a redirect may be followed: to the web, and never from https to something less."""
+    return urlsplit(there).scheme == "https" or urlsplit(there).scheme == urlsplit(here).scheme == "http"
+
+
+def _reason(body: bytes) -> str:
+    """The reason in a refusal's body: a registry's own error document, a page's title, or its first line."""
+    text = body[:4096].decode("utf-8", "replace")
+    try:
+        errors = json.loads(body)["errors"]
+        said = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}" for error in errors[:3])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
+        if text.lstrip().startswith("<"):
+            said = f"(a web page{': ' + title[1].strip() if title else ''})"
+        else:
+            said = text.strip().split("\n", 1)[0]
+    clean = "".join(letter if letter.isprintable() else " " for letter in said)
+    return clean.strip()[:160]

@@ -1,0 +1,136 @@
+"""Where Docker and Podman keep credentials: their files, and the helper programs that these name.
+
+Docker: https://docs.docker.com/reference/cli/docker/login/ · Podman: containers-auth.json(5)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rollback.registry.address import Address
+from rollback.registry.auth import credential_helper
+from rollback.registry.auth.credentials import ANONYMOUS, Login
+from rollback.secret import Secret
+
+_HUB_NAMES = ["index.docker.io", "docker.io", "registry-1.docker.io"]
+_log = logging.getLogger(__name__)
+
+
+class Keychain:
+    """The credentials that this user has kept; every file and every helper is asked once."""
+
+    def __init__(self) -> None:
+        self._documents: list[tuple[Path, dict[str, Any]]] | None = None
+        self._helped: dict[tuple[str, str], Login] = {}
+
+    def find(self, address: Address, repo: str = "") -> Login:
+        """Find the credentials for a repository; for the registry as a whole without one.
+
+        Podman's files come first. In each, the longest fitting name wins; a helper for that name comes before
+        the file's own entry.
+        """
+        if self._documents is None:
+            self._documents = list(_documents())
+        for path, document in self._documents:
+            login = self._in(path, document, address, repo)
+            if login:
+                return login
+        return ANONYMOUS
+
+    def _in(self, path: Path, document: dict[str, Any], address: Address, repo: str) -> Login:
+        hosts = _HUB_NAMES if address.is_hub else [address.host]
+        names = [f"{host}/{space}" if space else host for space in _spaces(repo) for host in hosts]
+        helpers = {_bare(key): value for key, value in _object(document.get("credHelpers")).items()}
+        entries = {_bare(key): value for key, value in _object(document.get("auths")).items()}
+        store = document.get("credsStore")
+        for name in names:
+            if isinstance(helpers.get(name), str):
+                login = self._ask(helpers[name], name, path)
+                if login:
+                    return login
+            login = _entry(entries.get(name), path)
+            if login:
+                return login
+        if isinstance(store, str) and store:
+            login = self._ask(store, "https://index.docker.io/v1/" if address.is_hub else address.host, path)
+            if login:
+                return login
+        return ANONYMOUS
+
+    def _ask(self, name: str, server: str, path: Path) -> Login:
+        if (name, server) not in self._helped:
+            self._helped[name, server] = credential_helper.ask(
+                name, server, f"docker-credential-{name}, named in {path}"
+            )
+        return self._helped[name, server]
+
+
+def _documents() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The files that exist and can be read, in the order in which they count."""
+    environment = os.environ
+    home = Path.home()
+    paths: list[Path] = []
+    if environment.get("REGISTRY_AUTH_FILE"):
+        paths.append(Path(environment["REGISTRY_AUTH_FILE"]))
+    else:
+        if environment.get("XDG_RUNTIME_DIR"):
+            paths.append(Path(environment["XDG_RUNTIME_DIR"], "containers/auth.json"))
+        configuration = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+        paths.append(configuration / "containers/auth.json")
+    paths.append(Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json")
+    for path in paths:
+        try:
+            document = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not JSON"
+            _log.warning("the credentials in %s are not used: %s", path, why)
+            continue
+        if isinstance(document, dict):
+            yield path, document
+
+
+def _spaces(repo: str) -> list[str]:
+    """`a/b/c`, `a/b`, `a`, and nothing."""
+    parts = repo.split("/") if repo else []
+    return ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
+
+
+def _bare(key: str) -> str:
+    """A key as Docker and Podman write it, without scheme, API version and last slash."""
+    name = key.partition("://")[2] or key
+    name = name.rstrip("/")
+    for version in ("/v1", "/v2"):
+        name = name.removesuffix(version)
+    return name
+
+
+def _entry(entry: object, path: Path) -> Login:
+    """Read one member of `auths`."""
+    members = _object(entry)
+    user, password = _text(members.get("username")), _text(members.get("password"))
+    if _text(members.get("auth")):
+        try:
+            pair = base64.b64decode(members["auth"], validate=False).decode().rstrip("\0")
+        except (binascii.Error, ValueError):
+            _log.warning("an entry in %s is not used: its auth is not base64", path)
+            return ANONYMOUS
+        user, _, password = pair.partition(":")
+    token = _text(members.get("identitytoken"))
+    return Login(user, Secret(password), Secret(token), str(path))
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

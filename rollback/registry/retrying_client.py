@@ -1,0 +1,65 @@
+"""Carries requests: patiently, counted, and with one error for everything that keeps an answer from coming."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from rollback.registry.address import origin
+from rollback.registry.request_counts import RequestCounter, RequestCounts
+from rollback.registry.retry import Budget, Retrier
+from rollback.registry.transport import RegistryResponse, Transport
+
+
+class RetryingClient:
+    """Sends requests over a wire; asking for the same thing again never changes anything on the other side."""
+
+    def __init__(self, wire: Transport, tally: RequestCounter, budget: Budget) -> None:
+        self.stop = threading.Event()
+        self._wire = wire
+        self._tally = tally
+        self._patience = Retrier(budget, self.stop)
+
+    def carry(
+        self,
+        counted_as: str,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        limit: int,
+        body: bytes | None = None,
+    ) -> RegistryResponse:
+        """Send a request until it is answered.
+
+        Args:
+            counted_as: a field of `RequestCounts`.
+            method: GET, HEAD or POST.
+            url: absolute.
+            headers: as they go out.
+            limit: bytes that the answer's body may have.
+            body: what to post.
+
+        Raises:
+            GaveUp: no good answer within the budget.
+            TooLarge: the answer is larger than `limit`.
+            Stopped: the work was called off.
+        """
+
+        def send() -> RegistryResponse:
+            self._tally.add(counted_as)
+            return self._wire.send(method, url, headers, limit=limit, body=body)
+
+        return self._patience.ask(origin(url)[1], send, lambda: self._tally.add("repeats"))
+
+    def counted(self, name: str) -> None:
+        """Count something that happened, a field of `RequestCounts`."""
+        self._tally.add(name)
+
+    def counts(self) -> RequestCounts:
+        """The requests so far."""
+        return self._tally.take()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._wire.close()

@@ -1,0 +1,166 @@
+"""A survey: lists the tags of several repositories and reads the wanted ones, all at the same time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rollback.core.image import Image, Skipped
+from rollback.errors import BadInput
+from rollback.registry import worker_pool
+from rollback.registry.api_client import ApiRequest, RegistryApiClient
+from rollback.registry.image_resolver import ImageResolver
+from rollback.registry.request_counts import RequestKind
+from rollback.registry.tag_list import Page, TagListReader
+from rollback.registry.vendors import docker_hub, google, harbor
+from rollback.registry.vendors.harbor import Harbor
+from rollback.registry.vendors.tag_info import TagInfo
+from rollback.registry.worker_pool import Done, Job
+
+FLAVOURS = ("auto", "plain", google.NAME, harbor.NAME, docker_hub.NAME)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What a registry holds of the wanted tags: each is an image, or skipped for a reason."""
+
+    images: tuple[Image, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class Scanner:
+    """Makes one survey; a new one for each."""
+
+    def __init__(
+        self,
+        asker: RegistryApiClient,
+        reader: ImageResolver,
+        flavour: str,
+        wanted: Callable[[str], bool],
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._asker = asker
+        self._reader = reader
+        self._flavour = flavour
+        self._wanted = wanted
+        self._progress = progress
+        self._harbor = Harbor(asker)
+        self._held: list[tuple[str, str]] = []  # tags that wait until all are known
+        self._found: list[Image | Skipped] = []
+        self._counting = threading.Lock()
+        self._known = 0
+
+    def make(self, repos: Sequence[str], workers: int) -> ScanResult:
+        """Make it.
+
+        Args:
+            repos: paths, each once.
+            workers: how many requests at a time.
+
+        Raises:
+            RegistryError: a repository cannot be read.
+        """
+        self._asker.gate.expect(repos)
+        self._work([self._list(_ScanState(TagListReader(self._asker, repo))) for repo in repos], workers)
+        if self._held:
+            self._warn()
+            self._work([self._read(repo, tag) for repo, tag in self._held], workers)
+        place = {repo: number for number, repo in enumerate(repos)}
+        images = [one for one in self._found if isinstance(one, Image)]
+        skipped = [one for one in self._found if isinstance(one, Skipped)]
+        images.sort(key=lambda image: (place[image.repo], image.order))
+        skipped.sort(key=lambda one: (place[one.repo], one.tag))
+        return ScanResult(tuple(images), tuple(skipped))
+
+    def _work(self, jobs: Iterable[Job[Image | Skipped]], workers: int) -> None:
+        worker_pool.work(jobs, workers=workers, stop=self._asker.courier.stop, tell=self._tell)
+
+    def _tell(self, result: Image | Skipped) -> None:
+        self._found.append(result)
+        self._progress(len(self._found), self._known)
+
+    def _list(self, walk: _ScanState) -> Job[Image | Skipped]:
+        """The job that fetches a page; from it follow the next page, and the reading of the wanted tags."""
+        repo = walk.listing.repo
+
+        def job() -> Done[Image | Skipped]:
+            page = walk.listing.turn()
+            fresh = walk.fresh(page, self._wanted)
+            more = [self._list(walk)] if walk.listing.more else []
+            with self._counting:
+                self._known += len(fresh)
+            return Done(more=more + self._follow(walk, repo, page, fresh))
+
+        return job
+
+    def _follow(self, walk: _ScanState, repo: str, page: Page, fresh: list[str]) -> list[Job[Image | Skipped]]:
+        if self._is(docker_hub.NAME, detected=self._asker.address.is_hub):
+            self._held += [(repo, tag) for tag in fresh]
+            return []
+        if self._is(google.NAME, detected="manifest" in page.document):
+            known = google.dates(page.document)
+            return [self._read(repo, tag, known.get(tag)) for tag in fresh]
+        if self._is(harbor.NAME, detected=self._asker.gate.service == harbor.SERVICE):
+            walk.waiting += fresh
+            return [] if walk.listing.more else [self._ask_harbor(walk, repo)]
+        return [self._read(repo, tag) for tag in fresh]
+
+    def _ask_harbor(self, walk: _ScanState, repo: str) -> Job[Image | Skipped]:
+        def job() -> Done[Image | Skipped]:
+            unknown = [tag for tag in walk.waiting if not self._reader.settled(repo, tag)]
+            known: dict[str, TagInfo] = {}
+            singly = sum(1 if self._reader.remembered(repo, tag) else 2 for tag in unknown)
+            if self._harbor.needs_fewer_requests(singly, walk.listed):
+                known = self._harbor.dates(repo, unknown)
+            return Done(more=[self._read(repo, tag, known.get(tag)) for tag in walk.waiting])
+
+        return job
+
+    def _read(self, repo: str, tag: str, known: TagInfo | None = None) -> Job[Image | Skipped]:
+        return lambda: Done((self._reader.read(repo, tag, known),))
+
+    def _is(self, flavour: str, *, detected: bool) -> bool:
+        return self._flavour == flavour or (self._flavour == "auto" and detected)
+
+    def _warn(self) -> None:
+        """Say before starting when the work will not fit into Docker Hub's limit."""
+        needed = [(repo, tag) for repo, tag in self._held if not self._reader.remembered(repo, tag)]
+        if not needed:
+            return
+        repo, tag = needed[0]
+        url = self._asker.url(repo, f"manifests/{tag}")
+        answer = self._asker.ask(ApiRequest(RequestKind.HEAD, url, repo, f"tag {tag}", method="HEAD"))
+        text = docker_hub.warning(answer.headers, len(needed), self._asker.gate.identity().user)
+        if text:
+            _log.warning(text)
+
+
+class _ScanState:
+    """The state of listing one repository."""
+
+    def __init__(self, listing: TagListReader) -> None:
+        self.listing = listing
+        self.listed = 0
+        self.waiting: list[str] = []
+        self._seen: set[str] = set()
+
+    def fresh(self, page: Page, wanted: Callable[[str], bool]) -> list[str]:
+        """The wanted tags of a page that no earlier page held."""
+        self.listed += len(page.tags)
+        tags = [tag for tag in dict.fromkeys(page.tags) if wanted(tag) and tag not in self._seen]
+        self._seen.update(tags)
+        return tags
+
+
+def check_flavour(flavour: str) -> str:
+    """Return the flavour if it is one.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if flavour not in FLAVOURS:
+        raise BadInput(f"{flavour!r} is no kind of registry", hint=f"one of {', '.join(FLAVOURS)}")
+    return flavour

@@ -1,0 +1,253 @@
+"""The registry's door to HTTP: one request, one answer, over one pool of connections.
+
+Built on urllib3, the engine below requests, because most of what a survey costs is its thousands of small
+requests. Retries, redirects and credentials are decided above; the proxy and whom to trust, in `network`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+from urllib3.exceptions import (
+    HTTPError,
+    InsecureRequestWarning,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
+from urllib3.exceptions import TimeoutError as TimedOut
+from urllib3.util import make_headers, parse_url
+
+from rollback.errors import BadInput
+from rollback.registry.address import origin
+from rollback.registry.request_counts import RequestCounter
+from rollback.system.network import CONNECT_S, READ_S, USER_AGENT, proxy_for, trust
+
+ANSWER_S = 120.0  # seconds for a whole answer, however steadily it drips
+_CHUNK = 1 << 16
+_REACH = "check the URL, and that this machine can reach it"
+_ONCE = urllib3.Retry(total=False, redirect=0)  # errors and redirects come back as they are
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RegistryResponse:
+    """What a server said. `headers` can be asked in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
+    url: str = field(default="", repr=False)  # a redirected blob's carries a signature
+
+
+class ConnectionLost(Exception):
+    """No usable answer came.
+
+    Args:
+        cause: in words that name no more than a host.
+        lasting: whether asking again cannot help.
+        hint: one next step, if there is one.
+    """
+
+    def __init__(self, cause: str, *, lasting: bool = False, hint: str = "") -> None:
+        super().__init__(cause)
+        self.lasting = lasting
+        self.hint = hint
+
+
+class TooLarge(Exception):
+    """An answer is larger than anything of its kind may be."""
+
+
+class Transport(Protocol):
+    """Sends one request and brings back whatever the server said."""
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], *, limit: int, body: bytes | None = None
+    ) -> RegistryResponse:
+        """Send a request.
+
+        Args:
+            method: GET, HEAD or POST.
+            url: absolute.
+            headers: as they go out.
+            limit: bytes that the answer's body may have at most.
+            body: what to post.
+
+        Raises:
+            Lost: no usable answer.
+            TooLarge: a body beyond `limit`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Pool:
+    """The wire over urllib3: at most `connections` connections to one host at a time."""
+
+    def __init__(
+        self,
+        tally: RequestCounter,
+        *,
+        connections: int = 16,
+        verify: bool | Path = True,
+        client_cert: tuple[Path, Path | None] | None = None,
+        read_s: float = READ_S,
+    ) -> None:
+        # Its debug lines quote whole URLs, and so the signatures of redirected blobs.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+        if verify is False:  # it was asked for, and is said once here
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            _log.warning("certificates are not verified, since the settings say insecure")
+        self._tally = tally
+        self._read_s = read_s
+        self._verify = verify
+        self._client_cert = client_cert
+        self._timeout = urllib3.Timeout(connect=CONNECT_S, read=read_s)
+        self._options: dict[str, Any] = {
+            "maxsize": connections,
+            "block": True,
+            "timeout": self._timeout,
+            "retries": False,
+        }
+        self._lock = threading.Lock()
+        self._pools: dict[tuple[str, str, int], urllib3.HTTPConnectionPool] = {}
+        self._managers: list[urllib3.PoolManager] = []
+        self._forwarding: set[tuple[str, str, int]] = set()
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], *, limit: int, body: bytes | None = None
+    ) -> RegistryResponse:
+        """Send a request; see `Wire.send`."""
+        place = origin(url)
+        pool = self._pools.get(place) or self._open(place, url)
+        target = url if place in self._forwarding else _target(url)
+        deadline = time.monotonic() + ANSWER_S
+        try:
+            response = pool.urlopen(
+                method,
+                target,
+                body=body,
+                headers={"User-Agent": USER_AGENT, **headers},
+                redirect=False,
+                retries=_ONCE,
+                assert_same_host=False,
+                preload_content=False,
+            )
+            try:
+                content = _read(method, response, limit, deadline)
+            except BaseException:
+                response.close()  # the rest of the answer must not be taken for the next one
+                raise
+        except (HTTPError, HTTPException, OSError) as error:
+            raise _lost(error, place[1], pool.proxy.host if pool.proxy else "", self._read_s) from error
+        return RegistryResponse(response.status, response.headers, content, url)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for pool in self._pools.values():
+            pool.close()
+        for manager in self._managers:
+            manager.clear()
+
+    def _open(self, place: tuple[str, str, int], url: str) -> urllib3.HTTPConnectionPool:
+        with self._lock:
+            if place not in self._pools:
+                proxy = proxy_for(url)
+                manager = self._manager(place, proxy)
+                pool = manager.connection_from_host(place[1], place[2], place[0])
+                pool.ConnectionCls = _counting(pool.ConnectionCls, self._tally)
+                if proxy and place[0] == "http":
+                    self._forwarding.add(place)
+                self._pools[place] = pool
+            return self._pools[place]
+
+    def _manager(self, place: tuple[str, str, int], proxy: str) -> urllib3.PoolManager:
+        options = dict(self._options)
+        if place[0] == "https":
+            options["ssl_context"] = trust(self._verify, self._client_cert)
+        manager = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
+        self._managers.append(manager)
+        return manager
+
+
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https"):
+        raise BadInput(
+            f"a {parts.scheme} proxy cannot be used", hint="name an http:// proxy, or list the host in NO_PROXY"
+        )
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    bare = parse_url(proxy)._replace(auth=None).url
+    _log.debug("using the proxy %s", parts.hostname)
+    return urllib3.ProxyManager(
+        bare, proxy_headers=make_headers(proxy_basic_auth=login) if login else None, **options
+    )
+
+
+def _counting(base: type, tally: RequestCounter) -> type:
+    """The connection class, which counts when it connects."""
+
+    def connect(self: object) -> None:
+        tally.add("connections")
+        base.connect(self)  # type: ignore[attr-defined]
+
+    return type(base.__name__, (base,), {"connect": connect})
+
+
+def _target(url: str) -> str:
+    start = url.find("/", url.find("://") + 3)
+    return url[start:] if start >= 0 else "/"
+
+
+def _read(method: str, response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+    """Read the body to its end, so that the connection can be used again."""
+    announced = response.headers.get("Content-Length", "")
+    if method != "HEAD" and announced.isdigit() and int(announced) > limit:
+        raise TooLarge
+    parts: list[bytes] = []
+    size = 0
+    while chunk := response.read1(_CHUNK, decode_content=True):
+        parts.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge
+        if time.monotonic() > deadline:
+            raise TimedOut("the answer never ends")
+    return b"".join(parts)
+
+
+def _lost(error: BaseException, host: str, proxy: str | None, read_s: float) -> ConnectionLost:
+    """Put the failure into words of ours: those of urllib3 quote the URL, which may carry a signature."""
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(error, SSLError) or "CERTIFICATE" in str(cause):
+        plain = "WRONG_VERSION_NUMBER" in str(cause)
+        hint = "write http:// where a registry speaks plain http" if plain else "name its authority: ca_bundle"
+        return ConnectionLost(f"TLS with {host} failed: {cause}", lasting=True, hint=hint)
+    if isinstance(error, ProxyError):
+        return ConnectionLost(f"no connection through the proxy {proxy}: {getattr(cause, 'strerror', '') or cause}")
+    if isinstance(error, NameResolutionError):
+        return ConnectionLost(f"the name {host} is not known", hint=_REACH)
+    if isinstance(error, NewConnectionError):
+        return ConnectionLost(f"no connection to {host}: {getattr(cause, 'strerror', '') or cause}", hint=_REACH)
+    if isinstance(error, (TimedOut, OSError)) and "timed out" in str(error):
+        return ConnectionLost(f"{host} gave no answer within {read_s:g} s")
+    if isinstance(error, TimedOut):
+        return ConnectionLost(f"{host} did not finish its answer within {ANSWER_S:g} s")
+    return ConnectionLost(f"the connection to {host} broke: {type(cause).__name__} {cause}")

@@ -1,0 +1,15 @@
+"""What a registry's own way of listing tells about a tag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollback.core.image import Instant
+
+
+@dataclass(frozen=True)
+class TagInfo:
+    """The manifest that a tag names, and `created` of its config."""
+
+    digest: str
+    created: Instant

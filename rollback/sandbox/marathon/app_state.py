@@ -1,0 +1,72 @@
+"""What a Marathon knows about one app: its definition, versions, tasks and what keeps it from starting more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from rollback.sandbox.marathon.app_definition import Definition
+from rollback.sandbox.marathon.task import Task
+
+HOSTS = tuple(f"10.0.1.{number}" for number in range(11, 16))
+
+
+@dataclass
+class AppState:
+    """An app and everything about it.
+
+    Attributes:
+        definition: what it shall be.
+        version: of that definition.
+        config_version: the version of the last change that replaced tasks.
+        scaling_version: the version of the last change of anything.
+        versions: stored definitions by version; one that a lock refused is among them.
+        tasks: all that are still on an agent.
+        failure: the last task that failed, as Marathon reports it.
+        failures: how many tasks of the present configuration failed in a row.
+        not_before: seconds since the epoch until which nothing is launched.
+        waiting: instances that are not launched yet.
+        waiting_since: since when.
+        trim_at: seconds since the epoch at which tasks beyond `instances` are killed; 0 if there are none.
+        launches: how many containers of an image were launched.
+        worn: a version that was there before anybody looked, so that what befalls its containers in time has
+            befallen them.
+    """
+
+    definition: Definition
+    version: str
+    config_version: str
+    scaling_version: str
+    versions: dict[str, Definition] = field(default_factory=dict)
+    tasks: list[Task] = field(default_factory=list)
+    failure: dict[str, str] | None = None
+    failures: int = 0
+    not_before: float = 0.0
+    waiting: int = 0
+    waiting_since: float = 0.0
+    trim_at: float = 0.0
+    launches: dict[str, int] = field(default_factory=dict)
+    worn: str = ""
+
+    @property
+    def instances(self) -> int:
+        """How many there shall be."""
+        return int(self.definition["instances"])
+
+    def present(self) -> list[Task]:
+        """Live tasks of the present configuration."""
+        return [task for task in self.tasks if task.live and task.version >= self.config_version]
+
+    def outdated(self) -> list[Task]:
+        """Tasks of older configurations, those that are being killed included."""
+        return [task for task in self.tasks if task.version < self.config_version]
+
+
+def slave_of(host: str) -> str:
+    """The agent's id."""
+    return f"8d1f3e52-0c1b-4f2e-9a57-6f8a1f4e2b90-S{HOSTS.index(host)}"
+
+
+def stamp_of(at: float) -> str:
+    """Seconds since the epoch as Marathon writes them."""
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,135 @@
+"""Where the state of an environment is kept between runs: in the state folder, or on the target itself."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from rollback.errors import Failed, TargetError
+from rollback.state import freeze
+from rollback.state.freeze import EnvironmentState
+from rollback.system.files import write_whole
+from rollback.targets.base import Markers
+
+_LABEL = "rollback-state"
+
+
+class StateStore(Protocol):
+    """Keeps one environment's state."""
+
+    def load(self) -> EnvironmentState:
+        """The state; an empty one if nothing was ever kept.
+
+        Raises:
+            Failed: it cannot be told.
+        """
+        ...
+
+    def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
+        """Replace the state by what `how` makes of it.
+
+        Raises:
+            Failed: it cannot be kept.
+        """
+        ...
+
+
+def file_name(env: str, target: str) -> str:
+    """A file name that a person can read and that differs for every environment and target."""
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", env).strip("-.")
+    return f"{readable}-{hashlib.sha256(f'{env} {target}'.encode()).hexdigest()[:16]}"
+
+
+class FolderStateStore:
+    """A file of the state folder: known to this machine alone."""
+
+    def __init__(self, folder: Path, env: str, target: str) -> None:
+        self._path = folder / f"{file_name(env, target)}.json"
+
+    def load(self) -> EnvironmentState:
+        """See `StateStore`."""
+        try:
+            return freeze.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return EnvironmentState()
+        except (OSError, ValueError) as error:
+            raise Failed(
+                f"the state {self._path} cannot be read",
+                why=str(error),
+                hint="remove the file if nothing needs to stay frozen",
+            ) from error
+
+    def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
+        """See `StateStore`."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            gate = os.open(self._path.with_suffix(".gate"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Failed(f"the state {self._path} cannot be written", why=error.strerror or str(error)) from error
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            write_whole(self._path, freeze.dumps(how(self.load())), mode=0o600)
+        finally:
+            os.close(gate)
+
+
+class TargetStateStore:
+    """Labels of a marker without instances: known to every machine that reaches the target.
+
+    Labels of real services are never touched, since that restarts them.
+    """
+
+    def __init__(self, markers: Markers, marker: str) -> None:
+        self._markers = markers
+        self._marker = marker
+
+    def load(self) -> EnvironmentState:
+        """See `StateStore`."""
+        labels = self._markers.labels(self._marker)
+        if labels is None:
+            return EnvironmentState()
+        try:
+            return freeze.loads(labels.get(_LABEL, ""))
+        except ValueError as error:
+            raise Failed(
+                f"the state in the labels of {self._marker} cannot be read",
+                why=str(error),
+                hint="remove that app if nothing needs to stay frozen",
+            ) from error
+
+    def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
+        """See `StateStore`; an empty state is no marker at all."""
+        state = how(self.load())
+        if state == EnvironmentState():
+            self._markers.remove(self._marker)
+            return
+        labels = {_LABEL: freeze.dumps(state)}
+        if not self._markers.place(self._marker, labels):
+            self._markers.relabel(self._marker, labels)
+
+
+def marker_id(app_ids: list[str], env: str, name: str) -> str:
+    """The id of a marker, beside an environment's apps: `/<department>/<env>/<name>`.
+
+    Args:
+        app_ids: apps of the environment; the first that has it as a segment decides.
+        env: deployment name of the environment.
+        name: the marker's name.
+
+    Raises:
+        TargetError: no app has the environment as a segment of its id.
+    """
+    for app_id in app_ids:
+        before, found, _ = f"{app_id}/".partition(f"/{env}/")
+        if found:
+            return f"{before}/{env}/{name}"
+    raise TargetError(
+        f"there is no place for a marker of {env} on the target",
+        why=f"no app has a segment {env!r}",
+        hint="set shared_state: folder in the settings",
+    )

@@ -1,0 +1,124 @@
+"""The plan that undoes a run: back to what its record captured, unless somebody has changed a service since. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rollback.core.apps import App, Deployment
+from rollback.core.image_selection import Match
+from rollback.core.plan import Action, Environment, Plan, Step, service_of
+from rollback.errors import BadInput, Reason
+from rollback.state.record import Captured, Record
+
+
+def build(record: Record, apps: Iterable[App], env: Environment, accepted: frozenset[str]) -> Plan:
+    """Plan an undo.
+
+    Args:
+        record: the run that is undone.
+        apps: what the target runs now.
+        env: the run's environment.
+        accepted: services that go back although somebody has changed them since.
+
+    Raises:
+        BadInput: `accepted` names a service that the run did not change.
+    """
+    running = {app.id: app for app in apps}
+    names = {step["app"]: (step["service"], step["repo"]) for step in record.header.steps if step.get("app")}
+    services = {names.get(app_id, (service_of(app_id), ""))[0] for app_id in record.sent}
+    for name in sorted(accepted - services):
+        raise BadInput(f"--accept-moved: the run {record.header.run} did not change {name!r}")
+    steps: list[Step] = []
+    reasons: list[Reason] = []
+    for app_id in record.sent:
+        service, repo = names.get(app_id, (service_of(app_id), ""))
+        before, now = record.captured[app_id], running.get(app_id)
+        if now is None:
+            reasons.append(
+                Reason(
+                    f"{service}: the target no longer shows {app_id}",
+                    why="it was removed, or this user may not see it",
+                    hint="bring it back first, or log in as somebody who may see it",
+                    service=service,
+                )
+            )
+            continue
+        moved = _moved(before, now, record.sent[app_id])
+        if moved and service not in accepted:
+            reasons.append(
+                Reason(
+                    f"{service}: somebody has changed it since the run {record.header.run}",
+                    why=moved,
+                    hint=f"keep it as it is, or put it back all the same with --accept-moved={service}",
+                    service=service,
+                )
+            )
+        steps.append(_step(service, repo, before, now))
+    return Plan(env, record.header.target, record.header.run, tuple(steps), tuple(reasons))
+
+
+def _step(service: str, repo: str, before: Captured, now: App) -> Step:
+    back = before.app
+    same = now.image == back.image and not _differences(back, now)
+    notes = () if before.ready else ("it was not up before that run either",)
+    return Step(
+        service,
+        repo,
+        Action.SAME if same else Action.CHANGE,
+        Match.EXACT,
+        now,
+        after=back.image,
+        notes=() if same else notes,
+        captured=back.definition,
+    )
+
+
+def is_of(record: Record, plan: Plan, deployment: Deployment) -> bool:
+    """Whether a running deployment is one that the undone run began, so that it may be rolled back.
+
+    One whose answer was lost is known by its apps: the run was left without an answer about one of them, it holds
+    none that the run did not change, and all of them run what the run sent.
+    """
+    if deployment.id in record.deployments:
+        return True
+    if record.unsure.isdisjoint(deployment.apps):
+        return False
+    now = {step.app.id: step.app.image for step in plan.steps if step.app}
+    return bool(deployment.apps) and all(
+        now.get(app_id) in record.sent.get(app_id, frozenset()) for app_id in deployment.apps
+    )
+
+
+def _moved(before: Captured, now: App, sent: frozenset[str]) -> str:
+    """What somebody else has changed since; empty if nothing."""
+    told = []
+    if now.image not in sent | {before.app.image}:
+        told.append(f"it runs {now.image or 'no image'} now")
+    changed = _differences(before.app, now)
+    if before.back is not None:  # an undo writes more than an image: what it has written is no surprise
+        written = replace(before.app, definition=before.back, image=now.image)
+        changed = [key for key in changed if key in _differences(written, now)]
+    if changed:
+        told.append(f"changed: {', '.join(changed)}")
+    return "; ".join(told)
+
+
+def _differences(before: App, now: App) -> list[str]:
+    """The members of its configuration that differ, the image itself and the number of instances left aside."""
+    changed = {
+        key
+        for key in {*before.definition, *now.definition}
+        if _without(before.definition.get(key), before.image) != _without(now.definition.get(key), now.image)
+    }
+    changed |= {key for key in {*before.marks, *now.marks} if before.marks.get(key) != now.marks.get(key)}
+    return sorted(changed)
+
+
+def _without(value: Any, image: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without(member, image) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without(member, image) for member in value]
+    return None if value == image else value

@@ -1,0 +1,109 @@
+"""What a person typed: lists, names, and secrets from wherever they may come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollback.config import option_values
+from rollback.errors import BadInput
+
+
+def secret(**given: Any) -> str:
+    whole: dict[str, Any] = {"what": "the password", "flag": None, "file": None, "variable": None, **given}
+    return option_values.secret(**whole).reveal()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text("from the file\n")
+    return path
+
+
+def test_repositories_lose_their_blanks_and_their_doubles() -> None:
+    assert option_values.repos(" shop/billing, cart,shop/billing ,cart") == ("shop/billing", "cart")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        ",",
+        " , ",
+        "a,,b",
+        "a,",
+        "Shop/Billing",
+        "a:1",
+        "r.example.com:5000/a",
+        "a/../b",
+        "a b",
+        "-a",
+        "é",
+    ],
+)
+def test_what_is_no_list_of_repositories_is_bad_input(text: str) -> None:
+    with pytest.raises(BadInput, match="--repo") as caught:
+        option_values.repos(text)
+
+    assert caught.value.exit_code == 2
+    assert "--repo=shop/billing,shop/cart" in caught.value.hint
+
+
+def test_a_very_long_name_makes_a_short_message() -> None:
+    with pytest.raises(BadInput) as caught:
+        option_values.repos("A" * 100_000)
+
+    assert len(caught.value.what) < 200
+
+
+@pytest.mark.parametrize("text", ["prod", "master", "pre-prod", "eu_1.x"])
+def test_an_environments_name_is_what_a_tag_can_hold(text: str) -> None:
+    assert option_values.environment_name(text) == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "prod ", "../prod", "prod/x", "{env}", "-prod", "prod\n", "*"])
+def test_what_no_tag_can_hold_is_no_environment(text: str) -> None:
+    with pytest.raises(BadInput, match="--env"):
+        option_values.environment_name(text)
+
+
+def test_names_may_be_none() -> None:
+    assert option_values.names(None) == option_values.names("") == option_values.names(" , ") == frozenset()
+    assert option_values.names("a, b,a") == {"a", "b"}
+
+
+def test_a_secret_comes_from_the_first_place_that_has_it(file: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings"
+    settings.write_text("from the settings")
+    everywhere: dict[str, Any] = {"file": file, "variable": "from the variable", "fallback": settings}
+
+    assert secret(flag="given", **everywhere) == "given"
+    assert secret(flag="-", stdin=lambda: "from stdin\r\n", **everywhere) == "from stdin"
+    assert secret(**everywhere) == "from the file"
+    assert secret(**{**everywhere, "file": None}) == "from the variable"
+    assert secret(fallback=settings) == "from the settings"
+    assert secret() == ""
+
+
+def test_blanks_in_a_secret_that_is_given_are_kept() -> None:
+    assert secret(flag=" a b ") == " a b "
+    assert secret(flag="-", stdin=lambda: " a b \n") == " a b "
+
+
+def test_nothing_on_standard_input_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="the password was to come from standard input"):
+        secret(flag="-", stdin=lambda: "")
+
+
+def test_an_empty_or_missing_or_unreadable_file_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xffhunter2")
+    for name in ("empty", "missing", "binary", "."):
+        with pytest.raises(BadInput, match="the password cannot be read") as caught:
+            secret(file=tmp_path / name)
+        assert "hunter2" not in f"{caught.value.what} {caught.value.why} {caught.value.hint}"
+        assert caught.value.__cause__ is None

@@ -1,0 +1,184 @@
+"""Is it up? What one look after another proves, and what it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rollback.core.apps import Change, Failure, Status
+from rollback.core.rollout_status import CRASHES, Limits, RolloutState, RolloutStatus, judge
+from tests.support.image_factory import app
+
+LIMITS = Limits(timeout_s=100, settle_s=10, lost_s=20)
+OLD, NEW = "r/a:2", "r/a:1"
+CHANGE = Change(app("/a", OLD), NEW)
+START = RolloutStatus(CHANGE, 0.0, version="v2")
+
+
+def look(**members: Any) -> Status:
+    """A look at an app that is wholly up."""
+    whole: dict[str, Any] = {
+        "id": "/a",
+        "image": NEW,
+        "version": "v2",
+        "instances": 2,
+        "deployments": (),
+        "ready": 2,
+        "started": 2,
+        "stale": 0,
+    }
+    return Status(**{**whole, **members})
+
+
+def watched(*looks: tuple[float, Status | None], start: RolloutStatus = START) -> RolloutStatus:
+    watch = start
+    for now, status in looks:
+        watch = judge(watch, status, now, LIMITS)
+    return watch
+
+
+def test_up_after_it_has_stayed_up_for_the_settling_time() -> None:
+    assert watched((1, look()), (10.9, look())).state is RolloutState.WAITING
+    assert watched((1, look()), (11, look())).state is RolloutState.UP
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"ready": 1},
+        {"stale": 1},
+        {"deployments": ("d1",)},
+        {"ready": 0, "started": 2},
+    ],
+)
+def test_with_anything_lacking_it_is_not_up(lacking: dict[str, Any]) -> None:
+    assert watched((1, look(**lacking)), (50, look(**lacking))).state is RolloutState.WAITING
+
+
+def test_an_interruption_starts_the_settling_anew() -> None:
+    watch = watched((1, look()), (9, look(ready=1)), (10, look()), (19, look()))
+
+    assert watch.state is RolloutState.WAITING
+    assert judge(watch, look(), 20, LIMITS).state is RolloutState.UP
+
+
+def test_a_fresh_failure_starts_the_settling_anew_though_all_are_ready() -> None:
+    crash = look(failure=Failure("t1", "exit 1"))
+
+    assert watched((1, look()), (9, crash), (12, crash)).state is RolloutState.WAITING
+    assert watched((1, look()), (9, crash), (19, crash)).state is RolloutState.UP
+
+
+def test_what_was_up_can_come_down_again() -> None:
+    assert watched((1, look()), (11, look()), (12, look(ready=1))).state is RolloutState.WAITING
+
+
+def test_a_crash_loop_is_known_by_its_different_failures() -> None:
+    crashes = [(float(n), look(ready=0, failure=Failure(f"t{n}", "exit status 1"))) for n in range(CRASHES)]
+
+    assert watched(*crashes[:-1]).state is RolloutState.WAITING
+    watch = watched(*crashes)
+    assert (watch.state, watch.detail) == (RolloutState.FAILED, "it fails again and again: exit status 1")
+
+
+def test_one_failure_seen_often_is_no_crash_loop() -> None:
+    once = look(ready=0, failure=Failure("t1", "exit status 1"))
+
+    assert watched(*[(float(n), once) for n in range(50)]).state is RolloutState.WAITING
+
+
+def test_after_its_time_it_has_failed_and_says_what_was_lacking() -> None:
+    status = look(ready=1, stale=2, waiting="no offers", failure=Failure("t", "killed"))
+
+    watch = watched((99.9, status))
+    assert watch.state is RolloutState.WAITING
+    watch = judge(watch, status, 100, LIMITS)
+    assert watch.state is RolloutState.FAILED
+    assert watch.detail == ("not up within 100 s: 1 of 2 ready; 2 old still there; last failure: killed; no offers")
+
+
+def test_ready_at_the_last_moment_may_still_settle() -> None:
+    assert watched((99, look()), (109, look())).state is RolloutState.UP
+
+
+def test_a_failure_is_final() -> None:
+    failed = watched((1, None))
+
+    assert failed.state is RolloutState.FAILED
+    assert judge(failed, look(), 2, LIMITS) is failed
+
+
+def test_an_app_that_is_gone_has_failed() -> None:
+    assert "no longer shows" in watched((1, None)).detail
+
+
+def test_another_version_of_the_same_image_is_somebody_elses() -> None:
+    watch = watched((1, look()), (2, look(version="v3")))
+
+    assert watch.state is RolloutState.FAILED
+    assert "somebody else changed it" in watch.detail
+
+
+def test_another_image_is_somebody_elses() -> None:
+    watch = watched((1, look(image="r/a:3")))
+
+    assert watch.state is RolloutState.FAILED
+    assert "somebody else changed it" in watch.detail
+    assert "r/a:3" in watch.detail
+
+
+def test_the_old_image_after_an_answer_is_a_failure_that_is_still_ours() -> None:
+    watch = watched((1, look(image=OLD)))
+
+    assert watch.state is RolloutState.FAILED
+    assert "somebody else changed it" in watch.detail
+
+
+UNANSWERED = replace(START, answered=False, version="")
+
+
+def test_a_write_without_an_answer_has_its_time_to_show() -> None:
+    watch = watched((19, look(image=OLD)), start=UNANSWERED)
+
+    assert watch.state is RolloutState.WAITING
+    assert judge(watch, look(image=OLD), 20, LIMITS).state is RolloutState.FAILED
+    assert watched((19, look(image=OLD)), (20, look()), (30, look()), start=UNANSWERED).state is RolloutState.UP
+
+
+def test_once_a_write_without_an_answer_has_shown_its_version_counts() -> None:
+    watch = watched((1, look(version="v7")), start=UNANSWERED)
+
+    assert (watch.answered, watch.version) == (True, "v7")
+    assert judge(watch, look(version="v8"), 2, LIMITS).state is RolloutState.FAILED
+
+
+def test_somebody_elses_image_in_place_of_an_unanswered_write_is_told_at_once() -> None:
+    assert "somebody else changed it" in watched((1, look(image="r/a:3")), start=UNANSWERED).detail
+
+
+def test_no_instances_are_up_at_once_and_said_to_be_unverified() -> None:
+    watch = watched((1, look(instances=0, ready=0, started=0)))
+
+    assert (watch.state, watch.detail) == (RolloutState.UP, "0 instances: not verified")
+
+
+def test_no_instances_and_old_ones_left_are_not_up() -> None:
+    assert watched((1, look(instances=0, ready=0, started=0, stale=1))).state is RolloutState.WAITING
+
+
+def test_what_was_not_ready_before_need_not_be_when_it_is_back() -> None:
+    sick = replace(START, healthy=False)
+    crash = look(ready=0, failure=Failure("t9", "exit 1"))
+
+    assert watched((1, crash), (11, crash), start=sick).state is RolloutState.UP
+    assert watched((1, look(ready=0, image=OLD)), start=sick).state is RolloutState.FAILED
+
+
+def test_one_that_was_up_and_stumbles_has_its_whole_time_again() -> None:
+    looks = ((1, look()), (11, look()), (105, look()), (106, look(ready=0)))
+
+    assert watched(*looks).state is RolloutState.WAITING
+    assert watched(*looks, (205, look(ready=0))).state is RolloutState.WAITING
+    assert watched(*looks, (206, look(ready=0))).state is RolloutState.FAILED
