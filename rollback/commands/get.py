@@ -7,10 +7,11 @@ import sys
 from datetime import datetime, timezone
 
 from rollback.config import option_values
-from rollback.core import history, image_selection
+from rollback.core import history, history_file, image_selection
 from rollback.core.history import History
-from rollback.core.image import Instant, belongs
+from rollback.core.image import belongs
 from rollback.core.image_selection import AsOf, Selection
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Refused
 from rollback.output import report
 from rollback.output.progress import Progress
@@ -53,8 +54,8 @@ def main(options: Given, progress: Progress) -> CommandResult:
     for repo in made.repos:
         if not made.of(repo):
             log.warning("%s has no image of %s: it can only stay as it is", repo, env.name)
-    path = context.dump_folder(options) / history.FILE
-    write_whole(path, history.dumps(made))
+    path = context.dump_folder(options) / history_file.FILE
+    write_whole(path, history_file.dumps(made))
     progress.say(f"wrote {path}")
     if options["--html"]:
         running = timeline_file.running(made, env, config, options, progress)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from rollback.core.image import is_repo, is_tag
+from rollback.core.image_reference import is_repo, is_tag
 from rollback.errors import BadInput
 from rollback.secret import Secret
 

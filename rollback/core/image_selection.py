@@ -9,7 +9,8 @@ from datetime import date, datetime, time, timezone, tzinfo
 from enum import Enum
 
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image, Instant
+from rollback.core.image import CreatedFrom, Image
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason, Refused
 
 _TO_THE_MINUTE = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")

@@ -11,8 +11,10 @@ from enum import Enum
 from typing import Any
 
 from rollback.core.apps import App, Change
-from rollback.core.image import Image, Instant, Reference
+from rollback.core.image import Image
+from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Choice, Match, Selection
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason
 
 _MOST_CANDIDATES = 6

@@ -14,9 +14,10 @@ from datetime import date
 from typing import Any
 
 from rollback.core.apps import App
-from rollback.core.image import CreatedFrom, Image, Instant
+from rollback.core.image import CreatedFrom, Image
 from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Environment, Plan, Step
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason
 
 SCHEMA = 1

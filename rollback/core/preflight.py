@@ -8,8 +8,9 @@ from enum import Enum
 
 from rollback.core.apps import Deployment
 from rollback.core.history import History
-from rollback.core.image import Instant, belongs
+from rollback.core.image import belongs
 from rollback.core.plan import Action, Environment, Plan, Step
+from rollback.core.timestamps import Instant
 from rollback.errors import Reason
 
 

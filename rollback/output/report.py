@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rollback.core import history as histories
+from rollback.core import history_file
 from rollback.core.history import History
-from rollback.core.image import Reference
+from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
 from rollback.core.plan import Action, Plan, Step
 from rollback.errors import Reason
@@ -56,7 +56,7 @@ def history_text(history: History, surface: TerminalInfo = PLAIN, chosen: Select
 
 def history_json(history: History) -> dict[str, Any]:
     """What `get --json` prints: the members of rollback.json."""
-    return histories.as_json(history)
+    return history_file.as_json(history)
 
 
 def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") -> str:

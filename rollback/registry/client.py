@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback.core.image import is_digest, is_repo, is_tag
+from rollback.core.image_reference import is_digest, is_repo, is_tag
 from rollback.errors import BadInput
 from rollback.registry.address import Address
 from rollback.registry.api_client import RegistryApiClient

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from rollback.core.image import CreatedFrom, Instant
+from rollback.core.image import CreatedFrom
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 
 # Builders that leave the real time out write 1970, 1980 or the year 1 (Bazel, jib, nix, buildpacks, cosign).

@@ -7,7 +7,8 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rollback.core.image import CreatedFrom, Image, Skipped, is_digest, is_tag
+from rollback.core.image import CreatedFrom, Image, Skipped
+from rollback.core.image_reference import is_digest, is_tag
 from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry import created, manifest
 from rollback.registry.api_client import ApiRequest, RegistryApiClient

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from rollback.core.image import Reference
+from rollback.core.image_reference import Reference
 from rollback.errors import BadInput
 
 

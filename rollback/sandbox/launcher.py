@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rollback.core.image import Reference
+from rollback.core.image_reference import Reference
 from rollback.errors import BadInput
 from rollback.sandbox.clock import Clock, system
 from rollback.sandbox.container_behavior import ContainerBehaviors

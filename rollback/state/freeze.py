@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 
 _MOST = 200  # images remembered per environment
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rollback.core.apps import App, Change, Deployment, Status
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 from rollback.secret import Secret
 
 

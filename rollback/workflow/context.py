@@ -17,7 +17,7 @@ import platformdirs
 from rollback import targets
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings, SharedState
-from rollback.core import history
+from rollback.core import history_file
 from rollback.core.history import History
 from rollback.core.plan import Environment, Rules
 from rollback.errors import BadInput, Reason, Refused
@@ -148,7 +148,7 @@ def read_history(options: Given) -> History:
     Raises:
         BadInput: it is not there, cannot be read, or is not one.
     """
-    path = dump_folder(options) / history.FILE
+    path = dump_folder(options) / history_file.FILE
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -158,7 +158,7 @@ def read_history(options: Given) -> History:
             why=why or str(error),
             hint="make it with `rollback get`, or name its folder with --dump",
         ) from error
-    return history.loads(text)
+    return history_file.loads(text)
 
 
 def rules(config: Settings, options: Given, registry_url: str) -> Rules:

@@ -14,11 +14,12 @@ from rollback.config.settings import Settings
 from rollback.core import image_selection, preflight
 from rollback.core import plan as plans
 from rollback.core.history import History
-from rollback.core.image import Image, Instant
+from rollback.core.image import Image
 from rollback.core.image_selection import AsOf, Selection
 from rollback.core.plan import Action, Environment, OnFailure, Plan
 from rollback.core.plan_file import Approved, held_against
 from rollback.core.preflight import ImageCheck, ImagePresence
+from rollback.core.timestamps import Instant
 from rollback.errors import LoginRefused, NotInRegistry, Reason, Refused, RegistryError
 from rollback.registry.client import Registry
 from rollback.state import record

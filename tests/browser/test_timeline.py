@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from rollback.core.history import History
-from rollback.core.image import Image, Instant, Skipped
+from rollback.core.image import Image, Skipped
 from rollback.core.image_selection import Match, parse_as_of, select
+from rollback.core.timestamps import Instant
 from rollback.output.timeline import chart
 from rollback.output.timeline.chart import Running
 from rollback.output.timeline.page import Commands, page

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rollback.core.image import Reference
+from rollback.core.image_reference import Reference
 from rollback.sandbox.http_messages import Request, Response
 from rollback.sandbox.http_server import listening
 from rollback.sandbox.launcher import Sandbox, serving

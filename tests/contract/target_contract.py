@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from rollback.core.apps import App, Change, Deployment, Status
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, TargetError
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.secret import Secret

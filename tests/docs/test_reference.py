@@ -13,7 +13,7 @@ import yaml
 
 from rollback.config import settings
 from rollback.config.settings import Settings
-from rollback.core import history
+from rollback.core import history_file
 from rollback.errors import BadInput, Failed, Refused
 from rollback.execution import outcome
 from rollback.execution.outcome import Outcome, Row, Verdict
@@ -84,7 +84,7 @@ def test_every_exit_code_is_listed() -> None:
 def test_every_member_of_rollback_json_is_listed() -> None:
     listed = {codes(name)[0] for name, _ in documents.rows("reference.md", "### rollback.json")}
 
-    assert listed == set(history.as_json(built([image("shop/web:1-master", "2026-11-20")])))
+    assert listed == set(history_file.as_json(built([image("shop/web:1-master", "2026-11-20")])))
 
 
 def test_every_event_of_a_record_is_listed() -> None:

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 from hypothesis import strategies as st
 
-from rollback.core.image import CreatedFrom, Image, Instant, Reference, Skipped
+from rollback.core.image import CreatedFrom, Image, Skipped
+from rollback.core.image_reference import Reference
+from rollback.core.timestamps import Instant
 from tests.support.image_factory import digest
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)

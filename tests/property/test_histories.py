@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rollback.core import history
-from rollback.core.image import Image, Instant, Skipped
+from rollback.core import history_file
+from rollback.core.image import Image, Skipped
 from rollback.core.image_selection import AsOf, Match, Selection, select
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Refused
 from tests.property.strategies import BEGIN, REPOS, images, instants, skipped, zones
 from tests.support.image_factory import built
@@ -31,7 +32,7 @@ def newest(candidates: list[Image]) -> Image | None:
 def test_what_is_written_is_read_back(found: list[Image], left_out: list[Skipped], last: int, zone: str) -> None:
     made = built(found, REPOS, skipped=left_out, last=last, timezone=zone)
 
-    assert history.loads(history.dumps(made)) == made
+    assert history_file.loads(history_file.dumps(made)) == made
 
 
 @given(images(), counts, zones)
@@ -108,11 +109,11 @@ _json = st.recursive(
 
 @given(images(least=1), st.data())
 def test_a_damaged_file_is_refused_or_means_what_it_says(found: list[Image], data: st.DataObject) -> None:
-    members = history.as_json(built(found, REPOS))
+    members = history_file.as_json(built(found, REPOS))
     members[data.draw(st.sampled_from(sorted(members)))] = data.draw(_json)
 
     try:
-        read = history.loads(json.dumps(members))
+        read = history_file.loads(json.dumps(members))
     except BadInput:
         return
-    assert history.loads(history.dumps(read)) == read
+    assert history_file.loads(history_file.dumps(read)) == read

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rollback.core import plan
 from rollback.core.apps import App
-from rollback.core.image import Reference
+from rollback.core.image_reference import Reference
 from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Action, Rules
 from tests.support.image_factory import HOST, PROD, app, built, image

@@ -7,7 +7,9 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback.core.image import Instant, Reference, belongs
+from rollback.core.image import belongs
+from rollback.core.image_reference import Reference
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 from tests.property.strategies import instants, references
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 from rollback.core import history
 from rollback.core.history import History
-from rollback.core.image import Image, Instant
+from rollback.core.image import Image
+from rollback.core.timestamps import Instant
 from tests.support.image_factory import digest
 
 _NAMES = ("billing", "cart", "catalog", "search", "login", "stock", "mail", "rating-and-reviews")

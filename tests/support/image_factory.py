@@ -10,8 +10,10 @@ from typing import Any
 from rollback.core import history
 from rollback.core.apps import App
 from rollback.core.history import History
-from rollback.core.image import Image, Instant, Reference
+from rollback.core.image import Image
+from rollback.core.image_reference import Reference
 from rollback.core.plan import Environment
+from rollback.core.timestamps import Instant
 
 HOST = "registry.example.com"
 PROD = Environment("prod", "master")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 from rollback.registry.manifest import ACCEPT
 from tests.support.registry_proxy import Asked, Go, Reply, Rule
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, timezone, tzinfo
 
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image, Instant
+from rollback.core.image import CreatedFrom, Image
 from rollback.core.plan import service_of
+from rollback.core.timestamps import Instant
 from rollback.state.record import Record
 
 NOTHING = -1  # in a selection: the service has no image on or before the date

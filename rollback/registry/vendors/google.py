@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from rollback.core.image import Instant, is_digest
+from rollback.core.image_reference import is_digest
+from rollback.core.timestamps import Instant
 from rollback.registry.manifest import OCI, SCHEMA2
 from rollback.registry.vendors.tag_info import TagInfo
 

@@ -12,7 +12,8 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rollback.core.image import Instant, is_digest
+from rollback.core.image_reference import is_digest
+from rollback.core.timestamps import Instant
 from rollback.registry.api_client import RegistryApiClient
 from rollback.registry.manifest import OCI, SCHEMA2
 from rollback.registry.request_counts import RequestKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Failure, Status
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 from rollback.targets.base import Target, TargetOptions
 from rollback.targets.dcos.failure_tracker import FailureTracker

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Status
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
 from rollback.targets.base import Target, TargetOptions
 from rollback.targets.marathon import drift, response_errors, serialization

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 
 _SHOWN_WITH_VALUES = ("instances", "cpus", "mem", "disk", "gpus")
 _COMPARED = (

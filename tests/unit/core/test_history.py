@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from rollback.core import history
+from rollback.core import history, history_file
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image, Instant, Skipped
+from rollback.core.image import CreatedFrom, Image, Skipped
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 from tests.support.image_factory import AT, built, day, digest, image
 
@@ -63,7 +64,7 @@ def test_of_two_images_of_a_day_the_later_one_is_offered() -> None:
     found = built([image("a:9-master", "2026-11-20T08:00:00Z"), image("a:10-master", "2026-11-20T18:00:00Z")])
 
     assert [one.tag for one in found.released(day("2026-11-20"))] == ["10-master"]
-    assert history.as_json(found)["rollbacks"] == {"2026-11-20": [{"10-master": "a"}]}
+    assert history_file.as_json(found)["rollbacks"] == {"2026-11-20": [{"10-master": "a"}]}
 
 
 def test_two_images_of_one_instant_are_ordered_by_tag_whoever_answered_first() -> None:
@@ -83,12 +84,12 @@ def test_days_are_those_of_the_zone() -> None:
 def test_a_repository_without_images_stays_in_all() -> None:
     found = built(FLEET, ["billing", "cart", "web"])
 
-    assert history.as_json(found)["all"] == ["billing", "cart", "web"]
+    assert history_file.as_json(found)["all"] == ["billing", "cart", "web"]
     assert found.of("web") == ()
 
 
 def test_the_file_has_the_members_that_older_readers_know() -> None:
-    data = history.as_json(built(FLEET))
+    data = history_file.as_json(built(FLEET))
 
     assert data["all"] == ["billing", "cart"]
     assert list(data["rollbacks"]) == ["2026-11-20", "2026-11-18", "2026-11-12"]
@@ -108,13 +109,13 @@ def test_what_was_written_is_read_back() -> None:
         FLEET, skipped=[Skipped("cart", "signed-master", "not an image: é \u2028")], timezone="Europe/Berlin"
     )
 
-    assert history.loads(history.dumps(made)) == made
+    assert history_file.loads(history_file.dumps(made)) == made
 
 
 def test_a_file_of_the_older_form_is_read() -> None:
     days = '{"2026-11-18": [{"1-master": "billing"}, {"2-master": "cart"}]}'
 
-    found = history.loads(f'{{"all": ["billing", "cart"], "rollbacks": {days}}}')
+    found = history_file.loads(f'{{"all": ["billing", "cart"], "rollbacks": {days}}}')
 
     assert found.repos == ("billing", "cart")
     assert found.dates == (day("2026-11-18"),)
@@ -125,13 +126,13 @@ def test_a_file_of_the_older_form_is_read() -> None:
 
 
 def test_a_day_of_the_older_form_may_be_one_object() -> None:
-    found = history.loads('{"all": ["a", "b"], "rollbacks": {"2026-11-18": {"1-master": "a", "2-master": "b"}}}')
+    found = history_file.loads('{"all": ["a", "b"], "rollbacks": {"2026-11-18": {"1-master": "a", "2-master": "b"}}}')
 
     assert [one.tag for one in found.released(day("2026-11-18"))] == ["1-master", "2-master"]
 
 
 def changed(**members: Any) -> str:
-    return json.dumps({**history.as_json(built(FLEET)), **members})
+    return json.dumps({**history_file.as_json(built(FLEET)), **members})
 
 
 def an_image(**members: Any) -> list[dict[str, Any]]:
@@ -194,7 +195,7 @@ def test_a_file_that_is_no_history_is_refused_with_its_mistake(name: str) -> Non
     text, why = HOSTILE[name]
 
     with pytest.raises(BadInput) as caught:
-        history.loads(text)
+        history_file.loads(text)
 
     assert why in caught.value.why
     assert caught.value.exit_code == 2
@@ -209,14 +210,14 @@ def test_a_file_that_is_no_history_is_refused_with_its_mistake(name: str) -> Non
 )
 def test_a_huge_mistake_makes_a_short_message(members: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
-        history.loads(changed(**members))
+        history_file.loads(changed(**members))
 
     assert len(caught.value.why) < 1500
 
 
 def test_every_mistake_is_named_up_to_a_screenful() -> None:
     with pytest.raises(BadInput) as caught:
-        history.loads(changed(all=["billing", "cart", *range(30)], timezone=1, last="x"))
+        history_file.loads(changed(all=["billing", "cart", *range(30)], timezone=1, last="x"))
 
     assert "0 is not a repository" in caught.value.why
     assert "and 24 more" in caught.value.why
@@ -224,22 +225,22 @@ def test_every_mistake_is_named_up_to_a_screenful() -> None:
 
 def test_a_stamp_at_the_edge_of_the_calendar_does_not_break_the_reader() -> None:
     with pytest.raises(BadInput):
-        history.loads(changed(timezone="America/New_York", images=an_image(created="0001-01-01T00:00:00Z")))
+        history_file.loads(changed(timezone="America/New_York", images=an_image(created="0001-01-01T00:00:00Z")))
 
 
 def test_a_day_that_was_edited_to_an_older_image_of_that_day_is_refused() -> None:
     both = [image("a:1-master", "2026-11-20T08:00:00Z"), image("a:2-master", "2026-11-20T18:00:00Z")]
-    data = {**history.as_json(built(both)), "rollbacks": {"2026-11-20": [{"1-master": "a"}]}}
+    data = {**history_file.as_json(built(both)), "rollbacks": {"2026-11-20": [{"1-master": "a"}]}}
 
     with pytest.raises(BadInput, match="cannot be used") as caught:
-        history.loads(json.dumps(data))
+        history_file.loads(json.dumps(data))
 
     assert "a:2-master" in caught.value.why
 
 
 def test_a_service_that_was_edited_out_of_a_day_is_refused() -> None:
     with pytest.raises(BadInput) as caught:
-        history.loads(changed(rollbacks={"2026-11-20": [{"2.10.0-master": "cart"}]}))
+        history_file.loads(changed(rollbacks={"2026-11-20": [{"2.10.0-master": "cart"}]}))
 
     assert "billing:1.9.0-master" in caught.value.why
 
@@ -247,11 +248,11 @@ def test_a_service_that_was_edited_out_of_a_day_is_refused() -> None:
 def test_days_may_be_taken_out_whole() -> None:
     kept = {"2026-11-20": [{"1.9.0-master": "billing"}, {"2.10.0-master": "cart"}]}
 
-    assert history.loads(changed(rollbacks=kept)).dates == (day("2026-11-20"),)
+    assert history_file.loads(changed(rollbacks=kept)).dates == (day("2026-11-20"),)
 
 
 def test_unknown_members_are_left_alone() -> None:
-    assert history.loads(changed(comment={"by": "a later version"})) == built(FLEET)
+    assert history_file.loads(changed(comment={"by": "a later version"})) == built(FLEET)
 
 
 def test_a_zone_is_known_by_its_name_alone() -> None:

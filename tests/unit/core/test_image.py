@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rollback.core.image import Image, Instant, Reference, belongs, is_digest, is_repo, is_tag
+from rollback.core.image import Image, belongs
+from rollback.core.image_reference import Reference, is_digest, is_repo, is_tag
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 from tests.support.image_factory import digest, image
 

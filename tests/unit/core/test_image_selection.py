@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollback.core import history
+from rollback.core import history_file
 from rollback.core.history import History
 from rollback.core.image_selection import Match, Selection, parse_as_of, select
 from rollback.errors import BadInput, Refused
@@ -19,7 +19,7 @@ FLEET = built(
         image("web:1-master", "2026-11-12T11:00:00Z"),
     ]
 )
-OLD_FORM = history.loads('{"all": ["a"], "rollbacks": {"2026-11-10": [{"1-master": "a"}]}}')
+OLD_FORM = history_file.loads('{"all": ["a"], "rollbacks": {"2026-11-10": [{"1-master": "a"}]}}')
 
 
 def chosen(found: Selection) -> dict[str, tuple[str, str]]:

@@ -8,10 +8,10 @@ import pytest
 
 from rollback.core import plan, preflight
 from rollback.core.apps import Deployment
-from rollback.core.image import Instant
 from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Environment, Plan, Rules
 from rollback.core.preflight import ImageCheck, ImagePresence
+from rollback.core.timestamps import Instant
 from rollback.errors import Reason
 from tests.support.image_factory import HOST, PROD, app, built, image
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback.core.image import CreatedFrom, Instant
+from rollback.core.image import CreatedFrom
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 from rollback.registry.created import TagDate, TimeEvidence, Undated, date, plausible
 

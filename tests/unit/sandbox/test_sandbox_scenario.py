@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from rollback.core.image import Reference
+from rollback.core.image_reference import Reference
 from rollback.sandbox.clock import ManualClock
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerBehaviors, ContainerOutcome
 from rollback.sandbox.marathon.app_definition import complete, image_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollback.core.image import Instant
+from rollback.core.timestamps import Instant
 from rollback.targets.marathon import drift
 
 THEN = {
