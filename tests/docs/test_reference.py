@@ -67,7 +67,7 @@ def test_every_variable_of_ours_is_listed() -> None:
     sources = [
         path.read_text(encoding="utf-8")
         for path in (ROOT / "rollback").rglob("*.py")
-        if path.name not in {"story.py"}
+        if path.name not in {"scenario.py"}
     ]
     used = {name for text in sources for name in re.findall(r"\"(ROLLBACK_[A-Z_]*[A-Z])\"", text)}
 
@@ -90,7 +90,7 @@ def test_every_member_of_rollback_json_is_listed() -> None:
 def test_every_event_of_a_record_is_listed() -> None:
     listed = {codes(name)[0] for name, _ in documents.rows("reference.md", "### A record")}
 
-    source = (ROOT / "rollback" / "journal.py").read_text(encoding="utf-8")
+    source = (ROOT / "rollback" / "state" / "journal.py").read_text(encoding="utf-8")
     assert listed == set(re.findall(r"_append\(\s*\"(\w+)\"", source))
 
 
@@ -116,8 +116,8 @@ def test_every_link_within_the_documents_leads_somewhere(name: str) -> None:
         assert (documents.DOCUMENTS / target).exists(), target
 
 
-def test_every_room_on_the_map_exists() -> None:
-    for cell, _ in documents.rows("architecture.md", "## Rooms"):
+def test_every_package_on_the_map_exists() -> None:
+    for cell, _ in documents.rows("architecture.md", "## Packages"):
         for name in codes(cell):
             assert (ROOT / "rollback" / name).exists(), name
 

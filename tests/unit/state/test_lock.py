@@ -15,7 +15,7 @@ HOLDER = {"run": "20261122-040000-prod-aaaa", "by": "ann", "host": "h1", "pid": 
 CHILD = """
 import sys
 from pathlib import Path
-from rollback.lock import FileLock
+from rollback.state.lock import FileLock
 lock = FileLock(Path(sys.argv[1]), "prod", "m", {"run": "r9", "by": "bob", "host": "h", "pid": "1"})
 print("held", flush=True)
 sys.stdin.read()

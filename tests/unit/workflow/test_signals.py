@@ -8,7 +8,7 @@ import sys
 # A signal at each step of a sleeper in turn, whatever it is made of.
 ANYWHERE = """
 import signal, sys
-from rollback.commands.interruption import stoppable
+from rollback.workflow.signals import stoppable
 
 for moment in range(60):
     steps = 0
@@ -29,7 +29,7 @@ print("never blocked")
 """
 TWO = """
 import os, signal, time
-from rollback.commands.interruption import stoppable
+from rollback.workflow.signals import stoppable
 
 with stoppable([]) as clock:
     os.kill(os.getpid(), signal.SIGTERM)
