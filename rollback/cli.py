@@ -155,14 +155,14 @@ def _run(options: dict[str, str | bool | None]) -> int:
     command = next(name for name in _COMMANDS if options[name])
     try:
         result = _command(command, options)
-        _print(result)
+        _print(result, as_json=bool(options["--json"]))
         return result.code
     except RollbackError as error:
         if debug:
             _show_origin()
         sys.stderr.write(_error_text(error))
         if isinstance(error, Refused) and command in _WRITING:
-            _print(_refusal(options, error))
+            _print(_refusal(error), as_json=bool(options["--json"]))
         return error.exit_code
     except BrokenPipeError:  # whoever read us has left: nobody is there to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -201,10 +201,14 @@ def _command(command: str, options: dict[str, str | bool | None]) -> CommandResu
         logger.removeHandler(handler)
 
 
-def _print(result: CommandResult) -> None:
-    sys.stdout.write(
-        result.text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8")
-    )
+def _print(result: CommandResult, *, as_json: bool) -> None:
+    text = result.text
+    if as_json and result.data is not None:
+        import json
+
+        text = json.dumps(result.data, indent=1, ensure_ascii=False) + "\n"
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
 
 
@@ -217,13 +221,13 @@ def _error_text(error: RollbackError) -> str:
     return f"rollback: {error_text(error.what, error.why, error.hint)}\n"
 
 
-def _refusal(options: dict[str, str | bool | None], error: Refused) -> CommandResult:
+def _refusal(error: Refused) -> CommandResult:
     from rollback.output.report import refused_json, refused_text
     from rollback.output.terminal import TerminalInfo
-    from rollback.workflow.command_result import as_asked
+    from rollback.workflow.command_result import CommandResult
 
     text = refused_text(error.reasons, TerminalInfo.of(sys.stdout))
-    return as_asked(options, text, refused_json(error.reasons), error.exit_code)
+    return CommandResult(text, refused_json(error.reasons), error.exit_code)
 
 
 def _show_origin() -> None:

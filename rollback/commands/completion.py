@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rollback.config import completion
 from rollback.errors import BadInput
 from rollback.output.progress import Progress
 from rollback.workflow.command_result import CommandResult
-from rollback.workflow.context import Given
 
 
-def main(options: Given, progress: Progress) -> CommandResult:  # noqa: ARG001
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:  # noqa: ARG001
     """Print the script for a shell."""
     shell = options["<shell>"]
     if shell not in completion.SCRIPTS:

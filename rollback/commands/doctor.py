@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
 
 from rollback import __version__
-from rollback.config import settings
+from rollback.config import option_values, settings
 from rollback.config.settings import Settings
 from rollback.core import plan as plans
 from rollback.core.history import History
@@ -30,11 +31,9 @@ from rollback.output.doctor_report import Finding, Level, checkup_json, checkup_
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration
-from rollback.secret import Secret
 from rollback.system import process
 from rollback.workflow import context
-from rollback.workflow.command_result import CommandResult, as_asked
-from rollback.workflow.context import Given
+from rollback.workflow.command_result import CommandResult
 
 _OLD = timedelta(hours=24)  # a history of yesterday lacks the release that broke things
 _SKEW_S = 30.0  # seconds between two clocks that are let pass; the Date header itself is whole seconds
@@ -46,29 +45,44 @@ _FAILED = 1
 class _CheckContext:
     """What is known so far; a check may need what an earlier one has found."""
 
-    options: Given
+    config_file: str | None
+    registry: str | None
+    target: str | None
+    dump: Path
+    user: str | None
+    password: str | None
+    password_file: str | None
+    slack: str | None
     config: Settings = field(default_factory=Settings)
-    password: Secret = field(default_factory=Secret)
     history: History | None = None
     clocks: dict[str, float] = field(default_factory=dict)  # seconds that a server's clock is ahead of ours
 
 
-def main(options: Given, progress: Progress) -> CommandResult:
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Look at everything, and say what to do about what is not well."""
-    patient = _CheckContext(options)
+    given = _CheckContext(
+        config_file=options["--config"],
+        registry=options["--registry"],
+        target=options["--target"],
+        dump=option_values.folder(options["--dump"]),
+        user=options["--user"],
+        password=options["--pwd"],
+        password_file=options["--pwd-file"],
+        slack=options["--slack"],
+    )
     findings: list[Finding] = []
     for check in (_program, _settings, _history, _registry, _target, _clock, _folders, _slack):
         progress.doing(f"looking at: {check.__name__.strip('_')}")
-        findings += _guarded(check, patient)
+        findings += _guarded(check, given)
     code = _FAILED if any(finding.level is Level.FAIL for finding in findings) else 0
-    return as_asked(options, checkup_text(findings, TerminalInfo.of(sys.stdout)), checkup_json(findings), code)
+    return CommandResult(checkup_text(findings, TerminalInfo.of(sys.stdout)), checkup_json(findings), code)
 
 
-def _guarded(check: Callable[[_CheckContext], Iterator[Finding]], patient: _CheckContext) -> list[Finding]:
+def _guarded(check: Callable[[_CheckContext], Iterator[Finding]], given: _CheckContext) -> list[Finding]:
     """What a check finds; an error of ours ends this check and not the others."""
     findings = []
     try:
-        for finding in check(patient):
+        for finding in check(given):
             findings.append(finding)
     except RollbackError as error:
         findings.append(_failed(check.__name__.strip("_"), error))
@@ -85,15 +99,14 @@ def _failed(about: str, error: RollbackError) -> Finding:
     )
 
 
-def _program(patient: _CheckContext) -> Iterator[Finding]:  # noqa: ARG001
+def _program(given: _CheckContext) -> Iterator[Finding]:  # noqa: ARG001
     told = f"rollback {__version__}, Python {platform.python_version()} on {platform.system()}, {sys.executable}"
     yield Finding("program", Level.OK, told)
 
 
-def _settings(patient: _CheckContext) -> Iterator[Finding]:
-    options = patient.options
-    file = settings.find(options.get("--config"), os.environ)
-    patient.config = config = context.load_settings(options)
+def _settings(given: _CheckContext) -> Iterator[Finding]:
+    file = settings.find(given.config_file, os.environ)
+    given.config = config = context.load_settings(given.config_file, registry=given.registry, target=given.target)
     if file is None:
         folder = platformdirs.user_config_path("rollback")
         yield Finding(
@@ -105,7 +118,7 @@ def _settings(patient: _CheckContext) -> Iterator[Finding]:
     else:
         by = (
             "--config"
-            if options.get("--config")
+            if given.config_file
             else "ROLLBACK_CONFIG"
             if os.environ.get("ROLLBACK_CONFIG")
             else "found in the current folder"
@@ -113,21 +126,21 @@ def _settings(patient: _CheckContext) -> Iterator[Finding]:
             else "found in the user's configuration folder"
         )
         yield Finding("settings", Level.OK, f"{file.absolute()} ({by})")
-    given = sorted(name for name in os.environ if name.startswith("ROLLBACK_"))
-    if given:
-        yield Finding("settings", Level.OK, f"set in the environment, before the file: {', '.join(given)}")
+    variables = sorted(name for name in os.environ if name.startswith("ROLLBACK_"))
+    if variables:
+        yield Finding("settings", Level.OK, f"set in the environment, before the file: {', '.join(variables)}")
     names = ", ".join(f"{name} ({tag})" for name, tag in config.environments.items())
     yield Finding("settings", Level.OK, f"target {config.target}; environments {names}; days in {config.timezone}")
 
 
-def _history(patient: _CheckContext) -> Iterator[Finding]:
-    path = context.dump_folder(patient.options) / "rollback.json"
+def _history(given: _CheckContext) -> Iterator[Finding]:
+    path = given.dump / "rollback.json"
     if not path.exists():
         yield Finding(
             "history", Level.WARN, f"there is no {path} yet", "rollback get --repo=<repositories> --env=<e>"
         )
         return
-    patient.history = history = context.read_history(patient.options)
+    given.history = history = context.read_history(given.dump)
     told = f"{path}: {len(history.repos)} services, {len(history.dates)} dates"
     if history.dates:
         told += f" from {history.dates[-1]} to {history.dates[0]}"
@@ -141,12 +154,12 @@ def _history(patient: _CheckContext) -> Iterator[Finding]:
         yield Finding("history", Level.OK, told)
 
 
-def _registry(patient: _CheckContext) -> Iterator[Finding]:
-    history = patient.history
-    client = context.registry(patient.config, patient.options, url=history.registry if history else "", cached=False)
+def _registry(given: _CheckContext) -> Iterator[Finding]:
+    history = given.history
+    client = context.registry(given.config, url=history.registry if history else "", cached=False)
     try:
-        chosen = patient.config.registry
-        reached = _reached("registry", f"{client.url}/v2/", patient, False if chosen.insecure else chosen.ca_bundle)
+        chosen = given.config.registry
+        reached = _reached("registry", f"{client.url}/v2/", given, False if chosen.insecure else chosen.ca_bundle)
         yield reached
         if reached.level is Level.FAIL:
             return
@@ -174,7 +187,7 @@ def _registry(patient: _CheckContext) -> Iterator[Finding]:
         client.close()
 
 
-def _reached(about: str, url: str, patient: _CheckContext, trusted: Path | bool | None) -> Finding:
+def _reached(about: str, url: str, given: _CheckContext, trusted: Path | bool | None) -> Finding:
     """Whether a server answers at all, and what its clock says."""
     import requests
 
@@ -194,7 +207,7 @@ def _reached(about: str, url: str, patient: _CheckContext, trusted: Path | bool 
     stamp = answer.headers.get("Date")
     if stamp:
         with contextlib.suppress(TypeError, ValueError):  # a clock that cannot be read is not looked at
-            patient.clocks[_place(url)] = (parsedate_to_datetime(stamp) - began).total_seconds()
+            given.clocks[_place(url)] = (parsedate_to_datetime(stamp) - began).total_seconds()
     return Finding(about, Level.OK, f"{_place(url)} answers ({answer.status_code})")
 
 
@@ -213,20 +226,20 @@ def _cause(error: BaseException) -> str:
     return type(inner).__name__
 
 
-def _target(patient: _CheckContext) -> Iterator[Finding]:
-    options, config = patient.options, patient.config
+def _target(given: _CheckContext) -> Iterator[Finding]:
+    config = given.config
     section = config.target_section()
     kind = str(section.get("kind", config.target))
     if kind == "dcos":
         yield from _dcos(str(section.get("program") or "dcos"))
-    patient.password = context.secrets(options, config).password
-    target = context.target(config, options, patient.password)
-    user = options.get("--user") or os.environ.get("ROLLBACK_USER") or config.login.user
+    access = context.access(config, user=given.user, password=given.password, password_file=given.password_file)
+    target = context.target(config, access)
+    user = access.user
     asked_as = f"as {user}" if user else "as `dcos` is logged in" if kind == "dcos" else "without a user"
     try:
         if section.get("url"):
             bundle = config.folder / str(section["ca_bundle"]) if section.get("ca_bundle") else None
-            reached = _reached("target", str(section["url"]), patient, False if section.get("insecure") else bundle)
+            reached = _reached("target", str(section["url"]), given, False if section.get("insecure") else bundle)
             yield reached
             if reached.level is Level.FAIL:
                 return
@@ -239,8 +252,8 @@ def _target(patient: _CheckContext) -> Iterator[Finding]:
         yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {asked_as}")
         if not apps:
             yield Finding("target", Level.WARN, "this user sees no app at all", "log in as somebody who may see them")
-        elif patient.history:
-            yield _matched(patient.history, [app.id for app in apps], config)
+        elif given.history:
+            yield _matched(given.history, [app.id for app in apps], config)
         held = target.deployments()
         if held:
             ids = ", ".join(one.id for one in held[:3])
@@ -284,9 +297,9 @@ def _dcos(program: str) -> Iterator[Finding]:
         yield Finding("dcos", Level.OK, f"{path}: {told}")
 
 
-def _clock(patient: _CheckContext) -> Iterator[Finding]:
+def _clock(given: _CheckContext) -> Iterator[Finding]:
     """Tokens, certificates and `created` are all held against this machine's clock."""
-    for place, ahead in patient.clocks.items():
+    for place, ahead in given.clocks.items():
         if abs(ahead) > _SKEW_S:
             word = "behind" if ahead > 0 else "ahead of"
             yield Finding(
@@ -295,12 +308,12 @@ def _clock(patient: _CheckContext) -> Iterator[Finding]:
                 f"this machine's clock is {duration(abs(ahead))} {word} that of {place}",
                 "set the clock (timedatectl set-ntp true): tokens and dates depend on it",
             )
-    if patient.clocks and all(abs(ahead) <= _SKEW_S for ahead in patient.clocks.values()):
-        yield Finding("clock", Level.OK, f"agrees with {', '.join(patient.clocks)}")
+    if given.clocks and all(abs(ahead) <= _SKEW_S for ahead in given.clocks.values()):
+        yield Finding("clock", Level.OK, f"agrees with {', '.join(given.clocks)}")
 
 
-def _folders(patient: _CheckContext) -> Iterator[Finding]:
-    yield _writable("records", context.dump_folder(patient.options) / "runs", "choose another folder with --dump")
+def _folders(given: _CheckContext) -> Iterator[Finding]:
+    yield _writable("records", given.dump / "runs", "choose another folder with --dump")
     yield _writable("locks", context.state_folder(), "set XDG_STATE_HOME to a folder that you may write to")
     cache = platformdirs.user_cache_path("rollback")
     finding = _writable("cache", cache, "set XDG_CACHE_HOME, or use --no-cache")
@@ -329,9 +342,9 @@ def _writable(about: str, folder: Path, hint: str) -> Finding:
     )
 
 
-def _slack(patient: _CheckContext) -> Iterator[Finding]:
+def _slack(given: _CheckContext) -> Iterator[Finding]:
     try:
-        webhook = context.secrets({**patient.options, "--pwd": None, "--pwd-file": None}, patient.config).slack
+        webhook = context.access(given.config, slack=given.slack).slack
     except BadInput as error:
         yield _failed("slack", error)
         return

@@ -5,33 +5,36 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
+from rollback.commands.run import undo_options
 from rollback.config import option_values
 from rollback.core import history, history_file, image_selection
 from rollback.core.history import History
 from rollback.core.image import belongs
 from rollback.core.image_selection import AsOf, Selection
 from rollback.core.timestamps import Instant
-from rollback.errors import BadInput, Refused
+from rollback.errors import Refused
 from rollback.output import report
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.system.files import write_whole
 from rollback.workflow import context, timeline_file
-from rollback.workflow.command_result import CommandResult, as_asked
-from rollback.workflow.context import Given
+from rollback.workflow.command_result import CommandResult
 
 log = logging.getLogger(__name__)
 
 
-def main(options: Given, progress: Progress) -> CommandResult:
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Ask which images existed when, write them down, and show the dates."""
     repos = option_values.repos(options["--repo"])
-    last = _count(options["--last"])
+    last = option_values.count(options["--last"], "--last")
     as_of = image_selection.parse_as_of(options["--date"]) if options["--date"] else None
-    config = context.load_settings(options)
-    env = context.environment(options, config)
-    registry = context.registry(config, options)
+    dump = option_values.folder(options["--dump"])
+    config = context.load_settings(options["--config"], registry=options["--registry"], target=options["--target"])
+    env = context.environment(options["--env"], config)
+    registry = context.registry(config, cached=not options["--no-cache"])
     now = datetime.now(timezone.utc).replace(microsecond=0)
     try:
         found = registry.survey(repos, lambda tag: belongs(tag, env.tag, config.tag_pattern), progress.count)
@@ -54,15 +57,16 @@ def main(options: Given, progress: Progress) -> CommandResult:
     for repo in made.repos:
         if not made.of(repo):
             log.warning("%s has no image of %s: it can only stay as it is", repo, env.name)
-    path = context.dump_folder(options) / history_file.FILE
+    path = dump / history_file.FILE
     write_whole(path, history_file.dumps(made))
     progress.say(f"wrote {path}")
     if options["--html"]:
-        running = timeline_file.running(made, env, config, options, progress)
-        timeline_file.write(options, progress, made, timeline_file.past_runs(options), running)
+        running = timeline_file.running(made, env, config, progress)
+        page = Path(options["--html"]).expanduser()
+        past = timeline_file.past_runs(dump)
+        timeline_file.write(page, progress, made, past, running, run_options=undo_options(options))
     chosen = _chosen(made, as_of)
-    text = report.history_text(made, TerminalInfo.of(sys.stdout), chosen)
-    return as_asked(options, text, report.history_json(made))
+    return CommandResult(report.history_text(made, TerminalInfo.of(sys.stdout), chosen), report.history_json(made))
 
 
 def _chosen(made: History, as_of: AsOf | None) -> Selection | None:
@@ -74,9 +78,3 @@ def _chosen(made: History, as_of: AsOf | None) -> Selection | None:
     except Refused as error:
         log.warning("%s: %s", error.what, error.why)
         return None
-
-
-def _count(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000:
-        return int(text)
-    raise BadInput(f"--last: {text!r:.40} is not a count from 1 to 10000", hint="write --last=10")

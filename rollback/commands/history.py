@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
+from rollback.commands.run import undo_options
+from rollback.config import option_values
 from rollback.config.settings import Settings
 from rollback.errors import BadInput
 from rollback.output import incident_report
@@ -11,19 +15,18 @@ from rollback.output.progress import Progress
 from rollback.output.run_history import run_text, runs_json, runs_text
 from rollback.output.terminal import TerminalInfo
 from rollback.state import record
-from rollback.workflow import context, timeline_file
-from rollback.workflow.command_result import CommandResult, as_asked
-from rollback.workflow.context import Given
+from rollback.workflow import timeline_file
+from rollback.workflow.command_result import CommandResult
 
 
-def main(options: Given, progress: Progress) -> CommandResult:
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """List the runs of a dump folder, newest first, or tell one."""
-    folder = context.dump_folder(options)
+    folder = option_values.folder(options["--dump"])
     if options["--run"]:
         found = record.find(folder, options["--run"], None)
         if options["--markdown"]:
             return CommandResult(incident_report.markdown(found))
-        return as_asked(options, run_text(found, TerminalInfo.of(sys.stdout)), [dict(line) for line in found.lines])
+        return CommandResult(run_text(found, TerminalInfo.of(sys.stdout)), [dict(line) for line in found.lines])
     if options["--markdown"]:
         raise BadInput("--markdown tells one run", hint="name it with --run; `rollback history` lists them")
     records = [record.read(path) for path in record.files(folder)]
@@ -31,5 +34,8 @@ def main(options: Given, progress: Progress) -> CommandResult:
         env = Settings().environment(options["--env"]).name
         records = [past for past in records if past.header.env == env]
     if options["--html"]:
-        timeline_file.write(options, progress, timeline_file.history_of(options, records), records)
-    return as_asked(options, runs_text(records, TerminalInfo.of(sys.stdout)), runs_json(records))
+        page = Path(options["--html"]).expanduser()
+        timeline_file.write(
+            page, progress, timeline_file.history_of(folder, records), records, run_options=undo_options(options)
+        )
+    return CommandResult(runs_text(records, TerminalInfo.of(sys.stdout)), runs_json(records))

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from rollback.core import plan_file
+from rollback.config import option_values
+from rollback.config.settings import Settings
+from rollback.core import image_selection, plan_file
 from rollback.output.progress import Progress, stamp
 from rollback.system.files import write_whole
 from rollback.workflow import context, planning
-from rollback.workflow.carry_out import shown
 from rollback.workflow.command_result import CommandResult
-from rollback.workflow.context import Given
-from rollback.workflow.runner import policy
+from rollback.workflow.run_request import PlanRequest, RunRequest, policy
+from rollback.workflow.runner import plan_result
 
 
-def main(options: Given, progress: Progress) -> CommandResult:
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Show the plan and every reason against it; with `--out`, write it to a file that `run --plan` takes."""
-    config = context.load_settings(options)
-    policy(options, config)
-    known = context.secrets(options, config)
-    wanted = planning.read(options, config, datetime.now(timezone.utc))
-    target = context.target(config, options, known.password)
+    config = context.load_settings(options["--config"], registry=options["--registry"], target=options["--target"])
+    how = policy(
+        config.run,
+        on_failure=option_values.on_failure(options["--on-failure"]),
+        timeout_s=option_values.timeout_s(options["--timeout"]),
+    )
+    access = context.access(
+        config, user=options["--user"], password=options["--pwd"], password_file=options["--pwd-file"]
+    )
+    wanted = plan_request(options, config)
+    history = planning.read_history(wanted, datetime.now(timezone.utc))
+    target = context.target(config, access)
     try:
-        prepared = planning.prepare(wanted, target=target, config=config, options=options)
+        prepared = planning.prepare(wanted, history, target)
     finally:
         target.close()
     if options["--out"] and not prepared.reasons:
-        how = policy(options, config)
         text = plan_file.dumps(
             prepared.plan,
             registry=prepared.registry,
@@ -37,4 +45,23 @@ def main(options: Given, progress: Progress) -> CommandResult:
         )
         write_whole(Path(options["--out"]), text)
         progress.say(f"wrote {options['--out']}")
-    return shown(options, config, prepared)
+    return plan_result(prepared, RunRequest("run", config, wanted.dump, how, access.slack, "", dry_run=True))
+
+
+def plan_request(options: dict[str, Any], config: Settings) -> PlanRequest:
+    """What `plan` and `run` read of a date and its environment.
+
+    Raises:
+        BadInput: a value cannot be read.
+    """
+    age = options["--max-age"]
+    return PlanRequest(
+        config=config,
+        dump=option_values.folder(options["--dump"]),
+        env=context.environment(options["--env"], config),
+        as_of=image_selection.parse_as_of(options["--date"]),
+        max_age_s=option_values.duration(age, "--max-age") if age else config.run.max_age_s,
+        only=option_values.names(options["--only"]),
+        skip=option_values.names(options["--skip"]),
+        strict=bool(options["--strict"]),
+    )

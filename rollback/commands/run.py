@@ -5,48 +5,92 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from rollback.commands.plan import plan_request
+from rollback.config import option_values
+from rollback.config.settings import Settings
 from rollback.core import plan_file
-from rollback.core.plan import Action
+from rollback.core.plan import OnFailure
 from rollback.core.plan_file import Approved
 from rollback.errors import BadInput
 from rollback.output.progress import Progress
 from rollback.workflow import context, planning
-from rollback.workflow.carry_out import carry_out
 from rollback.workflow.command_result import CommandResult
-from rollback.workflow.context import Given
-from rollback.workflow.planning import PlanInputs
-from rollback.workflow.run_request import RunRequest
-from rollback.workflow.runner import policy
+from rollback.workflow.context import Access
+from rollback.workflow.run_request import RunRequest, policy
+from rollback.workflow.runner import carry_out
 
 
-def main(options: Given, progress: Progress) -> CommandResult:
-    """Put every service back to its image of the date, or to that of an approved plan."""
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:
+    """Change every service to its image of the date, or to that of an approved plan."""
     began = time.monotonic()
-    config = context.load_settings(options)
-    policy(options, config)
-    known = context.secrets(options, config)
-    wanted: PlanInputs | Approved
+    config = context.load_settings(options["--config"], registry=options["--registry"], target=options["--target"])
+    access = context.access(
+        config,
+        user=options["--user"],
+        password=options["--pwd"],
+        password_file=options["--pwd-file"],
+        slack=options["--slack"],
+    )
     if options["--plan"]:
-        wanted = _approved(options["--plan"])
-        options = {**options, "--on-failure": wanted.on_failure, "--timeout": f"{wanted.timeout_s:g}"}
-    else:
-        wanted = planning.read(options, config, datetime.now(timezone.utc))
-    target = context.target(config, options, known.password)
+        approved = _approved(options["--plan"])
+        request = _request(options, config, access, OnFailure(approved.on_failure), approved.timeout_s)
+        target = context.target(config, access)
+        try:
+            prepared = planning.prepare_approved(approved, config, request.dump, target)
+            return carry_out(request, prepared, target, progress, began=began)
+        finally:
+            target.close()
+    request = _request(
+        options,
+        config,
+        access,
+        option_values.on_failure(options["--on-failure"]),
+        option_values.timeout_s(options["--timeout"]),
+    )
+    wanted = plan_request(options, config)
+    history = planning.read_history(wanted, datetime.now(timezone.utc))
+    target = context.target(config, access)
     try:
-        prepared = planning.prepare(wanted, target=target, config=config, options=options)
-        plan = prepared.plan
-        return carry_out(
-            RunRequest("run", plan, options, config, known.slack),
-            prepared,
-            target,
-            progress,
-            what=f"run of {plan.env.name} to {plan.as_of}",
-            question=f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?",
-            began=began,
-        )
+        return carry_out(request, planning.prepare(wanted, history, target), target, progress, began=began)
     finally:
         target.close()
+
+
+def _request(
+    options: dict[str, Any],
+    config: Settings,
+    access: Access,
+    on_failure: OnFailure | None,
+    timeout_s: float | None,
+) -> RunRequest:
+    freeze = options["--freeze"]
+    freeze_s = option_values.duration(freeze, "--freeze") if freeze else config.run.freeze_s
+    return RunRequest(
+        kind="run",
+        config=config,
+        dump=option_values.folder(options["--dump"]),
+        policy=policy(config.run, on_failure=on_failure, timeout_s=timeout_s),
+        slack=access.slack,
+        by=context.user_name(options["--by"]),
+        reason=options["--reason"] or "",
+        incident=options["--incident"] or "",
+        freeze_s=0.0 if options["--no-freeze"] else freeze_s,
+        steal_lock=bool(options["--steal-lock"]),
+        dry_run=bool(options["--dry-run"]),
+        yes=bool(options["--yes"]),
+        undo_options=undo_options(options),
+    )
+
+
+def undo_options(options: dict[str, Any]) -> tuple[str, ...]:
+    """The options that an undo from the same place needs; never a secret."""
+    words = [f"--dump={options['--dump']}"] if options["--dump"] != "." else []
+    words += [f"{name}={options[name]}" for name in ("--config", "--target") if options[name]]
+    if options["--user"]:
+        words += [f"--user={options['--user']}", "--pwd=-"]
+    return tuple(words)
 
 
 def _approved(name: str) -> Approved:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+from typing import Any
 
+from rollback.config import option_values
 from rollback.config.settings import FILE
 from rollback.errors import BadInput, Failed
 from rollback.output.progress import Progress
 from rollback.sandbox.launcher import serving
-from rollback.workflow import context
 from rollback.workflow.command_result import CommandResult
-from rollback.workflow.context import Given
 
 
-def main(options: Given, progress: Progress) -> CommandResult:
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Serve until Ctrl-C or SIGTERM."""
     port = _port(options["--port"])
-    path = context.dump_folder(options) / FILE
+    path = option_values.folder(options["--dump"]) / FILE
     if path.exists() and "rollback sandbox" not in path.read_text(encoding="utf-8", errors="replace"):
         raise BadInput(
             f"{path} is there already and is not the sandbox's",

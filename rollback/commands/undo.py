@@ -3,50 +3,61 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
+from rollback.commands.run import undo_options
 from rollback.config import option_values
-from rollback.core import preflight
 from rollback.errors import Reason, Refused
 from rollback.output.progress import Progress
-from rollback.state import record, undo_plan
+from rollback.state import record
 from rollback.state.record import Record
-from rollback.workflow import context
-from rollback.workflow.carry_out import carry_out
+from rollback.workflow import context, planning
 from rollback.workflow.command_result import CommandResult
-from rollback.workflow.context import Given
-from rollback.workflow.planning import PreparedPlan
-from rollback.workflow.run_request import RunRequest
-from rollback.workflow.runner import policy
+from rollback.workflow.run_request import RunRequest, policy
+from rollback.workflow.runner import carry_out
 
 
-def main(options: Given, progress: Progress) -> CommandResult:
+def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Put back what a run changed."""
     began = time.monotonic()
-    config = context.load_settings(options)
-    policy(options, config)
-    known = context.secrets(options, config)
-    env = context.environment(options, config).name if options["--env"] else None
-    past = record.find(context.dump_folder(options), options["--run"], env)
+    config = context.load_settings(options["--config"], target=options["--target"])
+    how = policy(config.run, timeout_s=option_values.timeout_s(options["--timeout"]))
+    access = context.access(
+        config,
+        user=options["--user"],
+        password=options["--pwd"],
+        password_file=options["--pwd-file"],
+        slack=options["--slack"],
+    )
+    dump = option_values.folder(options["--dump"])
+    env = context.environment(options["--env"], config).name if options["--env"] else None
+    past = record.find(dump, options["--run"], env)
     if past.header.kind == "undo" and not options["--run"]:
         raise Refused([_undone_already(past)])
     accepted = option_values.names(options["--accept-moved"])
-    target = context.target(config, options, known.password)
+    request = RunRequest(
+        kind="undo",
+        config=config,
+        dump=dump,
+        policy=how,
+        slack=access.slack,
+        by=context.user_name(options["--by"]),
+        reason=options["--reason"] or "",
+        incident=options["--incident"] or "",
+        freeze_s=config.run.freeze_s,
+        steal_lock=bool(options["--steal-lock"]),
+        dry_run=bool(options["--dry-run"]),
+        yes=bool(options["--yes"]),
+        undo_options=undo_options(options),
+        undoes=past,
+    )
+    target = context.target(config, access)
     try:
-        target.login()  # first, since it may tell the address that the record has
+        target.login()  # first, since it may reveal the address that the record has
         if target.name != past.header.target:
             raise Refused([_elsewhere(past.header.target, target.name)])
-        made = undo_plan.build(past, target.apps(), config.environment(past.header.env), accepted)
-        foreign = [held for held in target.deployments() if not undo_plan.is_of(past, made, held)]
-        reasons = (*made.reasons, *preflight.of_locks(made, foreign, record.begun(context.dump_folder(options))))
-        prepared = PreparedPlan(made, reasons)
         return carry_out(
-            RunRequest("undo", made, options, config, known.slack, past),
-            prepared,
-            target,
-            progress,
-            what=f"undo of {past.header.run}",
-            question=f"Put {len(made.changes)} services back?",
-            began=began,
+            request, planning.prepare_undo(past, config, dump, accepted, target), target, progress, began=began
         )
     finally:
         target.close()

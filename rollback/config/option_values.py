@@ -1,4 +1,4 @@
-"""What a person typed, checked: lists, names, and secrets from wherever they may come."""
+"""Values of options, checked: lists, names, numbers, and secrets from wherever they may come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rollback.core.image_reference import is_repo, is_tag
+from rollback.core.plan import OnFailure
 from rollback.errors import BadInput
 from rollback.secret import Secret
 
@@ -107,3 +108,55 @@ def duration(text: str, flag: str) -> float:
     if not 0 <= seconds <= 366 * 86_400:
         raise BadInput(f"{flag}: {text!r:.40} is not a duration", hint="write 90s, 30m, 4h or 2d")
     return seconds
+
+
+def on_failure(text: str | None) -> OnFailure | None:
+    """Read what happens when an app does not come up; None if nothing was given.
+
+    Raises:
+        BadInput: there is no such value.
+    """
+    if not text:
+        return None
+    try:
+        return OnFailure(text)
+    except ValueError:
+        raise BadInput(
+            f"--on-failure: {text!r:.40} is not one",
+            hint=f"use one of: {', '.join(choice.value for choice in OnFailure)}",
+        ) from None
+
+
+def timeout_s(text: str | None) -> float | None:
+    """Read how many seconds an app may take to come up; None if nothing was given.
+
+    Raises:
+        BadInput: not a number of seconds from 1 to 86400.
+    """
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 1 <= seconds <= 86_400:
+        raise BadInput(
+            f"--timeout: {text!r:.40} is not a number of seconds from 1 to 86400", hint="write --timeout=600"
+        )
+    return seconds
+
+
+def folder(text: str | None) -> Path:
+    """Read a folder's path; the current folder if nothing was given."""
+    return Path(text or ".").expanduser()
+
+
+def count(text: str, flag: str, most: int = 10_000) -> int:
+    """Read a count from 1 to `most`.
+
+    Raises:
+        BadInput: not one.
+    """
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= most:
+        return int(text)
+    raise BadInput(f"{flag}: {text!r:.40} is not a count from 1 to {most}", hint=f"write {flag}=10")

@@ -9,7 +9,7 @@ from rollback.core import history_file
 from rollback.core.history import History
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
-from rollback.core.plan import Action, Plan, Step
+from rollback.core.plan import Action, OnFailure, Plan, Step
 from rollback.errors import Reason
 from rollback.execution.outcome import CODES, Outcome, Row, Verdict
 from rollback.output import incident_report
@@ -243,3 +243,13 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "remains": list(outcome.remains),
         "services": [dict(vars(row)) for row in outcome.rows],
     }
+
+
+def policy_text(on_failure: OnFailure, timeout_s: float) -> str:
+    """What happens if one service does not come up, as the plan prints it."""
+    then = {
+        OnFailure.RESTORE: "everything goes back",
+        OnFailure.KEEP: "the others go on",
+        OnFailure.STOP: "everything stays as it stands",
+    }[on_failure]
+    return f"If one is not up within {timeout_s:g} s: {then}."

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """The text for standard output, and the exit code."""
+    """The result of a command, for standard output.
+
+    Attributes:
+        text: as text.
+        data: the same as JSON values, for `--json`; None where there is no such form.
+        code: the exit code.
+    """
 
     text: str
+    data: Any = None
     code: int = 0
-
-
-def as_asked(options: dict[str, Any], text: str, data: Any, code: int = 0) -> CommandResult:
-    """The result in the form that was asked for: `--json`, or text."""
-    if options.get("--json"):
-        return CommandResult(json.dumps(data, indent=1, ensure_ascii=False) + "\n", code)
-    return CommandResult(text, code)

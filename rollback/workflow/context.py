@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -26,59 +26,84 @@ from rollback.secret import Secret
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore, marker_id
 from rollback.targets.base import Markers, Target, TargetOptions
 
-Given = dict[str, Any]  # what docopt read
-
 
 @dataclass(frozen=True)
-class Secrets:
-    """What a person may know and nobody else."""
+class Access:
+    """With which login the target is used, and where Slack messages go.
 
+    Attributes:
+        user: login name on the target; empty to use what the target's own configuration holds.
+        password: its password; empty likewise.
+        slack: address of the webhook; empty to post nothing.
+    """
+
+    user: str
     password: Secret
     slack: Secret
 
 
-def load_settings(options: Given) -> Settings:
-    """The settings, with what was given on the command line and in the environment on top."""
-    return settings.load(
-        options.get("--config"), os.environ, registry=options.get("--registry"), target=options.get("--target")
+def load_settings(file: str | None, *, registry: str | None = None, target: str | None = None) -> Settings:
+    """Read the settings, with the command line's and the environment's values on top.
+
+    Args:
+        file: the settings file; None to look for it.
+        registry: URL of the registry, as given on the command line.
+        target: name of the target, likewise.
+
+    Raises:
+        BadInput: the file cannot be read, or has mistakes.
+    """
+    return settings.load(file, os.environ, registry=registry, target=target)
+
+
+def environment(name: str, config: Settings) -> Environment:
+    """The environment of either name.
+
+    Raises:
+        BadInput: it cannot be the name of one.
+    """
+    return config.environment(option_values.environment_name(name))
+
+
+def access(
+    config: Settings,
+    *,
+    user: str | None = None,
+    password: str | None = None,
+    password_file: str | None = None,
+    slack: str | None = None,
+) -> Access:
+    """Find the login and the webhook: option, environment variable, settings.
+
+    From standard input (`-`) they are read one line each, the password first.
+
+    Raises:
+        BadInput: a file cannot be read, or standard input has nothing.
+    """
+    return Access(
+        user or os.environ.get("ROLLBACK_USER", "") or config.login.user,
+        option_values.secret(
+            what="the password",
+            flag=password,
+            file=password_file,
+            variable=os.environ.get("ROLLBACK_PASSWORD"),
+            fallback=config.login.password_file,
+        ),
+        option_values.secret(
+            what="the webhook's address",
+            flag=slack,
+            file=None,
+            variable=os.environ.get("ROLLBACK_SLACK"),
+            fallback=config.slack.url_file,
+        ),
     )
 
 
-def environment(options: Given, config: Settings) -> Environment:
-    """The environment that `--env` names."""
-    return config.environment(option_values.environment_name(options["--env"]))
-
-
-def dump_folder(options: Given) -> Path:
-    """The folder of rollback.json and of the records."""
-    return Path(options["--dump"] or ".").expanduser()
-
-
-def secrets(options: Given, config: Settings) -> Secrets:
-    """The password and the webhook; from standard input they come a line each, in this order."""
-    password = option_values.secret(
-        what="the password",
-        flag=options["--pwd"],
-        file=options["--pwd-file"],
-        variable=os.environ.get("ROLLBACK_PASSWORD"),
-        fallback=config.login.password_file,
-    )
-    slack = option_values.secret(
-        what="the webhook's address",
-        flag=options.get("--slack"),
-        file=None,
-        variable=os.environ.get("ROLLBACK_SLACK"),
-        fallback=config.slack.url_file,
-    )
-    return Secrets(password, slack)
-
-
-def registry(config: Settings, options: Given, *, url: str = "", cached: bool = True) -> registries.Registry:
+def registry(config: Settings, *, url: str = "", cached: bool = True) -> registries.Registry:
     """The registry that the settings name; asks nothing yet.
 
     Args:
         config: the settings.
-        options: what was given.
         url: the one that the history names, for where the settings name none. Credentials that were given without
             a registry are never sent to it: a rollback.json must not be able to choose who gets them.
         cached: whether facts may come from the cache.
@@ -96,7 +121,7 @@ def registry(config: Settings, options: Given, *, url: str = "", cached: bool = 
             hint="give --registry=https://registry.example.com, or set ROLLBACK_REGISTRY, or registry: {url: …} in "
             "the settings",
         )
-    cache = platformdirs.user_cache_path("rollback") if cached and not options.get("--no-cache") else None
+    cache = platformdirs.user_cache_path("rollback") if cached else None
     return registries.connect(
         registries.RegistryOptions(
             url=chosen.url or url,
@@ -116,9 +141,13 @@ def registry(config: Settings, options: Given, *, url: str = "", cached: bool = 
     )
 
 
-def target(config: Settings, options: Given, password: Secret) -> Target:
-    """The target that the settings name; asks nothing yet."""
-    user = options["--user"] or os.environ.get("ROLLBACK_USER", "") or config.login.user
+def target(config: Settings, login: Access) -> Target:
+    """The target that the settings name; sends no request yet.
+
+    Raises:
+        BadInput: its settings have mistakes, or a user comes without a password, or a password without a user.
+    """
+    user, password = login.user, login.password
     if password and not user:
         raise BadInput("there is a password and no user", hint="give --user=<u> too, or set ROLLBACK_USER")
     if user and not password:
@@ -142,13 +171,13 @@ def target(config: Settings, options: Given, password: Secret) -> Target:
     return targets.connect(chosen)
 
 
-def read_history(options: Given) -> History:
-    """The history in the dump folder.
+def read_history(dump: Path) -> History:
+    """Read the history in a dump folder.
 
     Raises:
         BadInput: it is not there, cannot be read, or is not one.
     """
-    path = dump_folder(options) / history_file.FILE
+    path = dump / history_file.FILE
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -161,17 +190,24 @@ def read_history(options: Given) -> History:
     return history_file.loads(text)
 
 
-def rules(config: Settings, options: Given, registry_url: str) -> Rules:
+def rules(
+    config: Settings,
+    registry_url: str,
+    *,
+    only: frozenset[str] = frozenset(),
+    skip: frozenset[str] = frozenset(),
+    strict: bool = False,
+) -> Rules:
     """How apps are found and images written."""
     return Rules(
         app_id=config.app_id,
         apps=config.apps,
         pin=config.run.pin,
-        strict=bool(options.get("--strict")),
+        strict=strict,
         host=urlsplit(registry_url).netloc.rpartition("@")[2],
         environments=frozenset(config.environments),
-        only=option_values.names(options.get("--only")),
-        skip=option_values.names(options.get("--skip")),
+        only=only,
+        skip=skip,
     )
 
 
@@ -180,18 +216,18 @@ def on_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
 
 
-def consent(options: Given, question: str, *, needed: bool) -> None:
-    """Ask a person, default No; `--yes` answers.
+def consent(question: str, *, given: bool, needed: bool) -> None:
+    """Ask for consent on a terminal; the default is No.
 
     Args:
-        options: what was given.
-        question: what is asked.
-        needed: whether consent has to be given with `--yes` where there is no terminal.
+        question: what the user is asked.
+        given: whether consent was given beforehand, with `--yes`; then nothing is asked.
+        needed: whether it has to be given beforehand where there is no terminal.
 
     Raises:
         Refused: the answer is no, or there is nobody to ask.
     """
-    if options.get("--yes"):
+    if given:
         return
     if not on_terminal():
         if needed:
@@ -219,12 +255,12 @@ def markers(reached: Target) -> Markers:
     return cast(Markers, reached)
 
 
-def shelf(config: Settings, reached: Target, env: str, app_ids: list[str]) -> StateStore:
+def state_store(config: Settings, reached: Target, env: str, app_ids: list[str]) -> StateStore:
     """Where an environment's state is kept.
 
     Args:
         config: the settings.
-        reached: the target; asked for nothing unless state is shared.
+        reached: the target; no request is sent to it unless state is shared.
         env: deployment name of the environment.
         app_ids: apps of the environment; only needed if state is shared.
 
@@ -237,24 +273,24 @@ def shelf(config: Settings, reached: Target, env: str, app_ids: list[str]) -> St
 
 
 @contextmanager
-def kept(options: Given, config: Settings, env: str) -> Iterator[StateStore]:
+def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[StateStore]:
     """Where an environment's state is kept, for a command that has no target open otherwise."""
-    reached = target(config, options, secrets(options, config).password)
+    reached = target(config, login)
     try:
         app_ids = []
         if config.shared_state is SharedState.TARGET:
             reached.login()
             app_ids = [app.id for app in reached.apps()]
-        yield shelf(config, reached, env, app_ids)
+        yield state_store(config, reached, env, app_ids)
     finally:
         reached.close()
 
 
-def who(options: Given) -> str:
+def user_name(given: str | None) -> str:
     """Who does it: as given, else as the build server says, else the login name."""
-    given = options.get("--by") or os.environ.get("BUILD_USER_ID")
-    if given:
-        return str(given)
+    named = given or os.environ.get("BUILD_USER_ID")
+    if named:
+        return named
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user often has no name

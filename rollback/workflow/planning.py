@@ -8,24 +8,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
-from rollback.config import option_values
 from rollback.config.settings import Settings
 from rollback.core import image_selection, preflight
 from rollback.core import plan as plans
 from rollback.core.history import History
 from rollback.core.image import Image
-from rollback.core.image_selection import AsOf, Selection
-from rollback.core.plan import Action, Environment, OnFailure, Plan
+from rollback.core.image_selection import Selection
+from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import Approved, held_against
 from rollback.core.preflight import ImageCheck, ImagePresence
 from rollback.core.timestamps import Instant
 from rollback.errors import LoginRefused, NotInRegistry, Reason, Refused, RegistryError
 from rollback.registry.client import Registry
-from rollback.state import record
+from rollback.state import record, undo_plan
+from rollback.state.record import Record
 from rollback.targets.base import Target
 from rollback.workflow import context
-from rollback.workflow.context import Given
+from rollback.workflow.run_request import PlanRequest
 
 log = logging.getLogger(__name__)
 
@@ -41,65 +42,79 @@ class PreparedPlan:
     registry: str = ""
 
 
-@dataclass(frozen=True)
-class PlanInputs:
-    """What needs no network: the history, the environment and the date."""
-
-    history: History
-    env: Environment
-    as_of: AsOf
-
-
-def read(options: Given, config: Settings, now: datetime) -> PlanInputs:
-    """Read what is wanted.
+def read_history(request: PlanRequest, now: datetime) -> History:
+    """Read the history that a plan is made from.
 
     Raises:
-        BadInput: a part of it cannot be read.
-        Refused: the history is of another environment, or too old.
+        BadInput: it cannot be read.
+        Refused: it is of another environment, or too old.
     """
-    env = context.environment(options, config)
-    as_of = image_selection.parse_as_of(options["--date"])
-    max_age_s = (
-        option_values.duration(options["--max-age"], "--max-age") if options["--max-age"] else config.run.max_age_s
-    )
-    history = context.read_history(options)
+    history = context.read_history(request.dump)
     reasons = (
-        *preflight.of_history(history, env, config.tag_pattern),
-        *preflight.of_age(history, Instant(now), max_age_s),
+        *preflight.of_history(history, request.env, request.config.tag_pattern),
+        *preflight.of_age(history, Instant(now), request.max_age_s),
     )
     if reasons:
         raise Refused(reasons)
-    return PlanInputs(history, env, as_of)
+    return history
 
 
-def prepare(wanted: PlanInputs | Approved, *, target: Target, config: Settings, options: Given) -> PreparedPlan:
-    """Make the plan for a date, or hold an approved one against what runs now; ask whether it may be done.
+def prepare(request: PlanRequest, history: History, target: Target) -> PreparedPlan:
+    """Make the plan for a date, and find every reason against it.
 
     Raises:
         Refused: the date is not one of the history's, or the login is not accepted.
-        BadInput: `--only` or `--skip` names an unknown service.
-        TargetError: the target cannot be asked.
+        BadInput: `only` or `skip` names an unknown service.
+        TargetError: the target cannot be queried.
     """
-    if isinstance(wanted, PlanInputs):
-        return _by_date(wanted, target, config, options)
-    with _registry(config, options, wanted.registry) as registry:
-        _log_in(target)
-        return _checked(held_against(wanted, target.apps(), target.name), target, registry, {}, options)
-
-
-def _by_date(wanted: PlanInputs, target: Target, config: Settings, options: Given) -> PreparedPlan:
-    chosen = image_selection.select(wanted.history, wanted.as_of)
-    with _registry(config, options, wanted.history.registry) as registry:
+    chosen = image_selection.select(history, request.as_of)
+    with _registry(request.config, history.registry) as registry:
         _log_in(target)
         apps = target.apps()
         chosen, unknown = _with_digests(chosen, registry)
-        made = plans.build(chosen, apps, wanted.env, target.name, context.rules(config, options, registry.url))
-        return _checked(made, target, registry, unknown, options)
+        rules = context.rules(
+            request.config, registry.url, only=request.only, skip=request.skip, strict=request.strict
+        )
+        made = plans.build(chosen, apps, request.env, target.name, rules)
+        return _checked(made, target, registry, unknown, request.dump)
+
+
+def prepare_approved(approved: Approved, config: Settings, dump: Path, target: Target) -> PreparedPlan:
+    """Compare an approved plan with what runs now, and find every reason against it.
+
+    Raises:
+        Refused: the login is not accepted.
+        TargetError: the target cannot be queried.
+    """
+    with _registry(config, approved.registry) as registry:
+        _log_in(target)
+        return _checked(held_against(approved, target.apps(), target.name), target, registry, {}, dump)
+
+
+def prepare_undo(
+    past: Record, config: Settings, dump: Path, accepted: frozenset[str], target: Target
+) -> PreparedPlan:
+    """Plan an undo, and find every reason against it.
+
+    Args:
+        past: the record of the run that is undone.
+        config: the settings.
+        dump: folder of the records.
+        accepted: services that go back although they were changed since.
+        target: where; already logged in.
+
+    Raises:
+        BadInput: `accepted` names a service that the run did not change.
+        TargetError: the target cannot be queried.
+    """
+    made = undo_plan.build(past, target.apps(), config.environment(past.header.env), accepted)
+    foreign = [held for held in target.deployments() if not undo_plan.is_of(past, made, held)]
+    return PreparedPlan(made, (*made.reasons, *preflight.of_locks(made, foreign, record.begun(dump))))
 
 
 @contextmanager
-def _registry(config: Settings, options: Given, url: str) -> Iterator[Registry]:
-    registry = context.registry(config, options, url=url, cached=False)
+def _registry(config: Settings, url: str) -> Iterator[Registry]:
+    registry = context.registry(config, url=url, cached=False)
     try:
         yield registry
     finally:
@@ -115,12 +130,12 @@ def _log_in(target: Target) -> None:
 
 
 def _checked(
-    made: Plan, target: Target, registry: Registry, unknown: Mapping[str, ImageCheck], options: Given
+    made: Plan, target: Target, registry: Registry, unknown: Mapping[str, ImageCheck], dump: Path
 ) -> PreparedPlan:
     images = [step.image for step in made.steps if step.action is Action.CHANGE and step.image]
     evidence = {**_evidence(images, registry), **unknown}
     running = target.deployments()
-    ours = record.begun(context.dump_folder(options)) if running else {}
+    ours = record.begun(dump) if running else {}
     return PreparedPlan(made, preflight.of_plan(made, evidence, running, registry.url, ours), registry.url)
 
 
@@ -164,13 +179,3 @@ def _evidence(images: list[Image], registry: Registry) -> dict[str, ImageCheck]:
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         return dict(zip((image.repo for image in images), pool.map(ask, images), strict=True))
-
-
-def policy_text(on_failure: OnFailure, timeout_s: float) -> str:
-    """What happens if one service does not come up, as the plan prints it."""
-    then = {
-        OnFailure.RESTORE: "everything goes back",
-        OnFailure.KEEP: "the others go on",
-        OnFailure.STOP: "everything stays as it stands",
-    }[on_failure]
-    return f"If one is not up within {timeout_s:g} s: {then}."

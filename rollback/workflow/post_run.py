@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import cast
 
-from rollback.config import option_values
 from rollback.core.image_selection import Match
-from rollback.core.plan import Action, Step
+from rollback.core.plan import Action, Plan, Step
 from rollback.errors import RollbackError, TargetError
 from rollback.execution.executor import Execution
 from rollback.output.progress import stamp
@@ -23,7 +22,7 @@ from rollback.workflow.run_request import RunRequest
 log = logging.getLogger(__name__)
 
 
-def remember(order: RunRequest, header: Header, execution: Execution, target: Target) -> None:
+def remember(request: RunRequest, env: str, header: Header, execution: Execution, target: Target) -> None:
     """Freeze the environment, and remember what was taken out, for deployment jobs that ask."""
     stands = {
         app_id: watch for app_id, watch in execution.forward.items() if app_id not in (execution.restored or {})
@@ -34,12 +33,12 @@ def remember(order: RunRequest, header: Header, execution: Execution, target: Ta
         Withdrawn(watch.change.app.image, header.by, stamp(), header.reason, header.run) for watch in stands.values()
     ]
     brought = [watch.change.image for watch in stands.values()]
-    now, seconds = datetime.now(timezone.utc).replace(microsecond=0), freeze_s(order)
+    now, seconds = datetime.now(timezone.utc).replace(microsecond=0), request.freeze_s
     frozen = freeze.make(header.by, header.reason, header.run, now, seconds) if seconds else None
-    undone = order.undoes.header.run if order.undoes else ""
+    undone = request.undoes.header.run if request.undoes else ""
     try:
-        shelf = context.shelf(order.config, target, order.plan.env.name, list(stands))
-        shelf.change(
+        store = context.state_store(request.config, target, env, list(stands))
+        store.change(
             lambda state: (
                 freeze.after_undo(state, undone, out, brought)
                 if undone
@@ -47,28 +46,16 @@ def remember(order: RunRequest, header: Header, execution: Execution, target: Ta
             )
         )
     except RollbackError as error:
-        log.warning("%s is not frozen: %s", order.plan.env.name, error.why or error.what)
+        log.warning("%s is not frozen: %s", env, error.why or error.what)
 
 
-def freeze_s(order: RunRequest) -> float:
-    """How long the environment stays frozen, in seconds; 0 for not at all.
-
-    Raises:
-        BadInput: `--freeze` is not a duration.
-    """
-    if order.options.get("--no-freeze"):
-        return 0.0
-    text = order.options.get("--freeze")
-    return option_values.duration(text, "--freeze") if text else order.config.run.freeze_s
-
-
-def remains(order: RunRequest, execution: Execution, target: Target) -> tuple[str, ...]:
+def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> tuple[str, ...]:
     """What has changed since the date and did not go back with the images, as far as the target remembers."""
-    until = order.plan.until
+    until = plan.until
     if until is None or not execution.clean or not hasattr(target, "drift"):
         return ()
     remembering = cast(Remembering, target)
-    steps = [step for step in order.plan.steps if step.action is Action.CHANGE and step.app]
+    steps = [step for step in plan.steps if step.action is Action.CHANGE and step.app]
 
     def ask(step: Step) -> tuple[str, ...]:
         try:
@@ -77,11 +64,11 @@ def remains(order: RunRequest, execution: Execution, target: Target) -> tuple[st
             log.warning("%s: what did not go back is not known: %s", step.service, error.why or error.what)
             return ()
 
-    with ThreadPoolExecutor(order.config.run.parallel) as pool:
+    with ThreadPoolExecutor(parallel) as pool:
         found = [
             f"{step.service}: {'; '.join(told)}"
             for step, told in zip(steps, pool.map(ask, steps), strict=True)
             if told
         ]
-    born = [step.service for step in order.plan.steps if step.match is Match.MISSING]
+    born = [step.service for step in plan.steps if step.match is Match.MISSING]
     return (*found, *(f"{service}: born since, stays as it is" for service in born))

@@ -1,32 +1,92 @@
-"""What a run or an undo is to perform."""
+"""What a command was asked to do, parsed once: options and settings as frozen values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from rollback.config.settings import Settings
-from rollback.core.plan import Plan
+from rollback.config.settings import RunSettings, Settings
+from rollback.core.image_selection import AsOf
+from rollback.core.plan import Environment, OnFailure
+from rollback.core.rollout_status import Limits
+from rollback.execution.policy import Policy
 from rollback.secret import Secret
 from rollback.state.record import Record
-from rollback.workflow.context import Given
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """A plan for a date.
+
+    Attributes:
+        config: the settings.
+        dump: folder of rollback.json and of the records.
+        env: the environment.
+        as_of: the date or time to which it goes back.
+        max_age_s: refuse a history that is older, in seconds; 0 for no limit.
+        only: services to which the plan is narrowed; empty for all.
+        skip: services that are left out.
+        strict: refuse where a service has no image on or before the date.
+    """
+
+    config: Settings
+    dump: Path
+    env: Environment
+    as_of: AsOf
+    max_age_s: float = 0.0
+    only: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+    strict: bool = False
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What is to be performed.
+    """A run or an undo.
 
     Attributes:
         kind: `run` or `undo`.
-        plan: what is to be done.
-        options: what was given.
         config: the settings.
-        slack: the webhook.
+        dump: folder of rollback.json and of the records.
+        policy: how it is carried out.
+        slack: address of the webhook; empty to post nothing.
+        by: who does it.
+        reason: why; may be empty.
+        incident: what it belongs to; may be empty.
+        freeze_s: how long the environment stays frozen after a run, in seconds; 0 for not at all.
+        steal_lock: go on although another run holds the lock.
+        dry_run: show the plan and stop.
+        yes: consent was given beforehand.
+        undo_options: options that the undo command needs to find this run from the same place; no secrets.
         undoes: the record of the run that an undo undoes; None for a run.
     """
 
     kind: str
-    plan: Plan
-    options: Given
     config: Settings
+    dump: Path
+    policy: Policy
     slack: Secret
+    by: str
+    reason: str = ""
+    incident: str = ""
+    freeze_s: float = 0.0
+    steal_lock: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    undo_options: tuple[str, ...] = ()
     undoes: Record | None = None
+
+
+def policy(settings: RunSettings, *, on_failure: OnFailure | None = None, timeout_s: float | None = None) -> Policy:
+    """How a run is carried out: the command line's values before those of the settings.
+
+    Args:
+        settings: the section `run`.
+        on_failure: what happens when an app does not come up; None for what the settings say.
+        timeout_s: seconds that an app may take to come up; None likewise.
+    """
+    return Policy(
+        Limits(settings.timeout_s if timeout_s is None else timeout_s, settings.settle_s),
+        settings.parallel,
+        on_failure or settings.on_failure,
+        settings.poll_s,
+    )

@@ -1,4 +1,4 @@
-"""From a plan to its outcome: lock, record, execute, report, tell; `run` and `undo` share it."""
+"""From a prepared plan to its outcome, for `run` and `undo`: consent, lock, record, execution, report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,18 +14,18 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback.config.settings import Settings, SharedState
+from rollback.config.settings import SharedState
 from rollback.core.apps import App, Status
-from rollback.core.plan import Action, OnFailure, Plan
+from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import moved
-from rollback.core.rollout_status import Limits
-from rollback.errors import BadInput, Partly, RecordError, Refused, RollbackError
+from rollback.errors import Partly, RecordError, Refused, RollbackError
 from rollback.execution import outcome as outcomes
 from rollback.execution.executor import Execution, execute, put_back
 from rollback.execution.outcome import Outcome
-from rollback.execution.policy import Clock, Policy
+from rollback.execution.policy import Clock
 from rollback.output import incident_report, report, slack_client
 from rollback.output.progress import Progress, stamp
+from rollback.output.terminal import TerminalInfo
 from rollback.state import record, undo_plan
 from rollback.state.journal import Journal
 from rollback.state.lock import FileLock, Lock, MarkerLock
@@ -33,8 +34,9 @@ from rollback.state.state_store import marker_id
 from rollback.system.files import write_whole
 from rollback.targets.base import Target
 from rollback.workflow import context
-from rollback.workflow.context import Given
-from rollback.workflow.post_run import freeze_s, remains, remember
+from rollback.workflow.command_result import CommandResult
+from rollback.workflow.planning import PreparedPlan
+from rollback.workflow.post_run import remains, remember
 from rollback.workflow.run_request import RunRequest
 from rollback.workflow.signals import stoppable
 
@@ -43,125 +45,138 @@ log = logging.getLogger(__name__)
 PAGE = "report.md"
 
 
-def policy(options: Given, config: Settings) -> Policy:
-    """How a run goes about it: flags before settings.
+def carry_out(
+    request: RunRequest, prepared: PreparedPlan, target: Target, progress: Progress, *, began: float
+) -> CommandResult:
+    """Carry out a prepared plan if nothing and nobody is against it.
+
+    Args:
+        request: what was asked for.
+        prepared: the plan, and every reason against it.
+        target: where.
+        progress: shows what happens meanwhile.
+        began: when the command began, in seconds of the monotonic clock.
 
     Raises:
-        BadInput: `--on-failure` or `--timeout` has no such value.
+        Refused: there are reasons against it, or the user says no.
     """
-    chosen = config.run.on_failure
-    if options.get("--on-failure"):
-        try:
-            chosen = OnFailure(options["--on-failure"])
-        except ValueError:
-            raise BadInput(
-                f"--on-failure: {options['--on-failure']!r:.40} is not one",
-                hint=f"use one of: {', '.join(choice.value for choice in OnFailure)}",
-            ) from None
-    return Policy(
-        Limits(_timeout(options, config), config.run.settle_s), config.run.parallel, chosen, config.run.poll_s
-    )
+    plan = prepared.plan
+    if request.dry_run:
+        return plan_result(prepared, request)
+    screen = report.plan_text(plan, surface=TerminalInfo.of(sys.stderr), footer=_footer(plan, request))
+    sys.stderr.write(screen + "\n")
+    if prepared.reasons:
+        slack_client.refused(request.slack, _title(request, plan), prepared.reasons)
+        raise Refused(prepared.reasons)
+    if plan.changes:
+        context.consent(_question(request, plan), given=request.yes, needed=request.undoes is not None)
+        ended = perform(request, plan, target, progress)
+    else:
+        ended = _report_nothing_to_do(request, plan, target, time.monotonic() - began)
+    text = report.outcome_text(ended, surface=TerminalInfo.of(sys.stdout))
+    return CommandResult(text, report.outcome_json(ended), ended.code)
 
 
-def _timeout(options: Given, config: Settings) -> float:
-    text = options.get("--timeout")
-    if not text:
-        return config.run.timeout_s
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1
-    if not 1 <= seconds <= 86_400:
-        raise BadInput(
-            f"--timeout: {text!r:.40} is not a number of seconds from 1 to 86400", hint="write --timeout=600"
-        )
-    return seconds
+def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
+    """The plan as a result; the exit code says whether it could be run."""
+    plan, reasons = prepared.plan, prepared.reasons
+    text = report.plan_text(plan, surface=TerminalInfo.of(sys.stdout), footer=_footer(plan, request))
+    data = report.plan_json(plan, reasons)
+    if not reasons:
+        return CommandResult(text, data)
+    for reason in reasons:
+        sys.stderr.write(f"rollback: {report.reason_text(reason)}\n")
+    number = f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} not to run this plan"
+    return CommandResult(f"{text}\nREFUSED: {number}\n", data, Refused.exit_code)
 
 
-def perform(order: RunRequest, target: Target, progress: Progress) -> Outcome:
-    """Do it, and tell how it ended.
+def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress) -> Outcome:
+    """Carry out a plan that has changes, and report how it ended.
 
     Raises:
-        Refused: somebody else rolls this environment back at the moment.
+        Refused: another run holds the environment's lock, or an app was changed since the plan was made.
         RecordError: the record cannot be written; nothing was changed.
         Partly: it broke off after the first write.
     """
     began = time.monotonic()
-    plan, options = order.plan, order.options
-    how = policy(options, order.config)
-    freeze_s(order)
-    header = _header(order, how.on_failure)
-    undo = _undo_command(order, header.run)
-    with _locked(order, target, header) as locks, stoppable(locks) as clock:
+    header = _header(request, plan)
+    undo = _undo_command(request, header.run)
+    with _locked(request, plan, target, header) as locks, stoppable(locks) as clock:
         captured = _captured(plan, target)
-        journal = Journal(context.dump_folder(options), header, captured, stamp)
+        journal = Journal(request.dump, header, captured, stamp)
         try:
-            _announce(order, header, progress)
-            execution = _execute(order, target, how, clock, journal, captured, progress)
+            _announce(request, plan, header, progress)
+            execution = _execute(request, plan, target, clock, journal, captured, progress)
             ended = outcomes.conclude(
                 plan,
                 execution,
-                on_failure=how.on_failure,
+                on_failure=request.policy.on_failure,
                 took_s=time.monotonic() - began,
                 run=header.run,
                 undo=undo,
             )
-            ended = replace(ended, remains=remains(order, execution, target))
+            ended = replace(ended, remains=remains(plan, request.config.run.parallel, execution, target))
             _close(journal, ended, execution)
-        except RecordError:  # told before the first write is sent, and never after it
+        except RecordError:  # raised before the first write is sent, and never after it
             raise
         except Exception as error:
             if not journal.began_writing:
                 raise
             raise Partly(
-                f"the {order.kind} {header.run} broke off, and some services may be changed",
+                f"the {request.kind} {header.run} broke off, and some services may be changed",
                 why=f"a mistake in this program: {type(error).__name__}: {error}",
                 hint=f"look with `rollback history --run={header.run}`, then put back what it changed: {undo}",
             ) from error
         finally:
             journal.close()
-        _write_page(journal.path, context.dump_folder(options))
-        remember(order, header, execution, target)
-        slack_client.ended(
-            order.slack, _what(order), ended, header
-        )  # a signal meanwhile does not make the outcome untrue
+        _write_page(journal.path, request.dump)
+        remember(request, plan.env.name, header, execution, target)
+        # A signal meanwhile does not make the outcome untrue, so this is still under `stoppable`.
+        slack_client.ended(request.slack, _title(request, plan), ended, header)
     return ended
 
 
 def _execute(
-    order: RunRequest,
+    request: RunRequest,
+    plan: Plan,
     target: Target,
-    how: Policy,
     clock: Clock,
     journal: Journal,
     captured: list[Captured],
     progress: Progress,
 ) -> Execution:
-    changes = order.plan.changes
-    if order.undoes is None:
+    if request.undoes is None:
         ready = {before.app.id: before.ready for before in captured}
-        return execute(changes, target, policy=how, clock=clock, journal=journal, was_ready=ready, look=progress.look)
-    past = order.undoes
+        return execute(
+            plan.changes,
+            target,
+            policy=request.policy,
+            clock=clock,
+            journal=journal,
+            was_ready=ready,
+            look=progress.look,
+        )
+    past = request.undoes
     return put_back(
-        changes,
+        plan.changes,
         target,
-        ours={change.app.id: past.sent[change.app.id] | {change.app.image} for change in changes},
-        policy=how,
+        ours={change.app.id: past.sent[change.app.id] | {change.app.image} for change in plan.changes},
+        policy=request.policy,
         clock=clock,
         journal=journal,
         was_ready={app_id: before.ready for app_id, before in past.captured.items()},
         look=progress.look,
-        is_ours=lambda held: undo_plan.is_of(past, order.plan, held),
+        is_ours=lambda held: undo_plan.is_of(past, plan, held),
     )
 
 
 @contextmanager
-def _locked(order: RunRequest, target: Target, header: Header) -> Iterator[list[Lock]]:
-    env, holder, steal = order.plan.env.name, _holder(header), bool(order.options["--steal-lock"])
+def _locked(request: RunRequest, plan: Plan, target: Target, header: Header) -> Iterator[list[Lock]]:
+    env, holder, steal = plan.env.name, _holder(header), request.steal_lock
     locks: list[Lock] = [FileLock(context.state_folder(), env, target.name, holder, steal=steal)]
     try:
-        if order.config.shared_state is SharedState.TARGET:
-            marker = marker_id([change.app.id for change in order.plan.changes], env, "rollback-lock")
+        if request.config.shared_state is SharedState.TARGET:
+            marker = marker_id([change.app.id for change in plan.changes], env, "rollback-lock")
             locks.append(MarkerLock(context.markers(target), marker, env, holder, steal=steal))
         yield locks
     finally:
@@ -169,21 +184,20 @@ def _locked(order: RunRequest, target: Target, header: Header) -> Iterator[list[
             lock.release()
 
 
-def report_nothing_to_do(order: RunRequest, target: Target, took_s: float) -> Outcome:
+def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_s: float) -> Outcome:
     """The outcome of a plan without changes.
 
     Raises:
-        Refused: somebody else rolls this environment back at the moment, so that nobody knows what it comes to.
+        Refused: another run holds the environment's lock, so that nobody knows what it comes to.
     """
-    holder = _holder(_header(order, policy(order.options, order.config).on_failure))
-    FileLock(context.state_folder(), order.plan.env.name, target.name, holder).release()
-    ended = outcomes.nothing_to_do(order.plan, took_s)
-    slack_client.ended(order.slack, _what(order), ended)
+    FileLock(context.state_folder(), plan.env.name, target.name, _holder(_header(request, plan))).release()
+    ended = outcomes.nothing_to_do(plan, took_s)
+    slack_client.ended(request.slack, _title(request, plan), ended)
     return ended
 
 
 def _captured(plan: Plan, target: Target) -> list[Captured]:
-    """What runs right now, unless it is not what the plan was made for: a person may have read it for a while.
+    """What runs right now, unless it is not what the plan was made for: the user may have read it for a while.
 
     Raises:
         Refused: somebody has changed an app since.
@@ -224,34 +238,42 @@ def _close(journal: Journal, ended: Outcome, execution: Execution) -> None:
         log.warning("%s: %s", error.what, error.why)
 
 
-def _announce(order: RunRequest, header: Header, progress: Progress) -> None:
-    progress.say(f"{order.kind} {header.run}: {len(order.plan.changes)} to change on {order.plan.target}")
-    slack_client.started(order.slack, header, order.plan)
-    progress.begin(order.plan)
+def _announce(request: RunRequest, plan: Plan, header: Header, progress: Progress) -> None:
+    progress.say(f"{request.kind} {header.run}: {len(plan.changes)} to change on {plan.target}")
+    slack_client.started(request.slack, header, plan)
+    progress.begin(plan)
 
 
-def _what(order: RunRequest) -> str:
-    plan = order.plan
-    return f"{order.kind} of {plan.env.name} to {plan.as_of}" if order.kind == "run" else f"undo of {plan.as_of}"
+def _title(request: RunRequest, plan: Plan) -> str:
+    return f"run of {plan.env.name} to {plan.as_of}" if request.undoes is None else f"undo of {plan.as_of}"
 
 
-def _header(order: RunRequest, on_failure: OnFailure) -> Header:
-    now = datetime.now(timezone.utc)
-    options = order.options
+def _question(request: RunRequest, plan: Plan) -> str:
+    if request.undoes is None:
+        return f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?"
+    return f"Put {len(plan.changes)} services back?"
+
+
+def _footer(plan: Plan, request: RunRequest) -> str:
+    how = request.policy
+    return report.policy_text(how.on_failure, how.limits.timeout_s) if plan.changes else ""
+
+
+def _header(request: RunRequest, plan: Plan) -> Header:
     return Header(
-        run=record.new_run(now, order.plan.env.name),
-        kind=order.kind,
-        env=order.plan.env.name,
-        target=order.plan.target,
-        as_of=order.plan.as_of,
-        by=context.who(options),
+        run=record.new_run(datetime.now(timezone.utc), plan.env.name),
+        kind=request.kind,
+        env=plan.env.name,
+        target=plan.target,
+        as_of=plan.as_of,
+        by=request.by,
         at=stamp(),
-        on_failure=on_failure.value,
-        reason=options.get("--reason") or "",
-        incident=options.get("--incident") or "",
+        on_failure=request.policy.on_failure.value,
+        reason=request.reason,
+        incident=request.incident,
         link=os.environ.get("BUILD_URL", ""),
         place=f"{platform.node()}, process {os.getpid()}",
-        steps=tuple(report.step_json(step) for step in order.plan.steps),
+        steps=tuple(report.step_json(step) for step in plan.steps),
     )
 
 
@@ -266,14 +288,6 @@ def _holder(header: Header) -> Mapping[str, str]:
     }
 
 
-def _undo_command(order: RunRequest, run: str) -> str:
+def _undo_command(request: RunRequest, run: str) -> str:
     """The command that undoes this run, from the same place; never with a secret."""
-    options = order.options
-    words = ["rollback", "undo", f"--run={run}"]
-    for name in ("--dump", "--config", "--target"):
-        value = options.get(name)
-        if value and not (name == "--dump" and value == "."):
-            words.append(f"{name}={value}")
-    if options.get("--user"):
-        words += [f"--user={options['--user']}", "--pwd=-"]
-    return shlex.join(words)
+    return shlex.join(["rollback", "undo", f"--run={run}", *request.undo_options])

@@ -22,53 +22,60 @@ from rollback.state import record
 from rollback.state.record import Record
 from rollback.system.files import write_whole
 from rollback.workflow import context
-from rollback.workflow.context import Given
 
 
 def write(
-    options: Given, progress: Progress, history: History, records: Sequence[Record], running: Running | None = None
+    path: Path,
+    progress: Progress,
+    history: History,
+    records: Sequence[Record],
+    running: Running | None = None,
+    *,
+    run_options: Sequence[str] = (),
 ) -> None:
-    """Write the page to the file that `--html` names.
+    """Write the page.
 
     Args:
-        options: what was given.
-        progress: told where it is.
+        path: the file.
+        progress: where its path is said.
         history: what there was; may be empty.
         records: past runs; those of other environments are left out if the history knows its own.
-        running: what runs now, if somebody asked.
+        running: what runs now, if the target was queried.
+        run_options: options that the command to roll back needs beside date and environment; no secrets.
 
     Raises:
         Failed: it cannot be written.
     """
-    path = Path(options["--html"]).expanduser()
     env = history.env or (records[0].header.env if records else "")
     mine = [past for past in records if past.header.env == env]
-    write_whole(path, page(chart.build(history, mine, running), _commands(options, env), env))
+    words = shlex.join(["rollback", "run", "--date=", f"--env={env}", *run_options])
+    before, _, after = words.partition("--date=")
+    write_whole(path, page(chart.build(history, mine, running), Commands(f"{before}--date=", after), env))
     progress.say(f"wrote {path}")
 
 
-def past_runs(options: Given) -> list[Record]:
-    """The records of the dump folder that can be read, newest first."""
+def past_runs(dump: Path) -> list[Record]:
+    """The records of a dump folder that can be read, newest first."""
     found = []
-    for path in record.files(context.dump_folder(options)):
+    for path in record.files(dump):
         try:
             found.append(record.read(path))
         except BadInput:
-            continue  # `history` tells of it; a page of dates need not
+            continue  # `history` names it; a page of dates need not
     return found
 
 
-def running(history: History, env: Environment, config: Settings, options: Given, progress: Progress) -> Running:
+def running(history: History, env: Environment, config: Settings, progress: Progress) -> Running:
     """Ask the target what runs; if it cannot be asked, one line says so and the page does without."""
     try:
-        target = context.target(config, options, context.secrets(options, config).password)
+        target = context.target(config, context.access(config))
         try:
             target.login()
             apps = target.apps()
         finally:
             target.close()
         newest = image_selection.select(history, AsOf(str(history.dates[0]), history.dates[0]))
-        made = plans.build(newest, apps, env, target.name, context.rules(config, options, history.registry))
+        made = plans.build(newest, apps, env, target.name, context.rules(config, history.registry))
     except (RollbackError, IndexError) as error:
         told = error.what if isinstance(error, RollbackError) else "there is no date"
         progress.say(f"what runs now is not on the page: {told}")
@@ -80,22 +87,11 @@ def running(history: History, env: Environment, config: Settings, options: Given
     )
 
 
-def history_of(options: Given, records: Sequence[Record]) -> History:
+def history_of(dump: Path, records: Sequence[Record]) -> History:
     """The history in the dump folder, if it is of the environment of these runs; else an empty one."""
     try:
-        found = context.read_history(options)
+        found = context.read_history(dump)
     except (BadInput, Refused):
         return History((), (), ())
     of_these = not records or not found.env or any(past.header.env == found.env for past in records)
     return found if of_these else History((), (), ())
-
-
-def _commands(options: Given, env: str) -> Commands:
-    """The command that rolls back to a date from where this page was made; never with a secret."""
-    words = ["rollback", "run", "--date=", f"--env={env}"]
-    for name in ("--dump", "--config", "--target"):
-        value = options.get(name)
-        if value and not (name == "--dump" and value == "."):
-            words.append(f"{name}={value}")
-    before, _, after = shlex.join(words).partition("--date=")
-    return Commands(f"{before}--date=", after)

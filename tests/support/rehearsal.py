@@ -18,7 +18,7 @@ from rollback import cli
 from rollback.commands import undo
 from rollback.config import settings
 from rollback.core.image_selection import Match
-from rollback.core.plan import Action, Environment, Plan, Step, service_of
+from rollback.core.plan import Action, Environment, OnFailure, Plan, Step, service_of
 from rollback.errors import RollbackError
 from rollback.output.progress import Progress
 from rollback.secret import Secret
@@ -26,7 +26,7 @@ from rollback.state import record
 from rollback.state.journal import Journal
 from rollback.state.record import Record
 from rollback.workflow import context, runner
-from rollback.workflow.run_request import RunRequest
+from rollback.workflow.run_request import RunRequest, policy
 from tests.support.fleet import Fleet
 
 LIMITS = {"timeout_s": 60, "settle_s": 4, "poll_s": 1, "parallel": 2}
@@ -121,7 +121,6 @@ class Rehearsal:
             RollbackError: as the command does.
             Killed: the doom had it so.
         """
-        options = self._options("run", "--date=2026-11-20", "--env=prod", f"--on-failure={on_failure}")
         steps = tuple(
             Step(
                 service_of(app.id),
@@ -135,9 +134,11 @@ class Rehearsal:
             if app.id in wanted
         )
         plan = Plan(Environment("prod", "master"), self.fleet.name, "2026-11-20", steps)
-        order = RunRequest("run", plan, options, settings.load(str(self._config), {}), Secret())
+        config = settings.load(str(self._config), {})
+        how = policy(config.run, on_failure=OnFailure(on_failure))
+        request = RunRequest("run", config, self.folder, how, Secret(), "ann", freeze_s=config.run.freeze_s)
         with self._place(doom) as target:
-            return {**vars(runner.perform(order, target, Progress(StringIO())))}
+            return {**vars(runner.perform(request, plan, target, Progress(StringIO())))}
 
     def undo(self, run: str = "", *, accept: str = "", doom: Doom | None = None) -> dict[str, Any]:
         """Undo a run, the newest one if none is named; what the command's JSON says.
@@ -146,15 +147,15 @@ class Rehearsal:
             RollbackError: as the command does.
             Killed: the doom had it so.
         """
-        chosen = {"--run": run or None, "--accept-moved": accept or None, "--json": True}
+        chosen = {"--run": run or None, "--accept-moved": accept or None}
         options = {**self._options("undo", "--yes"), **chosen}
         with (
             self._place(doom) as target,
             patch.object(context, "target", lambda *_: target),
             redirect_stderr(StringIO()),
         ):
-            told: dict[str, Any] = json.loads(undo.main(options, Progress(StringIO())).text)
-            return told
+            data: dict[str, Any] = undo.main(options, Progress(StringIO())).data
+            return data
 
     def newest(self) -> Record | None:
         """The record of the newest run that may have changed something."""

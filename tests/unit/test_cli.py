@@ -91,7 +91,7 @@ def test_the_result_goes_to_standard_output_alone(
     def main(_options: Any, progress: Any) -> CommandResult:
         progress.say("on the way")
         logging.getLogger("rollback.somewhere").warning("a warning")
-        return CommandResult("the result\n", 5)
+        return CommandResult("the result\n", code=5)
 
     monkeypatch.setattr(get, "main", main)
 

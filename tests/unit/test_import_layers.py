@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,6 +124,22 @@ def test_the_core_loads_nothing_that_reaches_outside(package: str) -> None:
     assert not loaded & set(OUTSIDE)
     ours = {name.split(".")[1] for name in loaded if name.startswith("rollback.")}
     assert ours <= {"core", "errors", "secret"}
+
+
+def test_options_are_read_in_commands_alone() -> None:
+    # a name of an option as a whole text is a key of docopt's dictionary or a comparison; hints have more words
+    readers = {
+        f"{path.relative_to(PACKAGE)}: {node.value}"
+        for path in PACKAGE.rglob("*.py")
+        if top(str(path.relative_to(PACKAGE)).replace("/", ".")) not in {"cli", "commands", "targets"}
+        and path.name != "completion.py"  # completes their names; targets give options to other programs
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"--[a-z][a-z-]*", node.value)
+    }
+
+    assert readers == set()
 
 
 def test_no_module_shadows_one_of_pythons() -> None:
