@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.support.kubernetes.fixtures"]
+
 ON_CI = bool(os.environ.get("CI"))
+_USER_SETTINGS = ("ROLLBACK_", "DCOS_", "XDG_", "DOCKER_", "REGISTRY_", "BUILD_", "KUBE")
 PARTS = Path(__file__).parent.parent / ".parts"  # what `.ci/parts` installs: programs that tests use as they are
 
 
@@ -20,9 +23,7 @@ def _home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     """A temporary home, and none of the caller's settings."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("ROLLBACK_", "DCOS_", "XDG_", "DOCKER_", "REGISTRY_", "BUILD_")) or name.lower().endswith(
-            "_proxy"
-        ):
+        if name.startswith(_USER_SETTINGS) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
 
