@@ -18,6 +18,8 @@ from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason
 
 _MOST_CANDIDATES = 6
+_HUB = "docker.io"
+_HUB_NAMES = {"", _HUB, "index.docker.io", "registry-1.docker.io"}
 
 
 class Action(str, Enum):
@@ -293,8 +295,8 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
             ),
         )
     notes = []
-    if rules.host and now.host and now.host != rules.host:
-        notes.append(f"pulls from {now.host}")
+    if rules.host and _pulled_from(now.host) != _pulled_from(rules.host):
+        notes.append(f"pulls from {_pulled_from(now.host)}")
     if now.digest and not rules.pin:
         notes.append("is pinned to a digest now, and will not be (pin: false)")
     if app.instances == 0:
@@ -315,9 +317,14 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
 
 def _same_repo(now: Reference, repo: str) -> bool:
     """Whether a reference names this repository; Docker Hub's own images have a `library/` that nobody writes."""
-    if now.host in {"", "docker.io", "index.docker.io", "registry-1.docker.io"}:
+    if _pulled_from(now.host) == _HUB:
         return now.path.removeprefix("library/") == repo.removeprefix("library/")
     return now.path == repo
+
+
+def _pulled_from(host: str) -> str:
+    """The registry that a reference's host stands for: Docker Hub has several names, and is the default."""
+    return _HUB if host in _HUB_NAMES else host
 
 
 def _shared_apps(steps: Sequence[Step]) -> list[Reason]:

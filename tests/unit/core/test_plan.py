@@ -66,6 +66,24 @@ def test_another_host_stays_and_is_noted() -> None:
     assert found.notes == ("pulls from mirror.example.com:5000",)
 
 
+@pytest.mark.parametrize("host", ["", "docker.io/", "index.docker.io/"])
+def test_an_image_without_a_host_is_noted_as_docker_hubs(host: str) -> None:
+    found = step(made(*billing(f"{host}shop/billing:1.9.0-master")))
+
+    assert found.after == f"{host}shop/billing:1.8.0-master@{BILLING.digest}"
+    assert found.notes == ("pulls from docker.io",)
+
+
+@pytest.mark.parametrize("host", ["", "docker.io/", "registry-1.docker.io/"])
+def test_docker_hub_under_any_of_its_names_is_one_registry(host: str) -> None:
+    selection = select(HELD, parse_as_of(DAY))
+    apps = billing(f"{host}shop/billing:1.9.0-master")
+
+    found = plan.build(selection, apps, PROD, "marathon", Rules(host="registry-1.docker.io"))
+
+    assert step(found).notes == ()
+
+
 @pytest.mark.parametrize(
     "reference",
     [
