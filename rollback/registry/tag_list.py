@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
-from rollback.errors import NotInRegistry
+from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry.api_client import ApiRequest, RegistryApiClient
 from rollback.registry.request_counts import RequestKind
 from rollback.registry.transport import RegistryResponse, TooLarge
 
-PAGE = 1000  # tags asked for at a time; ECR refuses more, and gives 100 where nothing is asked
+_SIZES = (1000, 100, 0)  # tags to ask for at a time, the next one where the one before is refused; 0 for any number
+_LIMITS = {50, 100, 1000}  # how many tags registries give at most where more are wanted, or where nothing is said
+_MOST_TAGS = 1_000_000  # of one repository
+_MOST_EMPTY = 100  # pages in a row that hold nothing and name a further one
 _LIMIT = 64 << 20  # bytes; 10^5 tags of the longest kind are 13 MB in one page
+_log = logging.getLogger(__name__)
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*\w+\s*=\s*(?:"[^"]*"|[^;,"\s]*))*)')
 
 
@@ -27,16 +32,26 @@ class Page:
 
 
 class TagListReader:
-    """Walks through the pages of one repository; `more` tells whether there are further ones."""
+    """Walks through the pages of one repository; `more` tells whether there are further ones.
+
+    Registries agree on little here. Some refuse `n=1000` (Quay: 413, https://github.com/quay/quay), some give fewer
+    tags than are there without a link to the rest (Nexus, https://github.com/sonatype/nexus-public/issues/117), and
+    docker-registry 2.8.2 ignores `n` and `last`, and sorts nothing.
+    """
 
     def __init__(self, asker: RegistryApiClient, repo: str) -> None:
         self.repo = repo
         self.more = True
         self._asker = asker
         self._first = asker.url(repo, "tags/list")
-        self._url = f"{self._first}?n={PAGE}"
+        self._sizes = list(_SIZES)
+        self._url = self._page_url()
+        self._pages = 0
+        self._empty = 0
         self._asked: set[str] = set()
-        self._last: set[str] = set()  # what a page held that may have been a full one without a link to the next
+        self._linked = False  # whether a page named the next one: then the one that names none is the last
+        self._probing = False  # whether the page asked for is one that nothing but its predecessor's length hints at
+        self._seen: set[int] = set()  # hashes: the tags themselves would need three times the memory
 
     def turn(self) -> Page:
         """Fetch the next page.
@@ -45,61 +60,115 @@ class TagListReader:
             NotInRegistry: the registry does not know the repository.
             RegistryError: it cannot be asked, its answer cannot be used, or its pages go round in circles.
         """
-        question = ApiRequest(RequestKind.LIST, self._url, self.repo, "the list of tags", limit=_LIMIT)
+        self._pages += 1
         if self._url in self._asked:
-            raise self._asker.failure(question, "its pages go round in circles")
+            raise self._failure(f"its pages go round in circles: {self._where()} was read before")
+        answer = self._ask()
+        while self._pages == 1 and len(self._sizes) > 1 and _is_refusal(answer):
+            self._sizes.pop(0)
+            self._url = self._page_url()
+            answer = self._ask()
         self._asked.add(self._url)
-        answer = self._ask(question)
-        if answer.status in (400, 405) and "?n=" in self._url and len(self._asked) == 1:
-            self._url = self._first  # a registry that does not do pages
-            answer = self._ask(
-                question := ApiRequest(RequestKind.LIST, self._url, self.repo, question.about, limit=_LIMIT)
-            )
-        if answer.status == 404:
+        if answer.status == 404 and self._pages == 1:
             raise NotInRegistry(
                 f"{self.repo} is not in {self._asker.address.url}",
                 why=self._asker.words(answer),
                 hint="check the repository's name; some registries say this where access is missing",
             )
+        if self._probing and (_is_refusal(answer) or answer.status == 404):
+            return self._refused_probe(answer)
         if answer.status != 200:
-            raise self._asker.failure(question, self._asker.words(answer))
+            page = f"{self._where()}: " if self._pages > 1 else ""
+            raise self._failure(f"{page}{self._asker.words(answer)}")
+        return self._go_on(answer, self._read(answer))
+
+    def _read(self, answer: RegistryResponse) -> Page:
         page = _parse(answer)
         if page is None:  # cut short without a trace, perhaps: once more
             self._asker.courier.counted("repeats")
-            page = _parse(self._ask(question))
+            page = _parse(self._ask())
         if page is None:
             kind = answer.headers.get("Content-Type", "nothing known")
-            raise self._asker.failure(question, f"the answer is not a list of tags but {kind[:60]!r}")
-        self._go_on(answer, page)
+            raise self._failure(f"the answer is not a list of tags but {kind[:60]!r}")
         return page
 
-    def _ask(self, question: ApiRequest) -> RegistryResponse:
+    def _ask(self) -> RegistryResponse:
         try:
-            return self._asker.ask(question)
+            return self._asker.ask(self._question())
         except TooLarge as error:
-            raise self._asker.failure(question, f"the answer is larger than {_LIMIT >> 20} MiB") from error
+            raise self._failure(f"the answer is larger than {_LIMIT >> 20} MiB") from error
 
-    def _go_on(self, answer: RegistryResponse, page: Page) -> None:
-        """Find where the next page is, or that there is none."""
+    def _go_on(self, answer: RegistryResponse, page: Page) -> Page:
+        """Find where the next page is, or that there is none.
+
+        Returns:
+            The page.
+        """
         link = next_link(answer.headers.get("Link", ""))
-        probed, self._last = self._last, set()
-        if link:
-            self._url = self._own(urljoin(self._url, link))
-        elif len(page.tags) == PAGE and not probed.issuperset(page.tags):
-            # Old Nexus pages without saying so. What is asked for here is empty, or the same, on all others.
-            self._last = set(page.tags)
-            self._url = f"{self._first}?n={PAGE}&last={quote(page.tags[-1], safe='')}"
-        else:
+        self._linked = self._linked or bool(link)
+        full = bool(page.tags) and len(page.tags) in _LIMITS | {self._sizes[0]}
+        if not link and (self._linked or not full):
             self.more = False
+            return page
+        hashes = set(map(hash, page.tags))
+        nothing_new = self._seen.issuperset(hashes)
+        self._seen |= hashes
+        if len(self._seen) > _MOST_TAGS:
+            raise self._failure(f"it has more than {_MOST_TAGS} tags, or never ends")
+        if link:
+            self._empty = self._empty + 1 if not page.tags else 0
+            if self._empty > _MOST_EMPTY or (page.tags and nothing_new):
+                raise self._failure(f"its pages go round in circles: {self._where()} holds nothing new")
+            self._url = self._own(urljoin(self._url, link))
+        elif nothing_new:  # all of it was known: this registry does not do pages, and the list is complete
+            self.more = False
+        else:
+            self._probing = True
+            self._url = self._page_url(page.tags[-1])
+        return page
+
+    def _refused_probe(self, answer: RegistryResponse) -> Page:
+        """A registry that gave a list as long as a limit, and refuses to say what follows."""
+        _log.warning(
+            "%s: the list of tags may be incomplete: it is exactly as long as a page can be, and the registry "
+            "refuses to say what follows: %s",
+            self.repo,
+            self._asker.words(answer),
+        )
+        self.more = False
+        return Page([], {})
+
+    def _page_url(self, last: str = "") -> str:
+        query = {"n": str(self._sizes[0])} if self._sizes[0] else {}
+        if last:
+            query["last"] = last
+        return f"{self._first}?{urlencode(query)}" if query else self._first
 
     def _own(self, url: str) -> str:
-        """The page on the registry itself: behind a proxy, links can name an inner host, or http for https."""
-        base = urlsplit(self._asker.address.url)
+        """The page on the registry itself.
+
+        Only the query counts: behind a proxy, links can name an inner host, or http for https, and Artifactory's
+        lack a part of the path. A link without a query names its page by the path.
+        """
         parts = urlsplit(url)
+        if parts.query:
+            return f"{self._first}?{parts.query}"
+        base = urlsplit(self._asker.address.url)
         path = parts.path
         if base.path and not path.startswith(f"{base.path}/"):
             path = base.path + path
         return parts._replace(scheme=base.scheme, netloc=base.netloc, path=path, fragment="").geturl()
+
+    def _question(self) -> ApiRequest:
+        return ApiRequest(RequestKind.LIST, self._url, self.repo, "the list of tags", limit=_LIMIT)
+
+    def _failure(self, cause: str) -> RegistryError:
+        return self._asker.failure(self._question(), cause)
+
+    def _where(self) -> str:
+        """The page, in words."""
+        query = "".join(letter if letter.isprintable() else "?" for letter in urlsplit(self._url).query[:80])
+        return f"page {self._pages} (?{query})" if query else f"page {self._pages}"
 
 
 def next_link(header: str) -> str:
@@ -110,6 +179,11 @@ def next_link(header: str) -> str:
             if name.strip().lower() == "rel" and "next" in value.strip().strip('"').lower().split():
                 return str(target).strip()
     return ""
+
+
+def _is_refusal(answer: RegistryResponse) -> bool:
+    """Whether another number of tags may be accepted; 401, 403, 408 and 429 mean other things and never get here."""
+    return 400 <= answer.status < 500 and answer.status != 404
 
 
 def _parse(answer: RegistryResponse) -> Page | None:

@@ -184,6 +184,17 @@ def put_manifest(base_url: str, repo: str, tag: str, document: Mapping[str, Any]
     return digest
 
 
+def manifest(base_url: str, repo: str, digest: str) -> dict[str, Any]:
+    """The manifest with this digest."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(  # noqa: S310
+        f"{base_url}/v2/{repo}/manifests/{digest}", headers={"Accept": f"{SCHEMA2}, {OCI}"}
+    )
+    with opener.open(request, timeout=10) as answer:
+        document: dict[str, Any] = json.loads(answer.read())
+    return document
+
+
 def push_blob(base_url: str, repo: str, body: bytes) -> str:
     """Upload a blob; gives its digest."""
     digest = _digest(body)

@@ -45,6 +45,23 @@ def test_images_come_with_digest_and_time_sorted_by_time(url: str) -> None:
     assert (registry.counts.lists, registry.counts.manifests, registry.counts.configs) == (1, 3, 3)
 
 
+@pytest.mark.parametrize(("count", "lists"), [(49, 1), (50, 2), (51, 1)])
+def test_a_list_as_long_as_a_limit_costs_one_more_question_and_none_is_read_twice(
+    url: str, count: int, lists: int
+) -> None:
+    repo = f"shop/exactly-{count}"
+    digest = real.push_image(url, repo, "", "2026-01-01T00:00:00Z")
+    manifest = real.manifest(url, repo, digest)
+    for number in range(count):
+        real.put_manifest(url, repo, f"{number}-master", manifest, real.SCHEMA2)
+    registry = connect(RegistryOptions(url))
+
+    survey = registry.survey([repo], master)
+
+    assert len(survey.images) == len({image.tag for image in survey.images}) == count
+    assert (registry.counts.lists, registry.counts.manifests) == (lists, count)
+
+
 def test_a_tag_names_a_digest_until_it_is_gone(url: str) -> None:
     digest = real.push_image(url, "shop/gone", "1-master", "2026-01-01T00:00:00Z")
     registry = connect(RegistryOptions(url))
