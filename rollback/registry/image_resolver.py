@@ -159,14 +159,7 @@ class ImageResolver:
             self._asker.courier.counted("unchanged")
             return hint, known
         if answer.status == 404:
-            words = self._asker.words(answer)
-            if "accept header" in words:  # ours names every form, so somebody between us has taken it away
-                raise RegistryError(
-                    f"{repo} cannot be read from {self._asker.address.url}",
-                    why=f"tag {tag}: {words}",
-                    hint="a proxy in between seems to drop the Accept header",
-                )
-            raise _Unusable(f"listed, but its manifest is gone: {words}")
+            raise _Unusable(f"listed, but its manifest is gone: {self._asker.words(answer)}")
         digest = _digest_of(answer)
         facts = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
         if not _is_schema1(answer):  # that one's digest was not compared
@@ -259,7 +252,9 @@ class ImageResolver:
             if again:
                 self._asker.courier.counted("repeats")
             answer = self._asker.ask(question)
-            if answer.status == 404 or (answer.status == 304 and question.etag):
+            if answer.status == 304 and question.etag:
+                return answer
+            if answer.status == 404 and not _misses_accept(self._asker.words(answer)):
                 return answer
             if answer.status != 200:
                 break
@@ -275,7 +270,17 @@ class ImageResolver:
                 raise self._asker.failure(question, cause)
             kind = answer.headers.get("Content-Type", "") or "nothing known"
             raise self._asker.failure(question, f"the answer is not a manifest but {kind[:60]!r}")
-        raise self._asker.failure(question, self._asker.words(answer))
+        words = self._asker.words(answer)
+        hint = "a proxy in between seems to drop the Accept header" if _misses_accept(words) else ""
+        raise self._asker.failure(question, words, hint)
+
+
+def _misses_accept(words: str) -> bool:
+    """Whether a refusal says that the request did not accept the manifest's form.
+
+    Every form is in our header, so something in between has dropped it. The words are Distribution's, 2.8 and 3.1.
+    """
+    return "accept header" in words or "not supported by client" in words
 
 
 def _is_plausible(known: TagInfo, now: datetime) -> bool:
