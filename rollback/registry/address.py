@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from rollback.errors import BadInput
@@ -75,6 +76,13 @@ class Address:
 
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port of a URL: what must stay the same for credentials to go along."""
-    parts = urlsplit(url)
+    start = url.find("://")
+    end = url.find("/", start + 3) if start >= 0 else -1
+    return _origin(url if end < 0 else url[:end])
+
+
+@lru_cache(maxsize=64)  # a scan needs it twice per request, and there are only a few servers
+def _origin(server: str) -> tuple[str, str, int]:
+    parts = urlsplit(server)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme, 0)
