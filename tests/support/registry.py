@@ -26,15 +26,21 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 @contextmanager
 def serve(
-    program: str, folder: Path, *, http: Mapping[str, Any] | None = None, auth: Mapping[str, Any] | None = None
+    program: str,
+    folder: Path,
+    *,
+    http: Mapping[str, Any] | None = None,
+    auth: Mapping[str, Any] | None = None,
+    page: int = 0,
 ) -> Iterator[str]:
-    """Run a docker-registry with its files in `folder`; gives its URL.
+    """Run a registry with its files in `folder`; gives its URL.
 
     Args:
-        program: path of docker-registry, as the `part` fixture finds it.
+        program: path of docker-registry or distribution-registry, as the `part` fixture finds it.
         folder: an empty one.
         http: what to add to the `http` section of its configuration, such as `tls`.
         auth: the `auth` section, for a registry that asks for a login itself.
+        page: how many tags one answer lists at most, where the program has such a limit; 0 for its default.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -45,7 +51,11 @@ def serve(
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": storage,
         "http": {"addr": f"127.0.0.1:{port}", **(http or {})},
+        # Distribution 3 would refuse an index whose children are no manifests, such as BuildKit's old caches that
+        # registries have kept from the days of 2.8, which takes them and ignores this.
+        "validation": {"manifests": {"indexes": {"platforms": "none"}}},
         **({"auth": auth} if auth else {}),
+        **({"tags": {"maxtags": page}} if page else {}),
     }
     file = folder / "registry.json"  # JSON is YAML, too
     file.write_text(json.dumps(configuration))

@@ -1,4 +1,4 @@
-"""One registry with every form of image, for all tests here."""
+"""One registry with every form of image, for all tests here, served by each of two real programs in turn."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from tests.support import registry as real
 from tests.support.hostile_images import Fleet
 
 
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param("docker-registry", id="2.8"), pytest.param("distribution-registry", id="3")],
+)
+def program(part: Callable[[str], str], request: pytest.FixtureRequest) -> str:
+    """A registry: Debian's docker-registry 2.8, or Distribution 3, which lists tags in order and in pages."""
+    return part(request.param)
+
+
 @pytest.fixture(scope="session")
-def fleet(part: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A registry that nobody changes."""
     folder = tmp_path_factory.mktemp("fleet")
-    with real.serve(part("docker-registry"), folder) as url:
+    with real.serve(program, folder) as url:
         yield hostile_images.fill(url, folder)

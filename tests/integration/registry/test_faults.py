@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -71,10 +72,10 @@ def test_an_answer_that_stays_corrupt_is_refused(fleet: Fleet, place: str) -> No
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        (fronts.status(503), "127.0.0.1 answered 503 Service Unavailable; given up after 3 tries in 0 s"),
+        (fronts.status(503), "127.0.0.1 answered 503 Service Unavailable; given up after 3 tries"),
         (
             fronts.status(429, Retry_After="3600"),
-            "127.0.0.1 answered 429 Too Many Requests and asks to wait 3600 s; given up after 1 try in 0 s",
+            "127.0.0.1 answered 429 Too Many Requests and asks to wait 3600 s; given up after 1 try",
         ),
         (fronts.status(400), "400 FAULT: a fault"),
         (fronts.status(302), "302 FAULT: a fault"),
@@ -93,7 +94,7 @@ def test_a_lasting_fault_names_registry_repository_and_cause(
 
     assert error.what == f"shop/many cannot be read from {registry.url}"
     assert error.why.startswith(about)
-    assert cause in error.why
+    assert cause in re.sub(r" in \d+ s\b", "", error.why)
 
 
 def test_one_repository_that_cannot_be_read_ends_the_whole_survey(fleet: Fleet) -> None:
@@ -208,6 +209,7 @@ def test_a_registry_that_is_down_is_not_a_tag_that_is_gone() -> None:
         assert not isinstance(caught.value, NotInRegistry)
 
 
+@pytest.mark.parametrize("program", ["docker-registry"], indirect=True)  # Distribution 3 converts nothing any more
 def test_a_schema_1_manifest_is_never_read_for_the_date(fleet: Fleet, tmp_path: Path) -> None:
     history = [{"created": "2026-01-01T00:00:00Z", "created_by": "a step"}]
     config = {"history": history, "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "1" * 64]}}
@@ -225,11 +227,21 @@ def test_a_schema_1_manifest_is_never_read_for_the_date(fleet: Fleet, tmp_path: 
 
 
 def test_a_proxy_that_drops_the_accept_header_is_found_out(fleet: Fleet) -> None:
+    listed = next(digest for _repo, tag, digest, *_ in fleet.of("shop/forms") if tag == "oci-master")
+
     with front("", fronts.deaf(fleet.url)) as registry:
         error = fail(registry.url, ["shop/forms"])
+        client = connect(RegistryOptions(registry.url), budget=BRIEF)
+        with pytest.raises(RegistryError, match="cannot be read from") as caught:
+            client.digest("shop/forms", "oci-master")
+        with pytest.raises(RegistryError, match="cannot be read from") as completed:
+            client.complete("shop/forms", listed)
 
-    assert "accept header does not support OCI" in error.why
-    assert error.hint == "a proxy in between seems to drop the Accept header"
+    for refused in (error, caught.value, completed.value):
+        assert refused.why.endswith(("accept header does not support OCI manifests",
+                                     "accept header does not support OCI indexes",
+                                     "Schema 2 manifest not supported by client"))  # fmt: skip
+        assert refused.hint == "a proxy in between seems to drop the Accept header"
 
 
 def test_a_hundred_thousand_tags_cost_no_more_than_their_list(fleet: Fleet) -> None:

@@ -1,4 +1,4 @@
-"""Every form of image that registries hold, read from Debian's docker-registry itself."""
+"""Every form of image that registries hold, read from the registries themselves."""
 
 from __future__ import annotations
 

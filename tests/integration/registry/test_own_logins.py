@@ -1,4 +1,4 @@
-"""docker-registry's own logins: a file of passwords, and tokens that it checks the signature of."""
+"""The registries' own logins: a file of passwords, and tokens that it checks the signature of."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.support.hostile_images import EAGER, REPOS, Fleet, agrees, look, mast
 from tests.support.registry_proxy import Asked, Go, Reply, front
 
 PASSWORD = "correct horse: battery"
-# bcrypt of it, the only form that docker-registry takes
+# bcrypt of it, the only form that they accept
 HASH = "$2b$05$abcdefghijklmnopqrstuuo.EtZwHYN4TBb5Jt4JZsHk5MDJevH0W"
 
 
-def test_a_file_of_passwords_opens_the_registry(part: Callable[[str], str], fleet: Fleet, tmp_path: Path) -> None:
+def test_a_file_of_passwords_opens_the_registry(program: str, fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(fleet.folder / "data")
     (tmp_path / "htpasswd").write_text(f"amy:{HASH}\n")
     file = {"htpasswd": {"realm": "ours", "path": str(tmp_path / "htpasswd")}}
 
-    with real.serve(part("docker-registry"), tmp_path, auth=file) as url:
+    with real.serve(program, tmp_path, auth=file) as url:
         agrees(look(url, user="amy", password=Secret(PASSWORD)), fleet)
         with pytest.raises(RegistryError, match="cannot be read") as caught:
             look(url, user="amy", password=Secret("another"))
@@ -39,7 +39,7 @@ def test_a_file_of_passwords_opens_the_registry(part: Callable[[str], str], flee
 
 
 class Signer:
-    """A token server whose tokens docker-registry checks: https://distribution.github.io/distribution/spec/auth/jwt/."""
+    """A token server whose tokens the registry checks: https://distribution.github.io/distribution/spec/auth/jwt/."""
 
     def __init__(self, openssl: str, authority: certificates.Authority) -> None:
         self._openssl = openssl
@@ -71,14 +71,16 @@ def _encode(text: bytes) -> str:
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def test_one_signed_token_opens_all_repositories(part: Callable[[str], str], fleet: Fleet, tmp_path: Path) -> None:
+def test_one_signed_token_opens_all_repositories(
+    part: Callable[[str], str], program: str, fleet: Fleet, tmp_path: Path
+) -> None:
     authority = certificates.make(part("openssl"), tmp_path, key="rsa")
     (tmp_path / "data").symlink_to(fleet.folder / "data")
     signer = Signer(part("openssl"), authority)
     with front("", signer) as server:
         token = {"realm": f"{server.url}/token", "service": "ours", "issuer": "ours",
                  "rootcertbundle": str(authority.ca)}  # fmt: skip
-        with real.serve(part("docker-registry"), tmp_path, auth={"token": token}) as url:
+        with real.serve(program, tmp_path, auth={"token": token}) as url:
             client = connect(RegistryOptions(url), budget=EAGER)
             agrees(client.survey(REPOS, master), fleet)
 

@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry.client import RegistryOptions, connect
+from tests.support import registry as real
 from tests.support import registry_proxy as fronts
 from tests.support.hostile_images import EAGER, Fleet, agrees, lines, look, master
 from tests.support.registry_proxy import Asked, Go, Reply, front
@@ -35,6 +37,19 @@ def test_every_form_of_link_leads_to_all_tags(fleet: Fleet, form: str) -> None:
     with front(fleet.url, fronts.pages(7, FORMS[form])) as registry:
         agrees(look(registry.url), fleet)
         assert registry.count("shop/many/tags/list") == 4
+
+
+@pytest.mark.parametrize("program", ["distribution-registry"], indirect=True)  # the older one has no pages
+def test_a_registrys_own_pages_lead_to_all_tags(program: str, fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(fleet.folder / "data")
+
+    with real.serve(program, tmp_path, page=7) as url:
+        agrees(look(url), fleet)
+        client = connect(RegistryOptions(url))
+        survey = client.survey(["shop/many"], master)
+
+    assert lines(survey) == fleet.of("shop/many")
+    assert client.counts.lists == 4  # 25 tags
 
 
 def silent(size: int, *, heeds_last: bool, limit: int = 1000) -> fronts.Rule:

@@ -1,8 +1,8 @@
-"""A survey of Debian's docker-registry: what is found, in which order, by how many requests."""
+"""A survey of a real registry: what is found, in which order, by how many requests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,8 @@ def master(tag: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def url(part: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with real.serve(part("docker-registry"), tmp_path_factory.mktemp("registry")) as url:
+def url(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with real.serve(program, tmp_path_factory.mktemp("registry")) as url:
         yield url
 
 

@@ -28,10 +28,10 @@ def authority(part: Callable[[str], str], tmp_path_factory: pytest.TempPathFacto
 
 
 @contextmanager
-def over_tls(part: Callable[[str], str], fleet: Fleet, folder: Path, tls: dict[str, object]) -> Iterator[str]:
-    """Another docker-registry over the same files."""
+def over_tls(program: str, fleet: Fleet, folder: Path, tls: dict[str, object]) -> Iterator[str]:
+    """The same registry program again, over the same files."""
     (folder / "data").symlink_to(fleet.folder / "data")
-    with real.serve(part("docker-registry"), folder, http={"tls": tls}) as url:
+    with real.serve(program, folder, http={"tls": tls}) as url:
         yield url
 
 
@@ -40,13 +40,13 @@ def files(authority: Authority) -> dict[str, object]:
 
 
 def test_a_private_authority_is_trusted_when_it_is_named(
-    part: Callable[[str], str],
+    program: str,
     fleet: Fleet,
     authority: Authority,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with over_tls(part, fleet, tmp_path, files(authority)) as url:
+    with over_tls(program, fleet, tmp_path, files(authority)) as url:
         agrees(look(url, ca_bundle=authority.ca), fleet)
 
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.ca))
@@ -54,9 +54,9 @@ def test_a_private_authority_is_trusted_when_it_is_named(
 
 
 def test_an_authority_that_nobody_named_is_refused_unless_insecure_is_asked_for(
-    part: Callable[[str], str], fleet: Fleet, authority: Authority, tmp_path: Path
+    program: str, fleet: Fleet, authority: Authority, tmp_path: Path
 ) -> None:
-    with over_tls(part, fleet, tmp_path, files(authority)) as url:
+    with over_tls(program, fleet, tmp_path, files(authority)) as url:
         with pytest.raises(RegistryError) as caught:
             look(url, ["shop/many"])
         survey = look(url, ["shop/many"], insecure=True)
@@ -67,11 +67,9 @@ def test_an_authority_that_nobody_named_is_refused_unless_insecure_is_asked_for(
     assert lines(survey) == fleet.of("shop/many")
 
 
-def test_a_client_certificate_is_shown(
-    part: Callable[[str], str], fleet: Fleet, authority: Authority, tmp_path: Path
-) -> None:
+def test_a_client_certificate_is_shown(program: str, fleet: Fleet, authority: Authority, tmp_path: Path) -> None:
     demanding = {**files(authority), "clientcas": [str(authority.ca)]}
-    with over_tls(part, fleet, tmp_path, demanding) as url:
+    with over_tls(program, fleet, tmp_path, demanding) as url:
         certificate, key = authority.client
         agrees(look(url, ca_bundle=authority.ca, client_cert=certificate, client_key=key), fleet)
         with pytest.raises(RegistryError, match="shop/many cannot be read"):
@@ -158,7 +156,7 @@ def _pour(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_https_goes_through_a_tunnel_of_the_proxy(
-    part: Callable[[str], str],
+    program: str,
     fleet: Fleet,
     authority: Authority,
     tmp_path: Path,
@@ -167,7 +165,7 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
     proxy = Tunnels()
     monkeypatch.setenv("HTTPS_PROXY", f"http://eve:proxy-secret@{proxy.address}")
     try:
-        with over_tls(part, fleet, tmp_path, files(authority)) as url:
+        with over_tls(program, fleet, tmp_path, files(authority)) as url:
             survey = look(url, ["shop/many"], ca_bundle=authority.ca)
     finally:
         proxy.close()
