@@ -11,8 +11,8 @@ from typing import Any
 from rollback.commands.run import undo_options
 from rollback.config import option_values
 from rollback.core import history, history_file, image_selection
+from rollback.core.creation_time import TagDate, date_images
 from rollback.core.history import History
-from rollback.core.image import belongs
 from rollback.core.image_selection import AsOf, Selection
 from rollback.core.timestamps import Instant
 from rollback.errors import Refused
@@ -34,17 +34,20 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     dump = option_values.folder(options["--dump"])
     config = context.load_settings(options["--config"], registry=options["--registry"], target=options["--target"])
     env = context.environment(options["--env"], config)
+    tags = config.tags(env)
+    tag_date = TagDate(config.registry.tag_date) if config.registry.tag_date else None
     registry = context.registry(config, cached=not options["--no-cache"])
     now = datetime.now(timezone.utc).replace(microsecond=0)
     try:
-        found = registry.survey(repos, lambda tag: belongs(tag, env.tag, config.tag_pattern), progress.count)
+        found = registry.survey(repos, tags.fits, progress.count)
     finally:
         log.debug("requests: %s", registry.counts)
         registry.close()
+    images, undated = date_images(found.resolved, tags, now, tag_date)
     made = history.build(
         repos,
-        found.images,
-        found.skipped,
+        images,
+        (*found.skipped, *undated),
         last=last,
         env=env.name,
         tag_env=env.tag,

@@ -18,6 +18,7 @@ import platformdirs
 import yaml
 
 from rollback.core import history
+from rollback.core.environment_tags import EnvironmentTags, check_pattern
 from rollback.core.plan import Environment, OnFailure
 from rollback.errors import BadInput
 
@@ -114,6 +115,10 @@ class Settings:
             if name == tag:
                 return Environment(deployment, tag)
         return Environment(name, name)
+
+    def tags(self, environment: Environment) -> EnvironmentTags:
+        """The tags of an environment."""
+        return EnvironmentTags(environment.tag, self.tag_pattern, frozenset(self.environments.values()))
 
     def target_section(self) -> Mapping[str, Any]:
         """The chosen target's section; `dcos` and `marathon` need none.
@@ -313,8 +318,10 @@ class _SettingsReader:
 
     def check(self, settings: Settings) -> None:
         """What types cannot say."""
-        if "{env}" not in settings.tag_pattern:
-            self.mistake(("tag_pattern",), "it needs {env}, or tags of every environment would do")
+        try:
+            check_pattern(settings.tag_pattern)
+        except BadInput as error:
+            self.mistake(("tag_pattern",), error.what)
         if "{service}" not in settings.app_id or "{env}" not in settings.app_id:
             self.mistake(("app_id",), "it needs {service} and {env}, or it would fit other apps too")
         if not settings.app_id.startswith("/"):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from rollback.core.image import Image, Skipped
+from rollback.core.creation_time import undated_text
+from rollback.core.image import Basis, DeployedImage, Image, Skipped
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 
@@ -28,6 +29,8 @@ class History:
         timezone: IANA name of the zone whose days the dates are.
         last: how many of the newest images of each repository are held without a gap; 0: nobody knows.
         skipped: tags of the environment that are not offered, and why.
+        basis: what the dates rest on.
+        deployed: what the target remembers of each app; empty if it was not queried.
     """
 
     repos: tuple[str, ...]
@@ -40,6 +43,8 @@ class History:
     timezone: str = "UTC"
     last: int = 0
     skipped: tuple[Skipped, ...] = ()
+    basis: Basis = Basis.BUILT
+    deployed: tuple[DeployedImage, ...] = ()
 
     @property
     def zone(self) -> tzinfo:
@@ -49,6 +54,17 @@ class History:
     def of(self, repo: str) -> tuple[Image, ...]:
         """The images of one repository, newest first."""
         return tuple(image for image in self.images if image.repo == repo)
+
+    def undated(self, repo: str) -> str:
+        """What is wrong with the images of a repository whose time is unknown; empty if there are none."""
+        return undated_text(self.skipped, repo, len(self.of(repo)))
+
+    def reach(self, repo: str) -> Instant | None:
+        """How far back every image of a repository is held; None if all of them are, or nobody knows."""
+        newest: dict[str, Instant] = {}
+        for image in self.of(repo):
+            newest.setdefault(image.build, image.created)
+        return list(newest.values())[self.last - 1] if 0 < self.last <= len(newest) else None
 
     def released(self, day: date) -> tuple[Image, ...]:
         """The images released on a day: the newest of each repository, in the order of `repos`."""
@@ -88,11 +104,14 @@ def build(
     registry: str = "",
     generated: Instant | None = None,
     timezone: str = "UTC",
+    basis: Basis = Basis.BUILT,
+    deployed: Iterable[DeployedImage] = (),
 ) -> History:
     """Decide what is kept of all that the registry holds.
 
-    Kept are the newest `last` images of each repository, by time. Their days are the dates offered; for every
-    date offered, each repository also keeps the image that it had then, however old it is.
+    Kept are the newest `last` builds of each repository, by time. Their days are the dates offered; for every
+    date offered, each repository also keeps the image that it had then, however old it is. Of several images with
+    one time all are kept or none, so that nothing looks like the newest because its equal was left out.
 
     Args:
         repos: the repositories, each once.
@@ -104,6 +123,8 @@ def build(
         registry: URL of the registry.
         generated: when it was asked.
         timezone: IANA name of the zone whose days count.
+        basis: what the dates rest on.
+        deployed: what the target remembers.
     """
     days = zone(timezone)
     oldest_first: dict[str, list[Image]] = {repo: [] for repo in repos}
@@ -111,14 +132,16 @@ def build(
         oldest_first[image.repo].append(image)
     for of_repo in oldest_first.values():
         of_repo.sort(key=lambda image: image.order)
-    kept = {repo: set(of_repo[-last:]) for repo, of_repo in oldest_first.items()}
+    kept = {repo: _newest_builds(of_repo, last) for repo, of_repo in oldest_first.items()}
     dates = sorted({image.day(days) for newest in kept.values() for image in newest}, reverse=True)
     for repo, of_repo in oldest_first.items():
         released = [image.day(days) for image in of_repo]
         for day in dates:
             until = bisect_right(released, day)
-            if until:
-                kept[repo].add(of_repo[until - 1])
+            created = of_repo[until - 1].created if until else None
+            while until and of_repo[until - 1].created == created:
+                until -= 1
+                kept[repo].add(of_repo[until])
     return History(
         repos=tuple(repos),
         images=newest_first(image for images_of_repo in kept.values() for image in images_of_repo),
@@ -130,13 +153,27 @@ def build(
         timezone=timezone,
         last=last,
         skipped=tuple(sorted(skipped, key=lambda skip: (skip.repo, skip.tag))),
+        basis=basis,
+        deployed=tuple(sorted(deployed, key=lambda entry: (entry.app, entry.since, entry.repo))),
     )
+
+
+def _newest_builds(oldest_first: Sequence[Image], count: int) -> set[Image]:
+    """The images of the newest `count` builds, and those that are as old as the last of them."""
+    kept: set[Image] = set()
+    builds: set[str] = set()
+    boundary: Instant | None = None
+    for image in reversed(oldest_first):
+        if len(builds) >= count and image.build not in builds and image.created != boundary:
+            break
+        if len(builds) < count:
+            boundary = image.created
+        builds.add(image.build)
+        kept.add(image)
+    return kept
 
 
 def newest_first(images: Iterable[Image]) -> tuple[Image, ...]:
     """Sort images by time, newest first; ties by tag, then by repository."""
     by_repo = sorted(images, key=lambda image: image.repo)
     return tuple(sorted(by_repo, key=lambda image: image.order, reverse=True))
-
-
-# The text of it -------------------------------------------------------------------------------------------------

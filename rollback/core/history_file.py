@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timezone, tzinfo
 from typing import Any
 
+from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.history import History, newest_first, zone
-from rollback.core.image import CreatedFrom, Image, Skipped
+from rollback.core.image import Basis, CreatedFrom, DeployedImage, Image, Skipped
 from rollback.core.image_reference import is_digest, is_repo, is_tag
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 
-SCHEMA = 2
-
-
+SCHEMA = 3
+_READ = (2, SCHEMA)  # and a file without `schema`, which has `all` and `rollbacks` alone, or the members of schema 2
 FILE = "rollback.json"
-
-
 _MOST_MISTAKES = 8  # a broken file makes one screen of messages, not a thousand
 
 
@@ -37,17 +36,38 @@ def as_json(history: History) -> dict[str, Any]:
         "generated": str(history.generated) if history.generated else "",
         "timezone": history.timezone,
         "last": history.last,
-        "images": [
-            {
-                "repo": image.repo,
-                "tag": image.tag,
-                "digest": image.digest,
-                "created": str(image.created),
-                "created_from": image.created_from.value,
-            }
-            for image in history.images
+        "basis": history.basis.value,
+        "images": [_image_json(image) for image in history.images],
+        "deployed": [_deployed_json(entry) for entry in history.deployed],
+        "skipped": [
+            {"repo": skip.repo, "tag": skip.tag, "reason": skip.reason, "undated": skip.undated}
+            for skip in history.skipped
         ],
-        "skipped": [{"repo": skip.repo, "tag": skip.tag, "reason": skip.reason} for skip in history.skipped],
+    }
+
+
+def _image_json(image: Image) -> dict[str, Any]:
+    return {
+        "repo": image.repo,
+        "tag": image.tag,
+        "tags": list(image.tags),
+        "digest": image.digest,
+        "config": image.config,
+        "created": str(image.created),
+        "created_from": image.created_from.value,
+        "basis": image.basis.value,
+    }
+
+
+def _deployed_json(entry: DeployedImage) -> dict[str, Any]:
+    return {
+        "app": entry.app,
+        "repo": entry.repo,
+        "tag": entry.tag,
+        "digest": entry.digest,
+        "from": str(entry.since),
+        "until": str(entry.until) if entry.until else None,
+        "certain": entry.certain,
     }
 
 
@@ -102,8 +122,10 @@ class _HistoryReader:
             self.mistakes.append("it is not a JSON object")
             return None
         schema = data.get("schema", SCHEMA)
-        if schema != SCHEMA:
-            self.mistakes.append(f"schema {schema!r:.60} is not one that this version reads ({SCHEMA})")
+        if schema not in _READ or isinstance(schema, bool):
+            self.mistakes.append(
+                f"schema {schema!r:.60} is not one that this version reads ({' and '.join(map(str, _READ))})"
+            )
             return None
         repos = self._repos(data)
         released = self._released(data, repos)
@@ -113,8 +135,11 @@ class _HistoryReader:
         except BadInput as error:
             self.mistakes.append(error.what)
             return None
+        tag_env = self._text(data, "tag_env")
         if "images" in data:
             images = self._images(data, repos)
+            if schema == 2:
+                images = _merged(images, EnvironmentTags(tag_env))
             self._agree(released, images, days)
         else:
             images = [
@@ -131,12 +156,14 @@ class _HistoryReader:
             images=newest_first(images),
             dates=tuple(sorted({day for day, _, _ in released}, reverse=True)),
             env=self._text(data, "env"),
-            tag_env=self._text(data, "tag_env"),
+            tag_env=tag_env,
             registry=self._text(data, "registry"),
             generated=self._generated(data),
             timezone=name,
             last=last,
             skipped=tuple(self._skipped(data)),
+            basis=self._basis(data),
+            deployed=tuple(self._deployed(data, repos)),
         )
 
     def _text(self, data: dict[str, Any], key: str) -> str:
@@ -204,34 +231,74 @@ class _HistoryReader:
                     Instant.parse(entry["created"]),
                     entry["digest"],
                     CreatedFrom(entry["created_from"]),
+                    tuple(entry.get("tags", ())),
+                    entry.get("config", ""),
+                    Basis(entry.get("basis", Basis.BUILT.value)),
                 )
-                if image.repo not in repos or not is_tag(image.tag) or not is_digest(image.digest):
-                    raise ValueError("its repo, tag or digest is not one")
-            except (KeyError, TypeError, ValueError) as error:
+                sound = image.repo in repos and all(map(is_tag, image.tags)) and is_digest(image.digest)
+                if not sound or (image.config and not is_digest(image.config)) or image.basis is Basis.AUTO:
+                    raise ValueError("its repo, tags, digest, config or basis is not one")
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 self.mistakes.append(f"images: {entry!r:.80} cannot be read ({error!s:.80})")
                 continue
             images.append(image)
-        twice = [key for key, times in Counter((image.repo, image.tag) for image in images).items() if times > 1]
-        self.mistakes += [f"images: {repo}:{tag} is there twice" for repo, tag in twice]
+        names = Counter((image.repo, tag) for image in images for tag in image.tags)
+        self.mistakes += [f"images: {repo}:{tag} is there twice" for (repo, tag), times in names.items() if times > 1]
         return images
 
     def _agree(self, released: Sequence[tuple[date, str, str]], images: Sequence[Image], days: tzinfo) -> None:
-        """`rollbacks` and `images` say the same thing twice: whoever edits one by hand must be told."""
-        by_tag = {(image.repo, image.tag): image for image in images}
-        for day, repo, tag in released:
-            image = by_tag.get((repo, tag))
-            if image is None:
-                self.mistakes.append(f"{day} offers {repo}:{tag}, which `images` does not have")
-            elif image.day(days) != day:
-                self.mistakes.append(f"{day} offers {repo}:{tag}, which `images` says was created {image.created}")
-        offered = {(day, repo): tag for day, repo, tag in released}
-        listed = {day for day, _, _ in released}
+        """`rollbacks` and `images` say the same thing twice: whoever edits one by hand must hear of it."""
+        by_tag = {(image.repo, tag): image for image in images for tag in image.tags}
         newest: dict[tuple[date, str], Image] = {}
         for image in sorted(images, key=lambda image: image.order):
             newest[image.day(days), image.repo] = image
+        offered: dict[tuple[date, str], Image] = {}
+        for day, repo, tag in released:
+            found = by_tag.get((repo, tag))
+            if found is None:
+                self.mistakes.append(f"{day} offers {repo}:{tag}, which `images` does not have")
+            elif found.day(days) != day:
+                self.mistakes.append(f"{day} offers {repo}:{tag}, which `images` says was created {found.created}")
+            else:
+                offered[day, repo] = found
+        listed = {day for day, _, _ in released}
         for (day, repo), image in sorted(newest.items()):
-            if day in listed and offered.get((day, repo), "") != image.tag:
+            mine = offered.get((day, repo))
+            if day in listed and (mine is None or mine.created != image.created):
                 self.mistakes.append(f"{day} does not offer {repo}:{image.tag}, which `images` has of that day")
+
+    def _basis(self, data: dict[str, Any]) -> Basis:
+        text = self._text(data, "basis") or Basis.BUILT.value
+        try:
+            return Basis(text)
+        except ValueError:
+            self.mistakes.append(f"basis: {text!r:.60} is not one of {', '.join(one.value for one in Basis)}")
+            return Basis.BUILT
+
+    def _deployed(self, data: dict[str, Any], repos: Sequence[str]) -> list[DeployedImage]:
+        found: list[DeployedImage] = []
+        for entry in self._list(data, "deployed"):
+            try:
+                until = entry["until"]
+                one = DeployedImage(
+                    entry["app"],
+                    entry["repo"],
+                    entry["tag"],
+                    entry["digest"],
+                    Instant.parse(entry["from"]),
+                    None if until is None else Instant.parse(until),
+                    entry["certain"],
+                )
+                named = one.app and one.app.isprintable() and one.repo in repos
+                if not named or (one.tag and not is_tag(one.tag)) or (one.digest and not is_digest(one.digest)):
+                    raise ValueError("its app, repo, tag or digest is not one")
+                if not isinstance(one.certain, bool) or (one.until and one.until < one.since):
+                    raise ValueError("its times or `certain` are not sound")
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                self.mistakes.append(f"deployed: {entry!r:.80} cannot be read ({error!s:.80})")
+                continue
+            found.append(one)
+        return found
 
     def _generated(self, data: dict[str, Any]) -> Instant | None:
         text = self._text(data, "generated")
@@ -243,7 +310,22 @@ class _HistoryReader:
 
     def _skipped(self, data: dict[str, Any]) -> list[Skipped]:
         try:
-            return [Skipped(str(e["repo"]), str(e["tag"]), str(e["reason"])) for e in self._list(data, "skipped")]
-        except (KeyError, TypeError):
+            return [
+                Skipped(str(e["repo"]), str(e["tag"]), str(e["reason"]), e.get("undated", False) is True)
+                for e in self._list(data, "skipped")
+            ]
+        except (KeyError, TypeError, AttributeError):
             self.mistakes.append("skipped: an entry lacks repo, tag or reason")
             return []
+
+
+def _merged(images: Sequence[Image], tags: EnvironmentTags) -> list[Image]:
+    """The images of a file of schema 2, which has an entry for each tag: one for each digest."""
+    groups: dict[tuple[str, str, Instant], list[Image]] = {}
+    for image in images:
+        groups.setdefault((image.repo, image.digest, image.created), []).append(image)
+    return [
+        replace(group[0], tag=tags.best(names), tags=names)
+        for group in groups.values()
+        for names in [tuple(sorted(image.tag for image in group))]
+    ]

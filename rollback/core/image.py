@@ -1,12 +1,11 @@
-"""Images: when they were created, how they are named, and to which environment a tag belongs."""
+"""Images: what is known of one, and which of its tags names it best."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timezone, tzinfo
 from enum import Enum
-from functools import lru_cache
 
 from rollback.core.timestamps import Instant
 
@@ -17,8 +16,17 @@ class CreatedFrom(str, Enum):
     CONFIG = "config"
     ANNOTATION = "annotation"
     LABEL = "label"
+    HISTORY = "history"  # the newest entry of the config's `history`
     TAG = "tag"
-    DAY = "day"  # a rollback.json of the older form tells only the day
+    DAY = "day"  # a rollback.json of the older form holds only the day
+
+
+class Basis(str, Enum):
+    """What "as of a date" rests on."""
+
+    BUILT = "built"  # when images were created
+    DEPLOYED = "deployed"  # what the target was configured with
+    AUTO = "auto"  # deployed wherever the target remembers, else built
 
 
 @dataclass(frozen=True)
@@ -27,10 +35,14 @@ class Image:
 
     Attributes:
         repo: path of the repository in its registry, e.g. `shop/billing`.
-        tag: the tag that it was found under.
+        tag: the tag that it is shown under.
         created: when it was created.
-        digest: `sha256:…` of the manifest that the tag names; empty if nobody has asked.
+        digest: `sha256:…` of its manifest; empty if unknown.
         created_from: where `created` was read.
+        tags: every tag of the environment that names this digest, sorted; `tag` is one of them.
+        config: digest of its config; empty if unknown. Images with equal configs are one build: an index and the
+            manifest of its platform, or a copy in another form.
+        basis: `built`, or `deployed` for an image that is offered because it ran.
     """
 
     repo: str
@@ -38,11 +50,23 @@ class Image:
     created: Instant
     digest: str = ""
     created_from: CreatedFrom = CreatedFrom.CONFIG
+    tags: tuple[str, ...] = ()
+    config: str = ""
+    basis: Basis = Basis.BUILT
+
+    def __post_init__(self) -> None:
+        """An image of one tag needs no list of them."""
+        object.__setattr__(self, "tags", tuple(sorted({*self.tags, self.tag})))
 
     @property
-    def order(self) -> tuple[Instant, str]:
-        """Sort key: by time, ties by tag, so that the order never depends on who answered first."""
-        return (self.created, self.tag)
+    def order(self) -> tuple[Instant, str, str]:
+        """Sort key: by time. Between equal times it only makes lists repeatable; it never decides what is newer."""
+        return (self.created, self.digest, self.tag)
+
+    @property
+    def build(self) -> str:
+        """What two images of one repository share if they are the same build."""
+        return self.config or self.digest or self.tag
 
     def day(self, zone: tzinfo = timezone.utc) -> date:
         """The release date: the day of `created` in `zone`."""
@@ -51,34 +75,44 @@ class Image:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A tag that was looked at and left out, and why."""
+    """A tag that was found and is not offered.
+
+    Attributes:
+        repo: its repository.
+        tag: the tag; of an undated image, the one that it is shown under.
+        reason: why.
+        undated: it is an image, and only its time is unknown.
+    """
 
     repo: str
     tag: str
     reason: str
+    undated: bool = False
 
 
-def belongs(tag: str, environment: str, pattern: str = "{version}-{env}") -> bool:
-    """Tell whether a tag is one of an environment's.
+@dataclass(frozen=True)
+class DeployedImage:
+    """What an app was configured with for some time, as its target remembers.
 
-    The tag fits the pattern as a whole, or is the environment's name itself: with the usual pattern
-    `1-master` and `master` are master's, `1-premaster` and `-master` are not.
-
-    Args:
-        tag: a tag.
-        environment: the tag name of the environment, e.g. `master`.
-        pattern: has `{env}`, and any other `{name}` for one or more characters.
+    Attributes:
+        app: id of the app.
+        repo: repository of the image.
+        tag: the tag; empty if the reference had none.
+        digest: `sha256:…`; empty if unknown.
+        since: when it was configured so.
+        until: when it was configured otherwise; None if it still is.
+        certain: whether it is known to have run, and not only to have been configured.
     """
-    if tag == environment:
-        return True
-    return bool(_tags_of(environment, pattern).fullmatch(tag))
+
+    app: str
+    repo: str
+    tag: str
+    digest: str
+    since: Instant
+    until: Instant | None = None
+    certain: bool = True
 
 
-@lru_cache(maxsize=8)  # asked once per tag, of which there can be a hundred thousand
-def _tags_of(environment: str, pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\{\w+\})", pattern)
-    expression = "".join(
-        re.escape(environment) if part == "{env}" else ".+" if part.startswith("{") else re.escape(part)
-        for part in parts
-    )
-    return re.compile(expression)
+def builds(images: Iterable[Image]) -> int:
+    """How many different builds there are among images of one repository."""
+    return len({image.build for image in images})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timezone, tzinfo
 from enum import Enum
 
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image
+from rollback.core.image import CreatedFrom, Image, builds
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason, Refused
 
@@ -22,6 +22,8 @@ class Match(str, Enum):
     EXACT = "exact"  # released that day
     CARRIED = "carried"  # released earlier and still the newest then
     MISSING = "missing"  # nothing on or before the date
+    UNDATED = "undated"  # nothing on or before the date, but images whose time is unknown
+    TIED = "tied"  # several builds of one time: which of them is newer, nobody knows
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,25 @@ class AsOf:
 
 @dataclass(frozen=True)
 class Choice:
-    """The image of one repository as of a date, and its release date; None if it is missing."""
+    """The image of one repository as of a date.
+
+    Attributes:
+        repo: the repository.
+        image: the image; None if there is none, or no one.
+        match: how it relates to the date.
+        released: its release date.
+        released_that_day: whether the release date is that of the date itself.
+        reason: why there is no image; empty if there is one.
+        candidates: every image of the newest time: with an image those of the same build, else the tied ones.
+    """
 
     repo: str
     image: Image | None
     match: Match
     released: date | None = None
+    released_that_day: bool = False
+    reason: str = ""
+    candidates: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,11 +114,42 @@ def _choose(history: History, repo: str, as_of: AsOf) -> Choice:
     elif as_of.day is not None:
         day = as_of.day
         candidates = (image for image in history.of(repo) if image.day(days) <= day)
-    image = max(candidates, key=lambda image: image.order, default=None)
-    if image is None:
-        return Choice(repo, None, Match.MISSING)
-    released = image.day(days)
-    return Choice(repo, image, Match.EXACT if released == day else Match.CARRIED, released)
+    newest = max((image.created for image in candidates), default=None)
+    if newest is None:
+        return _none(history, repo)
+    of_that_time = tuple(image for image in history.of(repo) if image.created == newest)
+    released = newest.day(days)
+    that_day = released == day
+    if builds(of_that_time) > 1:
+        named = " and ".join(f"{image.tag} ({image.digest[:19]})" for image in of_that_time)
+        reason = f"{named} were both created at {newest}, so which of them is newer is unknown"
+        return Choice(repo, None, Match.TIED, released, that_day, reason, of_that_time)
+    match = Match.EXACT if that_day else Match.CARRIED
+    return Choice(repo, of_that_time[0], match, released, that_day, candidates=of_that_time)
+
+
+def _none(history: History, repo: str) -> Choice:
+    undated = history.undated(repo)
+    if undated:
+        return Choice(repo, None, Match.UNDATED, reason=undated)
+    return Choice(repo, None, Match.MISSING, reason="nothing on or before the date")
+
+
+def settled(choice: Choice, digests: Collection[str]) -> Choice:
+    """Decide a tie by what an app runs or ran; never by the text of a tag.
+
+    Args:
+        choice: of one repository.
+        digests: what its apps run, or ran at the date.
+
+    Returns:
+        The choice with the one build among the candidates that an app has; unchanged if that is none, or several.
+    """
+    had = [image for image in choice.candidates if image.digest in digests]
+    if choice.match is not Match.TIED or builds(had) != 1:
+        return choice
+    match = Match.EXACT if choice.released_that_day else Match.CARRIED
+    return replace(choice, image=had[0], match=match, reason="", candidates=tuple(had))
 
 
 def _not_offered(history: History, as_of: AsOf) -> Reason:
@@ -149,13 +195,13 @@ def _refuse_unreached(history: History, instant: Instant) -> None:
             ]
         )
     for repo in history.repos:
-        images = history.of(repo)
-        if len(images) >= history.last and instant < images[history.last - 1].created:
+        reach = history.reach(repo)
+        if reach and instant < reach:
             raise Refused(
                 [
                     Reason(
                         f"{instant} is further back than this history holds every image of {repo}",
-                        why=f"its newest {history.last} images reach to {images[history.last - 1].created}",
+                        why=f"its newest {history.last} images reach to {reach}",
                         hint="give a date that it offers, or look further back with `rollback get --last=<more>`",
                     )
                 ]

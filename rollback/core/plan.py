@@ -13,13 +13,23 @@ from typing import Any
 from rollback.core.apps import App, Change
 from rollback.core.image import Image
 from rollback.core.image_reference import Reference
-from rollback.core.image_selection import Choice, Match, Selection
+from rollback.core.image_selection import Choice, Match, Selection, settled
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason
 
 _MOST_CANDIDATES = 6
 _HUB = "docker.io"
 _HUB_NAMES = {"", _HUB, "index.docker.io", "registry-1.docker.io"}
+_NO_IMAGE = {
+    Match.MISSING: "nothing on or before this date",
+    Match.UNDATED: "no image with a usable time on or before this date",
+    Match.TIED: "two images of the same time",
+}
+_REMEDY = {
+    Match.MISSING: "choose a later date",
+    Match.UNDATED: "set registry.tag_date if its tags hold dates, and run `rollback get` again",
+    Match.TIED: "choose another date, or set registry.tag_date if its tags hold dates, and run `rollback get` again",
+}
 
 
 class Action(str, Enum):
@@ -251,6 +261,7 @@ def _apps_of(
 def _step(choice: Choice, found: tuple[App, ...] | Reason, rules: Rules) -> tuple[Step, tuple[Reason, ...]]:
     service = service_of(choice.repo)
     app = None if isinstance(found, Reason) else found[0]
+    choice = settled(choice, () if isinstance(found, Reason) else tuple(map(_digest, found)))
     step = Step(service, choice.repo, Action.STAYS, choice.match, app, choice.image, released=choice.released)
     if (rules.only and not {service, choice.repo} & rules.only) or {service, choice.repo} & rules.skip:
         return replace(step, notes=("left out on request",)), ()
@@ -258,13 +269,13 @@ def _step(choice: Choice, found: tuple[App, ...] | Reason, rules: Rules) -> tupl
         if rules.strict:
             return step, (
                 Reason(
-                    f"{service}: nothing on or before this date",
-                    why="--strict asks for an image of every service",
-                    hint="choose a later date, or leave out --strict to let it stay as it is",
+                    f"{service}: {_NO_IMAGE[choice.match]}",
+                    why=f"{choice.reason}; --strict requires an image of every service",
+                    hint=f"{_REMEDY[choice.match]}, or leave out --strict to let it stay as it is",
                     service=service,
                 ),
             )
-        return replace(step, notes=("nothing on or before the date",)), ()
+        return replace(step, notes=(choice.reason,)), ()
     if isinstance(found, Reason):
         return step, (found,)
     return _with_image(step, found[0], choice.image, rules)
@@ -303,16 +314,25 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
         notes.append("0 instances: cannot be verified")
     elif not app.checked:
         notes.append("no health check: up means running")
-    same = image.digest == now.digest if image.digest and now.digest else image.tag == now.tag
+    same = image.digest == now.digest if image.digest and now.digest else now.tag in image.tags
     if same and app.deployments:
         notes.append("a deployment still holds it: not known to be up")
-    after = now.at(image.tag, image.digest if rules.pin else "")
+    # Of several tags of the image, the app keeps the one that it has.
+    after = now.at(now.tag if now.tag in image.tags else image.tag, image.digest if rules.pin else "")
     return replace(
         step,
         action=Action.SAME if same else Action.CHANGE,
         after=app.image if same else str(after),
         notes=tuple(notes),
     ), ()
+
+
+def _digest(app: App) -> str:
+    """The digest in an app's reference; empty if it has none."""
+    try:
+        return Reference.parse(app.image).digest
+    except BadInput:
+        return ""
 
 
 def _same_repo(now: Reference, repo: str) -> bool:
@@ -348,6 +368,12 @@ def _warnings(steps: Sequence[Step], selection: Selection) -> tuple[str, ...]:
             f"{', '.join(missing)}: no image on or before {selection.as_of.text}; stays as it is, "
             "and may not fit the others"
         )
+    warnings += [
+        f"{choice.repo}: {choice.reason}; it stays as it is, and may not fit the others: {_REMEDY[choice.match]}"
+        for choice in selection.choices
+        for step in steps
+        if step.repo == choice.repo and step.match is choice.match and choice.match in (Match.UNDATED, Match.TIED)
+    ]
     left_out = [step.service for step in steps if "left out on request" in step.notes]
     if left_out and len(left_out) < len(steps):
         warnings.append(f"{', '.join(left_out)}: left out on request; may not fit the services that go back")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rollback.core.apps import Deployment
+from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.history import History
-from rollback.core.image import belongs
 from rollback.core.plan import Action, Environment, Plan, Step
 from rollback.core.timestamps import Instant
 from rollback.errors import Reason
@@ -44,13 +44,13 @@ class OwnDeployment:
     back: bool
 
 
-def of_history(history: History, env: Environment, tag_pattern: str) -> tuple[Reason, ...]:
+def of_history(history: History, env: Environment, tags: EnvironmentTags) -> tuple[Reason, ...]:
     """Whether a history is of this environment at all.
 
     Args:
         history: as it was read.
         env: the environment that is to go back.
-        tag_pattern: what its tags look like.
+        tags: which tags are its.
     """
     if history.tag_env and history.tag_env != env.tag:
         return (
@@ -61,13 +61,13 @@ def of_history(history: History, env: Environment, tag_pattern: str) -> tuple[Re
                 f"or run with --env={history.env or history.tag_env}",
             ),
         )
-    strangers = [image for image in history.images if not belongs(image.tag, env.tag, tag_pattern)]
+    strangers = [(image.repo, tag) for image in history.images for tag in image.tags if not tags.fits(tag)]
     if strangers:
-        first = strangers[0]
+        repo, tag = strangers[0]
         return (
             Reason(
                 f"this history is not of {env.name}",
-                why=f"{first.repo}:{first.tag} is not one of its tags ({tag_pattern} with {env.tag})",
+                why=f"{repo}:{tag} is not one of its tags ({tags.pattern} with {tags.environment})",
                 hint=f"make one with `rollback get --env={env.name}`",
             ),
         )

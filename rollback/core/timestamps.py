@@ -1,4 +1,4 @@
-"""Points in time to the nanosecond, as registries and records write them (RFC 3339)."""
+"""Points in time to the nanosecond, as registries, records and users write them (RFC 3339 and its relatives)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from datetime import date, datetime, timezone, tzinfo
 from typing import NamedTuple
 
 # RFC 3339 as Go, Python and shell builders write it; a space instead of the T is allowed by its section 5.6.
-_STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# Beside it what cannot be misread: `date`'s +0100, a space before the offset, a comma before the fraction (ISO 8601),
+# and the form of Go's time.Time.String(), which adds the zone's name and the monotonic clock.
+_STAMP = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))? ?"
+    r"([Zz]|UTC|GMT|[+-]\d\d:?\d\d)"
+    r"(?: (?:[A-Z]{2,5}|[+-]\d\d(?:\d\d)?))?(?: m=[+-]\d+\.\d+)?",
+    re.ASCII,
+)
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_ZONE_NAME = re.compile(rf"{_LOCAL.pattern} ?(?P<zone>[A-Za-z][A-Za-z/_]+)", re.ASCII)
+_SECONDS = re.compile(r"\d{9,13}", re.ASCII)
+_EXAMPLE = "2026-11-20T17:31:05Z"
 
 
 class Instant(NamedTuple):
@@ -23,19 +35,19 @@ class Instant(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Instant:
-        """Read an RFC 3339 stamp with an offset and any number of fraction digits.
+        """Read a time with an offset and any number of fraction digits: RFC 3339, and what cannot be misread.
 
         Python 3.10 reads neither `Z` nor nine digits, hence the pattern.
 
         Raises:
-            ValueError: not such a stamp, or not a possible time.
+            ValueError: not such a time, or not a possible one; the text says what is wrong with it.
         """
         found = _STAMP.fullmatch(text)
         if not found:
-            raise ValueError(f"{text!r} is not a time with a zone, such as 2026-11-20T17:31:05Z")
+            raise ValueError(f"{text[:60]!r} {_fault(text)}")
         day, clock, fraction, zone = found.groups()
         digits = f"{fraction or '0':0<9}"
-        offset = "+00:00" if zone in "Zz" else zone
+        offset = f"{zone[:3]}:{zone[-2:]}" if zone[0] in "+-" else "+00:00"
         try:
             time = datetime.fromisoformat(f"{day}T{clock}.{digits[:6]}{offset}").astimezone(timezone.utc)
         except OverflowError as error:  # 0001-01-01T00:00:00+14:00 has no UTC form
@@ -54,3 +66,17 @@ class Instant(NamedTuple):
         text = self.time.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
         digits = f"{self.time.microsecond:06}{self.nano:03}".rstrip("0")
         return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def _fault(text: str) -> str:
+    """What is wrong with a text that is no time with an offset."""
+    named = _ZONE_NAME.fullmatch(text)
+    if named:
+        return f"names its zone {named['zone']}, which has no one meaning: write the offset, as in {_EXAMPLE}"
+    if _LOCAL.fullmatch(text):
+        return f"is not a time with a zone, such as {_EXAMPLE}"
+    if _DAY.fullmatch(text):
+        return f"is a day without a time, and not a time with a zone, such as {_EXAMPLE}"
+    if _SECONDS.fullmatch(text):
+        return f"is a bare number, and not a time with a zone, such as {_EXAMPLE}"
+    return f"is not a time with a zone, such as {_EXAMPLE}"

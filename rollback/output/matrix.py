@@ -67,7 +67,7 @@ def selection_text(chosen: Selection, history: History, surface: TerminalInfo) -
     rows = []
     for choice in chosen.choices:
         if choice.image is None:
-            rows.append((service_of(choice.repo), "-", "nothing on or before it: stays as it is"))
+            rows.append((service_of(choice.repo), "-", f"{choice.reason}: stays as it is"))
             continue
         day = choice.image.day(history.zone)
         told = "released that day" if choice.match is Match.EXACT else f"carried, released {day}"

@@ -123,7 +123,7 @@ def _without_ending(
 
 
 def _match_text(step: Step) -> str:
-    if step.image is None or step.match is Match.MISSING:
+    if step.image is None:
         return ""
     return "released that day" if step.match is Match.EXACT else f"since {step.released}"
 

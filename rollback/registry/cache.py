@@ -25,7 +25,7 @@ from rollback.registry.manifest import Child, ConfigFacts, Facts, ImageFacts, In
 
 FILE = "registry.sqlite3"
 LIMIT = 200_000  # entries; an image takes three of some 300 bytes in all, so this is about 20 MB
-_VERSION = 1  # of the file's form; another one's file is begun anew
+_VERSION = 2  # of the file's form; another one's file is begun anew
 _BATCH = 2_000  # new entries after which they are written down
 _WAIT_S = 5.0  # seconds to wait for another run that writes
 _SCHEMA = "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, text TEXT, seal BLOB, used INTEGER) WITHOUT ROWID"
@@ -189,7 +189,7 @@ def _seal(key: str, text: str) -> bytes:
 
 def _write(found: Facts | ConfigFacts) -> list[Any]:
     if isinstance(found, ConfigFacts):
-        return [found.created, list(found.labels)]
+        return [found.created, list(found.labels), found.history]
     if isinstance(found, ImageFacts):
         return ["image", found.config, found.created]
     if isinstance(found, IndexFacts):
@@ -210,7 +210,7 @@ def _read_facts(content: Any) -> Facts:
 
 
 def _read_config(content: Any) -> ConfigFacts:
-    return ConfigFacts(str(content[0]), tuple(str(label) for label in content[1]))
+    return ConfigFacts(str(content[0]), tuple(str(label) for label in content[1]), str(content[2]))
 
 
 def _read_hint(content: Any) -> str:

@@ -16,7 +16,6 @@ from rollback.registry.auth.authenticator import Authenticator
 from rollback.registry.auth.credentials import Identity, Login
 from rollback.registry.auth.docker_config import Keychain
 from rollback.registry.cache_protocol import CacheProtocol, NullCache
-from rollback.registry.created import TagDate
 from rollback.registry.image_resolver import ImageResolver, ResolverOptions
 from rollback.registry.request_counts import RequestCounter, RequestCounts
 from rollback.registry.retry import Budget
@@ -45,7 +44,6 @@ class RegistryOptions:
         platform: of the child of an index that is read.
         cache: folder for what is known by digest; None for no cache.
         immutable_tags: a tag that was seen once names the same image for ever, and is not asked again.
-        tag_date: regular expression that reads a date out of a tag, see `dating.TagDate`.
         flavour: `auto`, or the name of a registry with an API of its own.
     """
 
@@ -60,7 +58,6 @@ class RegistryOptions:
     platform: str = "linux/amd64"
     cache: Path | None = None
     immutable_tags: bool = False
-    tag_date: str = ""
     flavour: str = "auto"
 
 
@@ -97,7 +94,6 @@ def connect(
     choices = ResolverOptions(
         platform=options.platform,
         now=now(),
-        tag_date=TagDate(options.tag_date) if options.tag_date else None,
         immutable_tags=options.immutable_tags,
         head_first=flavour == docker_hub.NAME or (flavour == "auto" and address.is_hub),
     )
@@ -163,7 +159,7 @@ class Registry:
         wanted: Callable[[str], bool],
         progress: Callable[[int, int], None] = lambda _done, _known: None,
     ) -> ScanResult:
-        """Find the images of all wanted tags of some repositories.
+        """Find what all wanted tags of some repositories name.
 
         Args:
             repos: paths, e.g. `shop/billing`.
@@ -171,7 +167,7 @@ class Registry:
             progress: hears how many tags are done, and how many are known of so far; in the caller's thread.
 
         Returns:
-            Every wanted tag, as an image or as skipped; by repository in the order given, then by time.
+            What every wanted tag names, or why it names no image; by repository in the order given, then by tag.
 
         Raises:
             NotInRegistry: there is no such repository.

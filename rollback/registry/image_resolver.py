@@ -1,4 +1,4 @@
-"""From a tag to its image: the manifest, the child where there is an index, the config, and so the time."""
+"""From a tag to its image: the manifest, the child where there is an index, the config, and what they say."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rollback.core.image import CreatedFrom, Image, Skipped
+from rollback.core.creation_time import ResolvedTag, TimeEvidence, Undated, plausible
+from rollback.core.image import Skipped
 from rollback.core.image_reference import is_digest, is_tag
 from rollback.errors import NotInRegistry, RegistryError
-from rollback.registry import created, manifest
+from rollback.registry import manifest
 from rollback.registry.api_client import ApiRequest, RegistryApiClient
 from rollback.registry.cache_protocol import CacheProtocol, SingleFlight
-from rollback.registry.created import TagDate, TimeEvidence, Undated
 from rollback.registry.manifest import ConfigFacts, Facts, ImageFacts, IndexFacts, UnsupportedManifest
 from rollback.registry.request_counts import RequestKind
 from rollback.registry.transport import RegistryResponse, TooLarge
@@ -36,14 +36,12 @@ class ResolverOptions:
     Attributes:
         platform: of the child of an index that is read.
         now: the present time, aware.
-        tag_date: how to read a date out of a tag, if at all.
         immutable_tags: whether a tag that was seen once names the same thing for ever.
         head_first: ask by HEAD whether a tag has moved, since a GET counts against a limit.
     """
 
     platform: str
     now: datetime
-    tag_date: TagDate | None = None
     immutable_tags: bool = False
     head_first: bool = False
 
@@ -66,8 +64,8 @@ class ImageResolver:
         """Whether reading the tag takes no request."""
         return self._choices.immutable_tags and self.remembered(repo, tag)
 
-    def read(self, repo: str, tag: str, known: TagInfo | None = None) -> Image | Skipped:
-        """Read the image that a tag names.
+    def read(self, repo: str, tag: str, known: TagInfo | None = None) -> ResolvedTag | Skipped:
+        """Find what a tag names.
 
         Args:
             repo: repository.
@@ -85,14 +83,13 @@ class ImageResolver:
         if manifest.is_referrer(tag):
             return Skipped(repo, tag, "a signature or other companion of an image, not an image")
         if known and _is_plausible(known, self._choices.now):
-            return Image(repo, tag, known.created, known.digest, CreatedFrom.CONFIG)
+            return ResolvedTag(repo, tag, known.digest, "", TimeEvidence(str(known.created)))
         try:
             digest, facts = self._of_tag(repo, tag)
-            evidence = self._evidence(repo, facts)
-            created_at, source = created.date(evidence, tag, self._choices.now, self._choices.tag_date)
-        except (_Unusable, Undated) as error:
+            config, evidence = self._evidence(repo, facts)
+        except _Unusable as error:
             return Skipped(repo, tag, str(error))
-        return Image(repo, tag, created_at, digest, source)
+        return ResolvedTag(repo, tag, digest, config, evidence)
 
     def digest(self, repo: str, tag: str) -> str:
         """What a tag names now.
@@ -172,7 +169,8 @@ class ImageResolver:
         answer = self._asker.ask(question)
         return answer.status == 200 and answer.headers.get("Docker-Content-Digest") == hint
 
-    def _evidence(self, repo: str, facts: Facts) -> TimeEvidence:
+    def _evidence(self, repo: str, facts: Facts) -> tuple[str, TimeEvidence]:
+        """The digest of the config, and what manifest, index and config say about the time."""
         annotations: tuple[str, ...] = ()
         for _level in range(_DEPTH + 1):
             if isinstance(facts, UnsupportedManifest):
@@ -180,7 +178,7 @@ class ImageResolver:
             annotations = (facts.created, *annotations)
             if isinstance(facts, ImageFacts):
                 config = self._config(repo, facts.config)
-                return TimeEvidence(config.created, annotations, config.labels)
+                return facts.config, TimeEvidence(config.created, annotations, config.labels, config.history)
             facts = self._child(repo, facts)
         raise _Unusable(f"indexes nested more than {_DEPTH} deep")
 
@@ -285,7 +283,7 @@ def _misses_accept(words: str) -> bool:
 
 def _is_plausible(known: TagInfo, now: datetime) -> bool:
     try:
-        created.plausible(known.created, now)
+        plausible(known.created, now)
     except Undated:
         return False
     return True

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from rollback.core.timestamps import Instant
+
 SCHEMA2 = "application/vnd.docker.distribution.manifest.v2+json"
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -78,10 +80,17 @@ class UnsupportedManifest:
 
 @dataclass(frozen=True)
 class ConfigFacts:
-    """What an image's config tells about its time, as texts: `created`, and labels, best first."""
+    """What an image's config says about its time, as texts.
+
+    Attributes:
+        created: its `created`.
+        labels: those that name a time, best first.
+        history: the newest `created` in its history.
+    """
 
     created: str = ""
     labels: tuple[str, ...] = ()
+    history: str = ""
 
 
 Facts = ImageFacts | IndexFacts | UnsupportedManifest
@@ -141,7 +150,24 @@ def read_config(body: bytes) -> ConfigFacts:
         raise ValueError("not a JSON object")
     labels = _object(_object(document.get("config")).get("Labels"))
     found = (_text(labels.get(name)) for name in (_CREATED, _BUILD_DATE))
-    return ConfigFacts(_text(document.get("created")), tuple(label for label in found if label))
+    return ConfigFacts(
+        _text(document.get("created")), tuple(label for label in found if label), _newest(document.get("history"))
+    )
+
+
+def _newest(history: object) -> str:
+    """The newest `created` of a config's history; empty if there is none that can be read."""
+    newest = ""
+    at: Instant | None = None
+    for entry in history if isinstance(history, list) else []:
+        text = _text(_object(entry).get("created"))
+        try:
+            instant = Instant.parse(text)
+        except ValueError:
+            continue
+        if at is None or instant > at:
+            newest, at = text, instant
+    return newest
 
 
 def _shape(document: dict[str, Any]) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rollback.core.image import Image, Skipped
+from rollback.core.creation_time import ResolvedTag
+from rollback.core.image import Skipped
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 from rollback.registry import worker_pool
 from rollback.registry.api_client import ApiRequest, RegistryApiClient
@@ -25,9 +28,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What a registry holds of the wanted tags: each is an image, or skipped for a reason."""
+    """What a registry holds of the wanted tags: each names an image, or is skipped for a reason."""
 
-    images: tuple[Image, ...]
+    resolved: tuple[ResolvedTag, ...]
     skipped: tuple[Skipped, ...]
 
 
@@ -49,7 +52,7 @@ class Scanner:
         self._progress = progress
         self._harbor = Harbor(asker)
         self._held: list[tuple[str, str]] = []  # tags that wait until all are known
-        self._found: list[Image | Skipped] = []
+        self._found: list[ResolvedTag | Skipped] = []
         self._counting = threading.Lock()
         self._known = 0
 
@@ -68,25 +71,41 @@ class Scanner:
         if self._held:
             self._warn()
             self._work([self._read(repo, tag) for repo, tag in self._held], workers)
+        again = self._unsettled()
+        if again:
+            self._found = [one for one in self._found if (one.repo, one.tag) not in again]
+            self._work([self._read(repo, tag) for repo, tag in sorted(again)], workers)
         place = {repo: number for number, repo in enumerate(repos)}
-        images = [one for one in self._found if isinstance(one, Image)]
-        skipped = [one for one in self._found if isinstance(one, Skipped)]
-        images.sort(key=lambda image: (place[image.repo], image.order))
-        skipped.sort(key=lambda one: (place[one.repo], one.tag))
-        return ScanResult(tuple(images), tuple(skipped))
+        self._found.sort(key=lambda one: (place[one.repo], one.tag))
+        resolved = tuple(one for one in self._found if isinstance(one, ResolvedTag))
+        return ScanResult(resolved, tuple(one for one in self._found if isinstance(one, Skipped)))
 
-    def _work(self, jobs: Iterable[Job[Image | Skipped]], workers: int) -> None:
+    def _unsettled(self) -> set[tuple[str, str]]:
+        """Tags of which only a listed time is known, and that time is another image's too.
+
+        Whether they are one build, and what other evidence there is, only their manifests and configs say. Google
+        lists milliseconds, so that is how times are compared here.
+        """
+        sharing: dict[tuple[str, str], set[str]] = defaultdict(set)
+        listed = [one for one in self._found if isinstance(one, ResolvedTag)]
+        for one in listed:
+            sharing[one.repo, _millisecond(one)].add(one.digest)
+        return {
+            (one.repo, one.tag) for one in listed if not one.config and len(sharing[one.repo, _millisecond(one)]) > 1
+        }
+
+    def _work(self, jobs: Iterable[Job[ResolvedTag | Skipped]], workers: int) -> None:
         worker_pool.work(jobs, workers=workers, stop=self._asker.courier.stop, tell=self._tell)
 
-    def _tell(self, result: Image | Skipped) -> None:
+    def _tell(self, result: ResolvedTag | Skipped) -> None:
         self._found.append(result)
         self._progress(len(self._found), self._known)
 
-    def _list(self, walk: _ScanState) -> Job[Image | Skipped]:
+    def _list(self, walk: _ScanState) -> Job[ResolvedTag | Skipped]:
         """The job that fetches a page; from it follow the next page, and the reading of the wanted tags."""
         repo = walk.listing.repo
 
-        def job() -> Done[Image | Skipped]:
+        def job() -> Done[ResolvedTag | Skipped]:
             page = walk.listing.turn()
             fresh = walk.fresh(page, self._wanted)
             more = [self._list(walk)] if walk.listing.more else []
@@ -96,7 +115,7 @@ class Scanner:
 
         return job
 
-    def _follow(self, walk: _ScanState, repo: str, page: Page, fresh: list[str]) -> list[Job[Image | Skipped]]:
+    def _follow(self, walk: _ScanState, repo: str, page: Page, fresh: list[str]) -> list[Job[ResolvedTag | Skipped]]:
         if self._is(docker_hub.NAME, detected=self._asker.address.is_hub):
             self._held += [(repo, tag) for tag in fresh]
             return []
@@ -108,8 +127,8 @@ class Scanner:
             return [] if walk.listing.more else [self._ask_harbor(walk, repo)]
         return [self._read(repo, tag) for tag in fresh]
 
-    def _ask_harbor(self, walk: _ScanState, repo: str) -> Job[Image | Skipped]:
-        def job() -> Done[Image | Skipped]:
+    def _ask_harbor(self, walk: _ScanState, repo: str) -> Job[ResolvedTag | Skipped]:
+        def job() -> Done[ResolvedTag | Skipped]:
             unknown = [tag for tag in walk.waiting if not self._reader.settled(repo, tag)]
             known: dict[str, TagInfo] = {}
             singly = sum(1 if self._reader.remembered(repo, tag) else 2 for tag in unknown)
@@ -119,7 +138,7 @@ class Scanner:
 
         return job
 
-    def _read(self, repo: str, tag: str, known: TagInfo | None = None) -> Job[Image | Skipped]:
+    def _read(self, repo: str, tag: str, known: TagInfo | None = None) -> Job[ResolvedTag | Skipped]:
         return lambda: Done((self._reader.read(repo, tag, known),))
 
     def _is(self, flavour: str, *, detected: bool) -> bool:
@@ -136,6 +155,14 @@ class Scanner:
         text = docker_hub.warning(answer.headers, len(needed), self._asker.gate.identity().user)
         if text:
             _log.warning(text)
+
+
+def _millisecond(one: ResolvedTag) -> str:
+    """The time in its config to the millisecond, as far as it can be read."""
+    try:
+        return Instant.parse(one.evidence.config).time.isoformat(timespec="milliseconds")
+    except ValueError:
+        return ""
 
 
 class _ScanState:

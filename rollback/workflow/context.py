@@ -135,7 +135,6 @@ def registry(config: Settings, *, url: str = "", cached: bool = True) -> registr
             platform=chosen.platform,
             cache=cache,
             immutable_tags=chosen.immutable_tags,
-            tag_date=chosen.tag_date,
             flavour=chosen.flavour,
         )
     )

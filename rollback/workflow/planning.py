@@ -51,7 +51,7 @@ def read_history(request: PlanRequest, now: datetime) -> History:
     """
     history = context.read_history(request.dump)
     reasons = (
-        *preflight.of_history(history, request.env, request.config.tag_pattern),
+        *preflight.of_history(history, request.env, request.config.tags(request.env)),
         *preflight.of_age(history, Instant(now), request.max_age_s),
     )
     if reasons:

@@ -81,7 +81,7 @@ def test_choosing_a_date_with_the_mouse_shows_its_selection(browser: Browser, sh
 
     assert browser.text("h2") == "As of 2026-11-18"
     assert table(browser)["billing"][:2] == ["1.7.0-master", "released that day"]
-    assert table(browser)["catalog"] == ["-", "nothing yet: stays as it is", "-", "-"]
+    assert table(browser)["catalog"] == ["-", "no image: stays as it is", "-", "-"]
     assert browser.text("#command") == "rollback run --date=2026-11-18 --env=prod --dump=/srv/history"
 
 

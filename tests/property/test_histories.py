@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from rollback.core import history_file
 from rollback.core.image import Image, Skipped
-from rollback.core.image_selection import AsOf, Match, Selection, select
+from rollback.core.image_selection import AsOf, Match, Selection, select, settled
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Refused
 from tests.property.strategies import BEGIN, REPOS, images, instants, skipped, zones
@@ -20,12 +21,22 @@ from tests.support.image_factory import built
 counts = st.integers(1, 6)
 
 
-def chosen(selection: Selection) -> dict[str, Image | None]:
-    return {choice.repo: choice.image for choice in selection.choices}
+def newest(candidates: list[Image]) -> set[str]:
+    """The digests of the newest time: more than one where nobody knows which is newer."""
+    latest = max((image.created for image in candidates), default=None)
+    return {image.digest for image in candidates if image.created == latest}
 
 
-def newest(candidates: list[Image]) -> Image | None:
-    return max(candidates, key=lambda image: (image.created, image.tag), default=None)
+def agrees(selection: Selection, wanted: dict[str, set[str]]) -> None:
+    """Each choice is the newest image, or says that there is none, or names all that are equally new."""
+    for choice in selection.choices:
+        newest_ones = wanted[choice.repo]
+        assert {image.digest for image in choice.candidates} == newest_ones
+        if choice.image is None:
+            assert choice.match is (Match.TIED if newest_ones else Match.MISSING)
+            assert choice.reason
+        else:
+            assert {choice.image.digest} == newest_ones
 
 
 @given(images(), skipped, counts, zones)
@@ -42,11 +53,9 @@ def test_every_date_selects_what_the_whole_set_of_images_would(found: list[Image
     for day in made.dates:
         wanted = {repo: newest([i for i in found if i.repo == repo and i.day(made.zone) <= day]) for repo in REPOS}
         selection = select(made, AsOf(str(day), day=day))
-        assert chosen(selection) == wanted
+        agrees(selection, wanted)
         for choice in selection.choices:
-            if choice.image is None:
-                assert choice.match is Match.MISSING
-            else:
+            if choice.image:
                 assert (choice.match is Match.EXACT) == (choice.image.day(made.zone) == day)
 
 
@@ -59,15 +68,13 @@ def test_a_time_is_refused_or_exact(found: list[Image], last: int, zone: str, at
     except Refused:
         assert any(sum(i.repo == repo for i in found) >= last for repo in REPOS)
         return
-    assert chosen(selection) == {
-        repo: newest([i for i in found if i.repo == repo and i.created <= at]) for repo in REPOS
-    }
+    agrees(selection, {repo: newest([i for i in found if i.repo == repo and i.created <= at]) for repo in REPOS})
 
 
 @given(images(least=1), counts, zones)
 def test_whatever_is_later_than_the_newest_images_can_be_reached(found: list[Image], last: int, zone: str) -> None:
     made = built(found, REPOS, last=last, timezone=zone, generated=Instant(BEGIN + timedelta(days=30)))
-    reach = max(made.of(repo)[:last][-1].created for repo in REPOS if made.of(repo))
+    reach = max(made.reach(repo) or made.of(repo)[-1].created for repo in REPOS if made.of(repo))
 
     assert select(made, AsOf(str(reach), instant=reach))
 
@@ -86,9 +93,56 @@ def test_the_newest_of_every_repository_are_always_there(found: list[Image], las
     made = built(found, REPOS, last=last, timezone=zone)
 
     for repo in REPOS:
-        mine = sorted((i for i in found if i.repo == repo), key=lambda i: (i.created, i.tag), reverse=True)
+        mine = sorted((i for i in found if i.repo == repo), key=lambda i: i.order, reverse=True)
         assert made.of(repo)[:last] == tuple(mine[:last])
         assert {i.day(made.zone) for i in mine[:last]} <= set(made.dates)
+
+
+@given(images(), counts, zones)
+def test_equally_new_images_are_kept_together(found: list[Image], last: int, zone: str) -> None:
+    made = built(found, REPOS, last=last, timezone=zone)
+
+    kept = set(made.images)
+    for image in made.images:
+        assert {i for i in found if (i.repo, i.created) == (image.repo, image.created)} <= kept
+
+
+@given(st.data(), images(), counts, zones)
+def test_order_and_number_of_tags_of_a_digest_are_irrelevant(
+    data: st.DataObject, found: list[Image], last: int, zone: str
+) -> None:
+    more = [
+        replace(image, tags=(*image.tags, *(f"{image.tag[:-7]}.{n}-master" for n in range(data.draw(counts)))))
+        for image in found
+    ]
+
+    plain, other = (built(images, REPOS, last=last, timezone=zone) for images in (found, more))
+
+    assert [(i.repo, i.digest) for i in plain.images] == [(i.repo, i.digest) for i in other.images]
+    for day in plain.dates:
+        one, two = (select(made, AsOf(str(day), day=day)) for made in (plain, other))
+        assert [[i.digest for i in c.candidates] for c in one.choices] == [
+            [i.digest for i in c.candidates] for c in two.choices
+        ]
+
+
+@given(st.data(), images(), counts, zones)
+def test_a_tie_is_decided_by_what_runs_or_not_at_all(
+    data: st.DataObject, found: list[Image], last: int, zone: str
+) -> None:
+    made = built(found, REPOS, last=last, timezone=zone)
+    assume(made.dates)
+    day = data.draw(st.sampled_from(made.dates))
+    running = {image.digest for image in data.draw(st.lists(st.sampled_from(found)))}
+
+    for choice in select(made, AsOf(str(day), day=day)).choices:
+        after = settled(choice, running)
+        had = {image.digest for image in choice.candidates} & running
+        if choice.match is Match.TIED and len(had) == 1:
+            assert after.image is not None
+            assert {after.image.digest} == had
+        else:
+            assert after == choice
 
 
 @given(images(), st.dates(), zones)

@@ -7,7 +7,7 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback.core.image import belongs
+from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.image_reference import Reference
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
@@ -40,6 +40,7 @@ def test_an_instant_is_read_back_as_written(instant: Instant) -> None:
 
 @given(st.from_regex(r"[A-Za-z0-9_.-]{1,12}", fullmatch=True), st.sampled_from(["master", "stage", "pre.prod"]))
 def test_a_tag_belongs_only_with_its_separator(head: str, env: str) -> None:
-    assert belongs(f"{head}-{env}", env)
-    assert belongs(f"{head}{env}", env) == head.endswith("-") * (len(head) > 1)
-    assert not belongs(f"{head}-{env}x", env)
+    tags = EnvironmentTags(env)
+    assert tags.fits(f"{head}-{env}")
+    assert tags.fits(f"{head}{env}") == head.endswith("-") * (len(head) > 1)
+    assert not tags.fits(f"{head}-{env}x")

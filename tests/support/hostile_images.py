@@ -8,7 +8,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from rollback.core.image import Image, belongs
+from rollback.core.creation_time import date_images
+from rollback.core.environment_tags import EnvironmentTags
+from rollback.core.image import Image, Skipped
 from rollback.registry.client import RegistryOptions, ScanResult, connect
 from rollback.registry.retry import Budget
 from tests.support import registry as real
@@ -18,8 +20,8 @@ REPOS = ["shop/forms", "shop/dates", "shop/strangers", "shop/broken", "shop/many
 EAGER = Budget(first_s=0.0)  # no pauses between tries
 
 
-def master(tag: str) -> bool:
-    return belongs(tag, "master")
+MASTER = EnvironmentTags("master")
+master = MASTER.fits
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,21 @@ class Fleet:
         return [line for line in self.images if line[0] == repo]
 
 
+def dated(survey: ScanResult, now: datetime | None = None) -> tuple[list[Image], list[Skipped]]:
+    """The images of a survey by time, and all that is none or has no time."""
+    images, undated = date_images(survey.resolved, MASTER, now or datetime.now(timezone.utc))
+    return sorted(images, key=lambda image: (image.created, image.tag)), [*survey.skipped, *undated]
+
+
 def lines(survey: ScanResult) -> list[tuple[str, str, str, str, str]]:
-    return [line(image) for image in survey.images]
+    """A line for each tag, by the order of the repositories and then by time."""
+    repos = list(dict.fromkeys(one.repo for one in survey.resolved))
+    images = sorted(dated(survey)[0], key=lambda image: (repos.index(image.repo), image.created, image.tag))
+    return [line(image, tag) for image in images for tag in image.tags]
 
 
-def line(image: Image) -> tuple[str, str, str, str, str]:
-    return (image.repo, image.tag, image.digest, str(image.created), image.created_from.value)
+def line(image: Image, tag: str) -> tuple[str, str, str, str, str]:
+    return (image.repo, tag, image.digest, str(image.created), image.created_from.value)
 
 
 def look(url: str, repos: list[str] | None = None, **options: object) -> ScanResult:
@@ -59,8 +70,9 @@ def agrees(survey: ScanResult, fleet: Fleet) -> None:
         of_repo = [one for one in found if one[0] == repo]
         assert of_repo[-10:] == fleet.of(repo)[-10:], f"the newest ten of {repo}"
     assert found == fleet.images
-    assert {(one.repo, one.tag) for one in survey.skipped} == set(fleet.skipped)
-    for one in survey.skipped:
+    skipped = dated(survey)[1]
+    assert {(one.repo, one.tag) for one in skipped} == set(fleet.skipped)
+    for one in skipped:
         assert fleet.skipped[one.repo, one.tag] in one.reason
 
 
@@ -181,7 +193,7 @@ def _dates(url: str, skipped: dict[tuple[str, str], str]) -> list[tuple[str, str
         ("pack-master", "1980-01-01T00:00:01Z", "before 1990"),
         ("zero-master", "0001-01-01T00:00:00Z", "before 1990"),
         ("late-master", late, "in the future"),
-        ("none-master", None, "nothing tells when"),
+        ("none-master", None, "nothing says when"),
         ("odd-master", "yesterday", "not a time with a zone"),
         ("zoneless-master", "2026-02-01T00:00:00", "not a time with a zone"),
     ]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import date, timezone, tzinfo
 
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image
+from rollback.core.image import CreatedFrom, Image, builds
 from rollback.core.plan import service_of
 from rollback.core.timestamps import Instant
 from rollback.state.record import Record
 
-NOTHING = -1  # in a selection: the service has no image on or before the date
+NOTHING = -1  # in a selection: the service has no image as of the date, or several of one time
 _MOST_RUNS = 200  # the newest; a page is no archive
 _NO_OUTCOME = "no outcome"
 
@@ -131,7 +131,7 @@ def build(history: History, records: Sequence[Record], running: Running | None =
         columns,
         images,
         tuple(_marks(row, of_row, place) for row, of_row in enumerate(every)),
-        {place[day]: tuple(_newest(of_row, day) for of_row in every) for day in history.dates},
+        {place[day]: tuple(_newest(of_row, day, images) for of_row in every) for day in history.dates},
         tuple(_past(record, place, zone) for record in newest),
         running if running and running.references else left_behind(newest, history.repos),
     )
@@ -169,10 +169,14 @@ def _marks(row: int, of_row: Sequence[tuple[date, int]], place: Mapping[date, in
     return tuple(Mark(row, place[day], number) for day, number in by_day.items())
 
 
-def _newest(of_row: Sequence[tuple[date, int]], day: date) -> int:
-    """The newest image of the day or before it, as `selection.select` chooses it for a date."""
+def _newest(of_row: Sequence[tuple[date, int]], day: date, images: Sequence[Image]) -> int:
+    """The newest image of the day or before it, as `image_selection.select` chooses it for a date."""
     until = bisect_right([released for released, _ in of_row], day)
-    return of_row[until - 1][1] if until else NOTHING
+    if not until:
+        return NOTHING
+    newest = images[of_row[until - 1][1]]
+    equals = [number for _, number in of_row[:until] if images[number].created == newest.created]
+    return NOTHING if builds(images[number] for number in equals) > 1 else equals[-1]
 
 
 def _day(record: Record, zone: tzinfo) -> date:

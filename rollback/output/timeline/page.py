@@ -171,7 +171,7 @@ def counts(chart: Chart, column: int) -> str:
         differ += _now(chart, row, number)[1] == "differs"
     told = [f"{exact} released that day", f"{carried} carried from earlier"]
     if missing:
-        told.append(f"{missing} with nothing on or before it: they stay as they are")
+        told.append(f"{missing} without one image as of it: they stay as they are")
     if chart.running.references:
         told.append(f"{differ} would change")
     return f"{', '.join(told)}."
@@ -211,7 +211,7 @@ def cells(chart: Chart, row: int, column: int) -> list[tuple[str, str]]:
     now, differs = _now(chart, row, number)
     last = [(f"now {differs}", f"{now}{' (same)' if differs == 'same' else ''}")] if chart.running.references else []
     if number == NOTHING:
-        return [("tag", "-"), ("which missing", "nothing yet: stays as it is"), ("", "-"), ("digest", "-"), *last]
+        return [("tag", "-"), ("which missing", "no image: stays as it is"), ("", "-"), ("digest", "-"), *last]
     image = chart.images[number]
     day = image.day(chart.zone)
     exact = day == chart.columns[column].day

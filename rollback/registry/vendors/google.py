@@ -7,7 +7,6 @@ believable `created` all the same would be taken for one. Helm charts, signature
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -25,8 +24,7 @@ def dates(document: Mapping[str, Any]) -> dict[str, TagInfo]:
     """Read the member of a page of tags.
 
     Left out, and so to be read in the plain way, is all that it does not settle: indexes, whose time is that of
-    a child; times that are no whole number; and images of the same millisecond, since which of them is newer
-    shows only further on.
+    a child, and times that are no whole number.
 
     Returns:
         What is known, by tag.
@@ -42,8 +40,7 @@ def dates(document: Mapping[str, Any]) -> dict[str, TagInfo]:
         if created is None or not isinstance(tags, list):
             continue
         found.update({tag: TagInfo(digest, created) for tag in tags if isinstance(tag, str)})
-    sharing = Counter(created for created, _digest in {(known.created, known.digest) for known in found.values()})
-    return {tag: known for tag, known in found.items() if sharing[known.created] == 1}
+    return found
 
 
 def _instant(milliseconds: object) -> Instant | None:

@@ -166,7 +166,7 @@ def test_an_enormous_document_costs_its_tag_and_not_the_memory(fleet: Fleet) -> 
         survey = look(registry.url, ["shop/broken"])
 
     reasons = {one.tag: one.reason for one in survey.skipped}
-    assert survey.images == ()
+    assert survey.resolved == ()
     assert reasons["1-master"] == "its config is larger than 8 MiB"
 
 
@@ -221,9 +221,9 @@ def test_a_schema_1_manifest_is_never_read_for_the_date(fleet: Fleet, tmp_path: 
             connect(RegistryOptions(registry.url), budget=EAGER).digest("other/old", "1-master")
     again = look(fleet.url, ["other/old"], cache=tmp_path)
 
-    assert survey.images == ()
+    assert survey.resolved == ()
     assert [one.reason for one in survey.skipped] == ["only an old schema 1 manifest, which has no dependable digest"]
-    assert [image.digest for image in again.images] == [digest]
+    assert [image.digest for image in again.resolved] == [digest]
 
 
 def test_a_proxy_that_drops_the_accept_header_is_found_out(fleet: Fleet) -> None:
@@ -254,5 +254,5 @@ def test_a_hundred_thousand_tags_cost_no_more_than_their_list(fleet: Fleet) -> N
         client = connect(RegistryOptions(registry.url), budget=EAGER)
         survey = client.survey(["shop/broken"], master)
 
-    assert [image.tag for image in survey.images] == ["1-master"]
+    assert [image.tag for image in survey.resolved] == ["1-master"]
     assert client.counts.requests == 3

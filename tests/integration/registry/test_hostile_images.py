@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollback.registry.client import RegistryOptions, connect
-from tests.support.hostile_images import REPOS, Fleet, agrees, lines, look, master
+from tests.support.hostile_images import REPOS, Fleet, agrees, dated, lines, look, master
 
 
 def test_the_newest_ten_are_exactly_these(fleet: Fleet) -> None:
@@ -42,21 +42,22 @@ def test_images_that_share_a_config_cost_it_once(fleet: Fleet) -> None:
 
     survey = registry.survey(["shop/forms"], lambda tag: tag in {"a-master", "b-master"})
 
-    assert [image.tag for image in survey.images] == ["a-master", "b-master"]
+    assert [image.tag for image in dated(survey)[0]] == ["a-master"]
+    assert dated(survey)[0][0].tags == ("a-master", "b-master")
     assert (registry.counts.manifests, registry.counts.configs) == (2, 1)
 
 
 def test_another_platform_reads_another_child(fleet: Fleet) -> None:
     survey = look(fleet.url, ["shop/forms"], platform="linux/arm64")
 
-    listed = next(image for image in survey.images if image.tag == "list-master")
+    listed = next(image for image in dated(survey)[0] if image.tag == "list-master")
     assert str(listed.created) == "2026-06-01T00:00:00Z"
 
 
 def test_a_repository_without_tags_is_empty_and_no_error(fleet: Fleet) -> None:
     survey = look(fleet.url, ["shop/empty"])
 
-    assert (survey.images, survey.skipped) == ((), ())
+    assert (survey.resolved, survey.skipped) == ((), ())
 
 
 def test_progress_ends_with_everything_done(fleet: Fleet) -> None:

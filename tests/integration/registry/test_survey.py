@@ -7,14 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rollback.core.image import belongs
 from rollback.errors import NotInRegistry
 from rollback.registry.client import RegistryOptions, connect
 from tests.support import registry as real
-
-
-def master(tag: str) -> bool:
-    return belongs(tag, "master")
+from tests.support.hostile_images import dated, master
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +33,7 @@ def test_images_come_with_digest_and_time_sorted_by_time(url: str) -> None:
 
     survey = registry.survey(["shop/cart"], master, lambda _done, _known: None)
 
-    assert [(i.tag, i.digest, str(i.created)) for i in survey.images] == [
+    assert [(i.tag, i.digest, str(i.created)) for i in dated(survey)[0]] == [
         ("9-master", pushed["9-master"], "2026-01-01T00:00:00Z"),
         ("2-master", pushed["2-master"], "2026-02-01T00:00:00Z"),
         ("10-master", pushed["10-master"], "2026-02-28T22:00:00.123456789Z"),
@@ -58,7 +54,7 @@ def test_a_list_as_long_as_a_limit_costs_one_more_question_and_none_is_read_twic
 
     survey = registry.survey([repo], master)
 
-    assert len(survey.images) == len({image.tag for image in survey.images}) == count
+    assert len(survey.resolved) == len({one.tag for one in survey.resolved}) == count
     assert (registry.counts.lists, registry.counts.manifests) == (lists, count)
 
 

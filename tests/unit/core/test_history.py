@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rollback.core import history, history_file
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image, Skipped
+from rollback.core.image import Basis, CreatedFrom, DeployedImage, Image, Skipped
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 from tests.support.image_factory import AT, built, day, digest, image
@@ -67,11 +68,56 @@ def test_of_two_images_of_a_day_the_later_one_is_offered() -> None:
     assert history_file.as_json(found)["rollbacks"] == {"2026-11-20": [{"10-master": "a"}]}
 
 
-def test_two_images_of_one_instant_are_ordered_by_tag_whoever_answered_first() -> None:
+def test_two_images_of_one_instant_are_ordered_the_same_way_whoever_answered_first() -> None:
     twins = [image("a:1-master", "2026-11-20"), image("a:2-master", "2026-11-20")]
 
     assert built(twins) == built(twins[::-1])
-    assert tags(built(twins), "a") == ["2-master", "1-master"]
+    assert sorted(tags(built(twins), "a")) == ["1-master", "2-master"]
+
+
+def test_as_many_images_are_kept_as_asked_for_however_many_tags_each_has() -> None:
+    many = [
+        replace(image(f"a:1.{n}-master", f"2026-11-{n:02}"), tags=(f"1.{n}-master", f"a{n}-master", f"b{n}-master"))
+        for n in range(1, 21)
+    ]
+
+    assert len(built(many, last=10).dates) == 10
+
+
+def test_two_digests_of_one_build_count_once() -> None:
+    pairs = [
+        replace(image(f"a:{n}{kind}-master", f"2026-11-{n:02}"), config=digest(f"c{n}"))
+        for n in range(1, 6)
+        for kind in ("", "-amd64")
+    ]
+
+    found = built(pairs, last=2)
+
+    assert [str(d) for d in found.dates] == ["2026-11-05", "2026-11-04"]
+    assert len(found.of("a")) == 4
+
+
+def test_a_file_of_schema_2_is_read_with_one_image_for_each_digest() -> None:
+    data = history_file.as_json(built(FLEET))
+    old = {key: value for key, value in data.items() if key not in {"basis", "deployed"}}
+    members = ("repo", "tag", "digest", "created", "created_from")
+    entries = [{key: entry[key] for key in members} for entry in data["images"]]
+    entries.append({**entries[0], "tag": "latest-master"})
+
+    found = history_file.loads(json.dumps({**old, "schema": 2, "images": entries}))
+
+    assert found.of("cart")[0].tag == "2.10.0-master"
+    assert found.of("cart")[0].tags == ("2.10.0-master", "latest-master")
+    assert (found.basis, found.deployed) == (Basis.BUILT, ())
+    assert found.dates == built(FLEET).dates
+
+
+def test_an_undated_repository_is_another_fact_than_a_missing_one() -> None:
+    undated = [Skipped("web", f"{n}-master", "undated: created is 1970-01-01", undated=True) for n in range(30)]
+    found = history_file.loads(history_file.dumps(built(FLEET, ["billing", "cart", "web", "api"], skipped=undated)))
+
+    assert found.undated("web") == "30 images, none with a usable time (created is 1970-01-01)"
+    assert found.undated("api") == ""
 
 
 def test_days_are_those_of_the_zone() -> None:
@@ -94,19 +140,31 @@ def test_the_file_has_the_members_that_older_readers_know() -> None:
     assert data["all"] == ["billing", "cart"]
     assert list(data["rollbacks"]) == ["2026-11-20", "2026-11-18", "2026-11-12"]
     assert data["rollbacks"]["2026-11-20"] == [{"1.9.0-master": "billing"}, {"2.10.0-master": "cart"}]
-    assert (data["schema"], data["env"], data["tag_env"], data["generated"]) == (2, "prod", "master", AT)
+    assert (data["schema"], data["env"], data["tag_env"], data["generated"]) == (3, "prod", "master", AT)
     assert data["images"][0] == {
         "repo": "cart",
         "tag": "2.10.0-master",
+        "tags": ["2.10.0-master"],
         "digest": digest("cart:2.10.0-master"),
+        "config": "",
         "created": "2026-11-20T12:00:00Z",
         "created_from": "config",
+        "basis": "built",
     }
+    assert (data["basis"], data["deployed"]) == ("built", [])
 
 
 def test_what_was_written_is_read_back() -> None:
+    since, until = Instant.parse("2026-11-18T09:00:00Z"), Instant.parse("2026-11-20T09:00:00Z")
     made = built(
-        FLEET, skipped=[Skipped("cart", "signed-master", "not an image: é \u2028")], timezone="Europe/Berlin"
+        FLEET,
+        skipped=[Skipped("cart", "signed-master", "not an image: é \u2028")],
+        timezone="Europe/Berlin",
+        basis=Basis.AUTO,
+        deployed=[
+            DeployedImage("/ds/prod/shop/cart", "cart", "2.9.0-master", digest("d"), since, until, certain=False),
+            DeployedImage("/ds/prod/shop/cart", "cart", "2.10.0-master", "", until),
+        ],
     )
 
     assert history_file.loads(history_file.dumps(made)) == made
@@ -155,7 +213,26 @@ HOSTILE = {
     "a repository that is none": (changed(all=["billing", "cart", "../../etc"]), "'../../etc' is not a repository"),
     "a repository of another type": (changed(all=["billing", "cart", 7]), "7 is not a repository"),
     "a repository twice": (changed(all=["billing", "cart", "cart"]), "twice"),
-    "a later schema": (changed(schema=3), "schema 3"),
+    "a basis that is none": (changed(basis="guessed"), "basis: 'guessed' is not one of built, deployed, auto"),
+    "deployed without a time": (changed(deployed=[{"app": "/a"}]), "deployed: "),
+    "deployed of a stranger": (
+        changed(
+            deployed=[
+                {
+                    "app": "/a",
+                    "repo": "stranger",
+                    "tag": "",
+                    "digest": "",
+                    "from": AT,
+                    "until": None,
+                    "certain": True,
+                }
+            ]
+        ),
+        "its app, repo, tag or digest is not one",
+    ),
+    "a tag of two images": (changed(images=an_image(tags=["2.9.0-master"])), "cart:2.9.0-master is there twice"),
+    "a later schema": (changed(schema=4), "schema 4"),
     "a day that is none": (changed(rollbacks={"2026-02-30": []}), "'2026-02-30' is not a date"),
     "a day in another form": (changed(rollbacks={"20261120": []}), "'20261120' is not a date"),
     "a stranger's tag": (changed(rollbacks={"2026-11-20": [{"1-master": "stranger"}]}), "not a tag of one of `all`"),

@@ -8,6 +8,7 @@ import pytest
 
 from rollback.core import plan, preflight
 from rollback.core.apps import Deployment
+from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.image_selection import parse_as_of, select
 from rollback.core.plan import Environment, Plan, Rules
 from rollback.core.preflight import ImageCheck, ImagePresence
@@ -16,6 +17,7 @@ from rollback.errors import Reason
 from tests.support.image_factory import HOST, PROD, app, built, image
 
 DAY = "2026-11-20"
+MASTER = EnvironmentTags("master")
 URL = f"https://{HOST}"
 HELD = built([image("shop/billing:1-master", DAY), image("shop/cart:1-master", DAY)])
 APPS = (app("billing", f"{HOST}/shop/billing:2-master"), app("cart", f"{HOST}/shop/cart:1-master"))
@@ -81,11 +83,11 @@ def test_all_reasons_are_told_at_once_those_of_the_plan_first() -> None:
 
 
 def test_a_history_of_this_environment_is_accepted() -> None:
-    assert preflight.of_history(HELD, PROD, "{version}-{env}") == ()
+    assert preflight.of_history(HELD, PROD, MASTER) == ()
 
 
 def test_a_history_of_another_environment_is_refused_with_both_ways_out() -> None:
-    (reason,) = preflight.of_history(HELD, Environment("stage", "stage"), "{version}-{env}")
+    (reason,) = preflight.of_history(HELD, Environment("stage", "stage"), EnvironmentTags("stage"))
 
     assert "of prod, not of stage" in reason.what
     assert "get --env=stage" in reason.hint
@@ -95,14 +97,14 @@ def test_a_history_of_another_environment_is_refused_with_both_ways_out() -> Non
 def test_a_history_that_does_not_name_its_environment_is_known_by_its_tags() -> None:
     plain = replace(HELD, env="", tag_env="")
 
-    (reason,) = preflight.of_history(plain, Environment("preprod", "premaster"), "{version}-{env}")
+    (reason,) = preflight.of_history(plain, Environment("preprod", "premaster"), EnvironmentTags("premaster"))
 
     assert "1-master is not one of its tags" in reason.why
-    assert preflight.of_history(plain, PROD, "{version}-{env}") == ()
+    assert preflight.of_history(plain, PROD, MASTER) == ()
 
 
 def test_a_history_that_names_its_tags_alone_gives_a_command_that_can_be_typed() -> None:
-    (reason,) = preflight.of_history(replace(HELD, env=""), Environment("stage", "stage"), "{version}-{env}")
+    (reason,) = preflight.of_history(replace(HELD, env=""), Environment("stage", "stage"), EnvironmentTags("stage"))
 
     assert reason.hint.endswith("--env=master")
 

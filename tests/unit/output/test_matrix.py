@@ -92,7 +92,7 @@ def test_a_chosen_date_stands_out_and_is_told_in_full() -> None:
 def test_a_service_with_nothing_on_the_chosen_date_says_that_it_stays() -> None:
     text = history_text(SHOP, TERMINAL, select(SHOP, parse_as_of("2026-11-16")))
 
-    assert "  billing  -             nothing on or before it: stays as it is" in text.splitlines()
+    assert "  billing  -             nothing on or before the date: stays as it is" in text.splitlines()
 
 
 def test_with_colour_the_chosen_images_are_reversed_and_the_text_is_the_same() -> None:
