@@ -12,7 +12,7 @@ from rollback.targets.base import Target, TargetOptions
 
 def kinds() -> tuple[str, ...]:
     """The kinds of target there are: the modules of this folder that have a `connect`."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"))
+    return tuple(sorted(name for name in _module_names() if hasattr(_import(name), "connect")))
 
 
 def mistakes(options: TargetOptions) -> tuple[tuple[str, str], ...]:
@@ -46,9 +46,19 @@ _WANTED = {str: "a text", bool: "true or false", int: "a whole number"}
 
 def _module(options: TargetOptions) -> Any:
     kind = str(options.settings.get("kind", options.name))
-    if kind not in kinds():
-        raise BadInput(
-            f"target {options.name!r}: there is no kind of target called {kind!r:.60}",
-            hint=f"use one of: {', '.join(kinds())}",
-        )
-    return importlib.import_module(f"rollback.targets.{kind}")
+    if kind in _module_names():
+        module = _import(kind)
+        if hasattr(module, "connect"):
+            return module
+    raise BadInput(
+        f"target {options.name!r}: there is no kind of target called {kind!r:.60}",
+        hint=f"use one of: {', '.join(kinds())}",
+    )
+
+
+def _module_names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def _import(name: str) -> Any:
+    return importlib.import_module(f"rollback.targets.{name}")

@@ -118,7 +118,7 @@ def front(upstream: str, *rules: Rule, tls: ssl.SSLContext | None = None, host: 
             headers = {
                 name: value
                 for name, value in asked.headers.items()
-                if name not in ("host", "connection", "authorization")
+                if name not in ("host", "connection", "authorization", "transfer-encoding")
             }
             try:
                 local.line.request(asked.method, asked.target, asked.body or None, {**headers, "Host": place.netloc})
@@ -144,7 +144,7 @@ def front(upstream: str, *rules: Rule, tls: ssl.SSLContext | None = None, host: 
             pass
 
         def _any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self._body()
             names = {name.lower(): value for name, value in self.headers.items()}
             asked = Asked(self.command, self.path, names, body)
             made.seen.append(asked)
@@ -155,6 +155,16 @@ def front(upstream: str, *rules: Rule, tls: ssl.SSLContext | None = None, host: 
                 return made.rules[index](asked, lambda: through(index + 1))
 
             self._answer(through(0))
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
 
         def finish(self) -> None:
             super().finish()
