@@ -1,4 +1,4 @@
-"""The Jenkinsfile in a Groovy of the version that Jenkins has, with a workspace that is laid out as a checkout."""
+"""The Jenkinsfile on the engine that Jenkins runs it on, with a workspace that is laid out as a checkout."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class Build:
         order: locks, agents and stages as they were reached.
         archived: paths of the archived files.
         description: what the list of builds shows.
-        problem: a mistake of the Jenkinsfile or of the harness; empty if there was none.
+        problem: what would not work in Jenkins, or a gap of the harness; None if there was nothing.
+        restored: how often the program was serialized, and ran on as the copy that was restored.
+        restarted: how often that was into classes that were compiled again, as after a restart of Jenkins.
     """
 
     result: str
@@ -58,6 +60,8 @@ class Build:
     description: str | None
     problem: str | None
     unanswered: int = field(repr=False)
+    restored: int
+    restarted: int
 
     def called(self, name: str) -> list[str]:
         """The arguments of every call of one step."""
@@ -70,13 +74,14 @@ class Build:
 
 
 class Jenkins:
-    """One Groovy that runs the Jenkinsfile again and again."""
+    """One process of Groovy with groovy-cps, which runs pipelines again and again."""
 
     def __init__(self, groovy: str, java: str) -> None:
         self._process = subprocess.Popen(
-            [groovy, "-cp", str(HARNESS), str(HARNESS / "main.groovy")],
+            [groovy, str(HARNESS / "main.groovy")],
             env={
                 **{name: value for name, value in os.environ.items() if not name.startswith("JAVA")},
+                "CLASSPATH": str(HARNESS),
                 "JAVA_HOME": str(Path(java).resolve().parent.parent),
                 "JAVA_OPTS": "-Dfile.encoding=UTF-8",
             },
@@ -152,7 +157,7 @@ class Button:
 
 @pytest.fixture(scope="session")
 def jenkins(part: Callable[[str], str]) -> Iterator[Jenkins]:
-    running = Jenkins(part("groovy"), part("java"))
+    running = Jenkins(part("groovy-cps"), part("java"))
     yield running
     running.close()
 

@@ -55,6 +55,14 @@ def test_in_prod_the_plan_is_confirmed_by_those_who_may(quick: Button, stub: Pat
     assert "rollback_plan_file=plan.json" in calls(stub)[-1]["argv"]
 
 
+def test_it_runs_on_after_every_step_and_after_a_restart_at_every_question(quick: Button) -> None:
+    build = quick.press(choose(DAY), type_in("prod"))
+
+    assert build.result == "SUCCESS", build.console
+    assert build.restored == len(build.steps) > 10
+    assert build.restarted == len(build.questions) == 2
+
+
 def test_every_question_has_an_end(quick: Button) -> None:
     build = quick.press(choose(DAY), type_in("prod"))
 
@@ -193,7 +201,7 @@ def test_the_linter_finds_no_error(part: Callable[[str], str]) -> None:
         [part("npm-groovy-lint"), "--noserver", "--failon", "error", "Jenkinsfile"],
         cwd=CHECKOUT,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -2,8 +2,13 @@ import groovy.io.FileType
 import groovy.json.JsonSlurperClassic
 import java.nio.file.FileSystems
 
-/** The steps, one method each. An unknown parameter of a step is an error, as it is in Jenkins. */
+/**
+ * The steps, one method each; of a step with a body only what happens before and after it. An unknown parameter is an
+ * error, as it is in Jenkins.
+ */
 class Steps {
+    static final Set VALUES = ['choice', 'string', 'usernamePassword'] as Set
+    static final Set BLOCKS = ['script', 'timeout', 'withEnv', 'withCredentials'] as Set
     private static final Set PLAYBOOK = ['playbook', 'inventory', 'tags', 'checkMode', 'extraVars', 'limit', 'extras',
         'credentialsId', 'colorized', 'installation', 'skippedTags', 'startAtTask', 'forks', 'become', 'becomeUser',
         'inventoryContent', 'dynamicInventory', 'vaultCredentialsId', 'vaultTmpPath', 'disableHostKeyChecking']
@@ -32,33 +37,29 @@ class Steps {
     }
 
     // --- flow ---
-    void script(Closure body) { body.call() }
-
     void echo(Object text) { jenkins.console << text.toString() }
 
     void error(Object text) { throw jenkins.abort(text.toString()) }
 
-    Object timeout(Map given, Closure body) {
+    void timeout(Map given) {
         only(given, 'time', 'unit')
         assert given.unit == 'SECONDS'
         jenkins.timeouts << (given.time as int)
-        try {
-            return body.call()
-        } finally {
-            jenkins.timeouts.pop()
-        }
     }
+
+    /** The end of a step with a body, however the body ended. */
+    void leave(String name) { (name == 'timeout' ? jenkins.timeouts : jenkins.contexts).pop() }
 
     /** One value alone is returned bare, two and more as a map; the one who answers counts as one. */
     Object input(Map given) {
         only(given, 'message', 'ok', 'submitter', 'submitterParameter', 'parameters', 'id', 'cancel')
         List parameters = given.parameters ?: []
-        parameters.each { if (it.kind == 'choice' && !it.choices) { throw new IllegalArgumentException('no choices') } }
+        parameters.each { if (it.kind == 'choice' && !it.choices) { throw new PipelineError('no choices') } }
         jenkins.questions << [
             message: given.message.toString(), submitter: given.submitter, choices: parameters.collectMany { it.choices ?: [] },
             timeout: jenkins.timeouts ? jenkins.timeouts.last() : 0]
         if (!jenkins.answers) {
-            throw new AssertionError('a question that the scenario has no answer for')
+            throw new PipelineError('a question that the scenario has no answer for')
         }
         Map answer = jenkins.answers.remove(0)
         switch (answer.does) {
@@ -66,7 +67,7 @@ class Steps {
             case 'stop': throw jenkins.interruption('jenkins.model.CauseOfInterruption$UserInterruption')
             case 'timeout':
                 if (!jenkins.timeouts) {
-                    throw new AssertionError('this question would wait for ever')
+                    throw new PipelineError('this question would wait for ever')
                 }
                 throw jenkins.interruption('org.jenkinsci.plugins.workflow.steps.TimeoutStepExecution$ExceededTimeout')
         }
@@ -80,15 +81,14 @@ class Steps {
     }
 
     /** Its values are expanded, which is a way to leak: EnvStep lays them over with overrideExpandingAll. */
-    Object withEnv(List given, Closure body) {
-        Map over = given.collectEntries {
+    void withEnv(List given) {
+        jenkins.contexts << given.collectEntries {
             List parts = it.toString().split('=', 2)
             [parts[0], jenkins.expanded(parts[1])]
         }
-        within(over, body)
     }
 
-    Object withCredentials(List given, Closure body) {
+    void withCredentials(List given) {
         Map over = [:]
         given.each { binding ->
             def found = jenkins.scenario.credentials[binding.credentialsId.toString()]
@@ -102,16 +102,7 @@ class Steps {
                 over[binding.variable] = found.secret
             }
         }
-        within(over, body)
-    }
-
-    private Object within(Map over, Closure body) {
         jenkins.contexts << over
-        try {
-            return body.call()
-        } finally {
-            jenkins.contexts.pop()
-        }
     }
 
     // --- on an agent ---
@@ -153,7 +144,7 @@ class Steps {
     void ansiblePlaybook(Map given) {
         Set unknown = given.keySet() - PLAYBOOK
         if (unknown) {
-            throw new IllegalArgumentException("ansiblePlaybook has no parameter ${unknown}")
+            throw new PipelineError("ansiblePlaybook has no parameter ${unknown}")
         }
         at('.')
         List words = ['ansible-playbook', jenkins.expanded(given.playbook), '-i', jenkins.expanded(given.inventory)]
@@ -196,7 +187,7 @@ class Steps {
 
     private File at(Object path) {
         if (!jenkins.workspace) {
-            throw new IllegalStateException('Required context class hudson.FilePath is missing: there is no agent here')
+            throw new PipelineError('Required context class hudson.FilePath is missing: there is no agent here')
         }
         new File(jenkins.workspace, path.toString())
     }
@@ -204,7 +195,7 @@ class Steps {
     private static void only(Map given, String... known) {
         Set unknown = given.keySet() - (known as Set)
         if (unknown) {
-            throw new IllegalArgumentException("this step has no parameter ${unknown}")
+            throw new PipelineError("this step has no parameter ${unknown}")
         }
     }
 }

@@ -1,6 +1,0 @@
-/** `currentBuild`. */
-class CurrentBuild {
-    String description
-    String result
-    String currentResult = 'SUCCESS'
-}
