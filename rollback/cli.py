@@ -66,7 +66,7 @@ Options:
   --by=<who>           Who does it, for the record.
   --reason=<why>       Why, for the record.
   --incident=<id>      What it belongs to, for the record.
-  --target=<name>      What runs the services: dcos, marathon, or a name from the settings.
+  --target=<name>      What runs the services: a kind of target, or a name from the settings.
   --registry=<url>     The registry.
   --config=<file>      Settings file.
   --no-cache           Ask the registry everything anew.
@@ -132,8 +132,9 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if list(argv[:2]) == ["completion", "words"]:  # asked at every press of Tab
         from rollback.config import completion
+        from rollback.targets import kinds
 
-        sys.stdout.write(completion.answer(__doc__ or "", argv[2:]))
+        sys.stdout.write(completion.answer(__doc__ or "", argv[2:], kinds()))
         return 0
     from docopt import DocoptExit, docopt
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from rollback import __version__
+from rollback import __version__, targets
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings
 from rollback.core import plan as plans
@@ -31,7 +31,6 @@ from rollback.output.doctor_report import Finding, Level, checkup_json, checkup_
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration
-from rollback.system import process
 from rollback.workflow import context
 from rollback.workflow.command_result import CommandResult
 
@@ -228,28 +227,24 @@ def _cause(error: BaseException) -> str:
 
 def _target(given: _CheckContext) -> Iterator[Finding]:
     config = given.config
-    section = config.target_section()
-    kind = str(section.get("kind", config.target))
-    if kind == "dcos":
-        yield from _dcos(str(section.get("program") or "dcos"))
     access = context.access(config, user=given.user, password=given.password, password_file=given.password_file)
     target = context.target(config, access)
-    user = access.user
-    asked_as = f"as {user}" if user else "as `dcos` is logged in" if kind == "dcos" else "without a user"
+    login = f"as {access.user}" if access.user else "with the target's own login"
     try:
-        if section.get("url"):
-            bundle = config.folder / str(section["ca_bundle"]) if section.get("ca_bundle") else None
-            reached = _reached("target", str(section["url"]), given, False if section.get("insecure") else bundle)
-            yield reached
-            if reached.level is Level.FAIL:
+        for check in target.diagnose():
+            if check.clock_ahead_s is not None:
+                given.clocks[target.name] = check.clock_ahead_s
+            yield Finding(check.about, Level(check.level.value), check.found, check.next_step)
+            if check.level.value == Level.FAIL.value:
                 return
         try:
             target.login()
         except LoginRefused as error:
             yield _failed("target", error)
             return
-        apps = target.apps()
-        yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {asked_as}")
+        env = given.history.env if given.history else ""
+        apps = target.apps(env)
+        yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {login}")
         if not apps:
             yield Finding("target", Level.WARN, "this user sees no app at all", "log in as somebody who may see them")
         elif given.history:
@@ -270,31 +265,21 @@ def _matched(history: History, ids: list[str], config: Settings) -> Finding:
     for repo in history.repos:
         service = plans.service_of(repo)
         named = config.apps.get(repo) or config.apps.get(service)
-        pattern = plans.app_pattern(config.app_id, env.name, service)
+        pattern = plans.app_pattern(context.app_id_pattern(config), env.name, service)
         count = (
             int(named.replace("{env}", env.name) in known) if named else sum(map(bool, map(pattern.fullmatch, ids)))
         )
         if count != 1:
             lacking.append(f"{service} has {count}")
     if lacking:
+        example = targets.kind(config.target, config.target_section()).example
         return Finding(
             "target",
             Level.FAIL,
-            f"each service has to have one app that fits {config.app_id}: {', '.join(lacking[:6])}",
-            "name the app in the settings, e.g. apps: {billing: /shop/prod/web/billing-api}",
+            f"each service needs one app that fits {context.app_id_pattern(config)}: {', '.join(lacking[:6])}",
+            f"name the app in the settings, e.g. apps: {{billing: {example}}}",
         )
     return Finding("target", Level.OK, f"each of {len(history.repos)} services has its app in {env.name}")
-
-
-def _dcos(program: str) -> Iterator[Finding]:
-    path = process.find(program, hint="install the DC/OS CLI, or use --target=marathon with its URL in the settings")
-    said = process.run([path, "--version"], env=process.environment(), timeout_s=_ASK_S)
-    versions = dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
-    told = ", ".join(f"{name} {value}" for name, value in versions.items()) or said.stdout.strip()[:80]
-    if said.code:
-        yield Finding("dcos", Level.FAIL, f"{path} does not start (exit code {said.code})", "run `dcos --version`")
-    else:
-        yield Finding("dcos", Level.OK, f"{path}: {told}")
 
 
 def _clock(given: _CheckContext) -> Iterator[Finding]:

@@ -20,21 +20,22 @@ _CHOICES = {"--on-failure": ("restore", "keep", "stop")}
 SHELLS = ("bash", "fish", "zsh")
 
 
-def answer(help_text: str, words: Sequence[str]) -> str:
+def answer(help_text: str, words: Sequence[str], kinds: Sequence[str] = ()) -> str:
     """What a shell's script reads: one candidate per line.
 
     Args:
         help_text: what `--help` prints.
         words: the words after the program's name; the last one is being typed, and may be empty.
+        kinds: the kinds of target there are.
     """
     try:
-        found = candidates(help_text, list(words[:-1]), words[-1] if words else "")
+        found = candidates(help_text, list(words[:-1]), words[-1] if words else "", kinds)
     except Exception:  # noqa: BLE001  (see above)
         found = []
     return "".join(f"{one}\n" for one in found)
 
 
-def candidates(help_text: str, before: Sequence[str], current: str) -> list[str]:
+def candidates(help_text: str, before: Sequence[str], current: str, kinds: Sequence[str] = ()) -> list[str]:
     """The words that can stand in place of `current`; an option that takes a value ends with `=`."""
     usage = commands(help_text)
     command = next((word for word in before if word in usage), None)
@@ -43,7 +44,7 @@ def candidates(help_text: str, before: Sequence[str], current: str) -> list[str]
         return [word for word in offered if word.startswith(current)]
     name, equals, value = current.partition("=")
     if equals:
-        return [f"{name}={one}" for one in _values(name, value, before)]
+        return [f"{name}={one}" for one in _values(name, value, before, kinds)]
     if command == "completion":
         return [shell for shell in SHELLS if shell.startswith(current)]
     given = {word.partition("=")[0] for word in before}
@@ -61,10 +62,10 @@ def commands(help_text: str) -> dict[str, list[str]]:
     return found
 
 
-def _values(name: str, typed: str, before: Sequence[str]) -> list[str]:
+def _values(name: str, typed: str, before: Sequence[str], kinds: Sequence[str]) -> list[str]:
     if name in _FILES | _FOLDERS:
         return _paths(typed, folders=name in _FOLDERS)
-    offered = list(_offered(name, before))
+    offered = list(_offered(name, before, kinds))
     head = ""
     if name in _LISTS and "," in typed:
         head, _, typed = typed.rpartition(",")
@@ -73,7 +74,7 @@ def _values(name: str, typed: str, before: Sequence[str]) -> list[str]:
     return [f"{head}{one}" for one in offered if one.startswith(typed) and one not in taken]
 
 
-def _offered(name: str, before: Sequence[str]) -> Iterable[str]:
+def _offered(name: str, before: Sequence[str], kinds: Sequence[str]) -> Iterable[str]:
     sources: Mapping[str, Callable[[Sequence[str]], Iterable[str]]] = {
         "--date": lambda given: sorted(_history(given).get("rollbacks", {}), reverse=True),
         "--env": _environments,
@@ -82,7 +83,7 @@ def _offered(name: str, before: Sequence[str]) -> Iterable[str]:
         "--skip": _services,
         "--accept-moved": _services,
         "--run": _runs,
-        "--target": lambda given: sorted({"dcos", "marathon", *_settings(given).targets}),
+        "--target": lambda given: sorted({*kinds, *_settings(given).targets}),
     }
     if name in _CHOICES:
         return _CHOICES[name]

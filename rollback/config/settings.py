@@ -89,7 +89,7 @@ class Settings:
     registry: RegistrySettings = RegistrySettings()
     environments: Mapping[str, str] = field(default_factory=_environments)
     tag_pattern: str = "{version}-{env}"
-    app_id: str = "/{department}/{env}/{project}/{service}"
+    app_id: str = ""
     apps: Mapping[str, str] = field(default_factory=dict)
     timezone: str = "UTC"
     target: str = "dcos"
@@ -121,16 +121,8 @@ class Settings:
         return EnvironmentTags(environment.tag, self.tag_pattern, frozenset(self.environments.values()))
 
     def target_section(self) -> Mapping[str, Any]:
-        """The chosen target's section; `dcos` and `marathon` need none.
-
-        Raises:
-            BadInput: it is neither of these and the settings do not have it.
-        """
-        section = self.targets.get(self.target)
-        if section is None and self.target not in {"dcos", "marathon"}:
-            known = sorted({*self.targets, "dcos", "marathon"})
-            raise BadInput(f"there is no target called {self.target!r}", hint=f"use one of: {', '.join(known)}")
-        return section or {}
+        """The chosen target's section; empty where it has none, as one that is called like its kind may."""
+        return self.targets.get(self.target, {})
 
 
 def find(flag: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -169,10 +161,6 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
     target = flags.get("target") or environ.get("ROLLBACK_TARGET")
     if target:
         settings = dataclasses.replace(settings, target=target)
-    marathon = environ.get("ROLLBACK_MARATHON_URL")
-    if marathon:
-        section = {**settings.targets.get("marathon", {}), "url": marathon}
-        settings = dataclasses.replace(settings, targets={**settings.targets, "marathon": section})
     return settings
 
 
@@ -322,10 +310,6 @@ class _SettingsReader:
             check_pattern(settings.tag_pattern)
         except BadInput as error:
             self.mistake(("tag_pattern",), error.what)
-        if "{service}" not in settings.app_id or "{env}" not in settings.app_id:
-            self.mistake(("app_id",), "it needs {service} and {env}, or it would fit other apps too")
-        if not settings.app_id.startswith("/"):
-            self.mistake(("app_id",), "an app's id begins with /")
         for name, least in (
             ("timeout_s", 1.0),
             ("settle_s", 0.0),

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of an app.
+
+    Attributes:
+        name: its name within the app; empty where the target gives it none.
+        image: the image reference in its definition.
+    """
+
+    name: str
+    image: str
 
 
 @dataclass(frozen=True)
@@ -13,7 +26,8 @@ class App:
 
     Attributes:
         id: its id on the target, e.g. `/ds/prod/shop/billing`.
-        image: the image reference that it runs; empty for an app without an image.
+        image: the image reference that it runs; empty for an app without an image. Of an app with several
+            containers: that of the selected ones; empty if they differ.
         version: the target's mark of its present configuration; changes with every change of it.
         instances: how many instances it shall have.
         checked: whether the target checks its health or readiness.
@@ -21,6 +35,8 @@ class App:
         definition: what the target needs to put the app back, in its own form, complete; carried as it came.
         marks: a fingerprint for each other member of its configuration, so that a change there is noticed
             without the member itself, which may hold secrets, being written anywhere.
+        containers: its containers, where the target has several per app; init containers included.
+        selected: names of the containers that a change is about; empty for an app without containers.
     """
 
     id: str
@@ -31,6 +47,23 @@ class App:
     deployments: tuple[str, ...] = ()
     definition: Mapping[str, Any] = field(default_factory=dict, repr=False)
     marks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    containers: tuple[Container, ...] = ()
+    selected: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Container, ...]:
+        """Its containers; one without a name where the target knows no containers."""
+        return self.containers or ((Container("", self.image),) if self.image else ())
+
+    def select(self, names: Iterable[str]) -> App:
+        """The same app, reduced to the containers that a change is about.
+
+        Args:
+            names: names of containers that it has.
+        """
+        chosen = tuple(names)
+        images = {part.image for part in self.parts if part.name in chosen}
+        return replace(self, selected=chosen, image=images.pop() if len(images) == 1 else "")
 
 
 @dataclass(frozen=True)
@@ -99,6 +132,7 @@ class Status:
         failure: the newest failure of the present version.
         waiting: what it waits for, in the target's words ("no offers", "back-off 12 s", "health check: 503 …");
             empty if nothing.
+        images: by container name, the image references in its definition, where the target has containers.
     """
 
     id: str
@@ -111,3 +145,31 @@ class Status:
     stale: int
     failure: Failure | None = None
     waiting: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
+
+    def image_of(self, app: App) -> str:
+        """The image reference of the containers that a change of `app` is about; empty if they differ."""
+        if not app.selected:
+            return self.image
+        images = {self.images.get(name, "") for name in app.selected}
+        return images.pop() if len(images) == 1 else ""
+
+
+class OperatorCommands(Protocol):
+    """What an operator types on a target to look and to help, complete for a shell and without secrets."""
+
+    def show(self, app_id: str) -> str:
+        """Show one app."""
+        ...
+
+    def list_deployments(self) -> str:
+        """Show what holds apps, or what is in flight."""
+        ...
+
+    def roll_back(self, deployment_id: str) -> str:
+        """End a deployment so that its apps go back; empty where the target has no such command."""
+        ...
+
+    def end(self, deployment_id: str) -> str:
+        """End a deployment without changing its apps; empty where the target has no such command."""
+        ...

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from rollback.core.apps import Deployment
+from rollback.core.apps import Deployment, OperatorCommands
 from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.history import History
 from rollback.core.plan import Action, Environment, Plan, Step
@@ -102,6 +102,7 @@ def of_plan(
     deployments: Iterable[Deployment],
     registry: str,
     begun: Mapping[str, OwnDeployment] | None = None,
+    operator: OperatorCommands | None = None,
 ) -> tuple[Reason, ...]:
     """Every reason not to run a plan, those of the plan itself first.
 
@@ -111,6 +112,7 @@ def of_plan(
         deployments: what runs on the target now.
         registry: the registry's URL, for the messages.
         begun: by id, deployments of earlier runs of this tool.
+        operator: what an operator types on the target.
     """
     reasons = list(plan.reasons)
     for step in plan.steps:
@@ -118,11 +120,14 @@ def of_plan(
             reasons += _of_image(
                 step, evidence.get(step.repo, ImageCheck(ImagePresence.UNKNOWN, "it was not asked")), registry
             )
-    return (*reasons, *of_locks(plan, deployments, begun or {}))
+    return (*reasons, *of_locks(plan, deployments, begun, operator))
 
 
 def of_locks(
-    plan: Plan, deployments: Iterable[Deployment], begun: Mapping[str, OwnDeployment] | None = None
+    plan: Plan,
+    deployments: Iterable[Deployment],
+    begun: Mapping[str, OwnDeployment] | None = None,
+    operator: OperatorCommands | None = None,
 ) -> tuple[Reason, ...]:
     """Every app of a plan that a deployment holds.
 
@@ -130,13 +135,14 @@ def of_locks(
         plan: what is to be done.
         deployments: those that run on the target now and may not be rolled back by this run.
         begun: by id, deployments of earlier runs of this tool.
+        operator: what an operator types on the target.
     """
     running = tuple(deployments)
     return tuple(
         reason
         for step in plan.steps
         if step.action is Action.CHANGE
-        for reason in _of_lock(step, running, begun or {})
+        for reason in _of_lock(step, running, begun or {}, operator)
     )
 
 
@@ -173,7 +179,9 @@ def _of_image(step: Step, evidence: ImageCheck, registry: str) -> tuple[Reason, 
     )
 
 
-def _of_lock(step: Step, running: tuple[Deployment, ...], begun: Mapping[str, OwnDeployment]) -> tuple[Reason, ...]:
+def _of_lock(
+    step: Step, running: tuple[Deployment, ...], begun: Mapping[str, OwnDeployment], operator: OperatorCommands | None
+) -> tuple[Reason, ...]:
     app_id = step.app.id if step.app else ""
     reasons = []
     for deployment in running:
@@ -183,23 +191,26 @@ def _of_lock(step: Step, running: tuple[Deployment, ...], begun: Mapping[str, Ow
                 Reason(
                     f"{step.service}: {app_id} is locked by a deployment",
                     why=f"deployment {deployment.id} runs{since}",
-                    hint=_freed(deployment, begun.get(deployment.id)),
+                    hint=_freed(deployment, begun.get(deployment.id), operator),
                     service=step.service,
                 )
             )
     return tuple(reasons)
 
 
-def _freed(deployment: Deployment, begun: OwnDeployment | None) -> str:
+def _freed(deployment: Deployment, begun: OwnDeployment | None, operator: OperatorCommands | None) -> str:
     """How the apps that a deployment holds become free."""
     if begun is None:
-        way = f"roll it back on the target first (dcos marathon deployment rollback {deployment.id})"
+        command = operator.roll_back(deployment.id) if operator else ""
+        way = f"roll it back on the target first{_typed(command)}"
     elif begun.back:
         # It brings what was there before; rolling it back would bring the run's images once more.
-        way = (
-            f"it puts back what {begun.run} changed, and can be ended without changing anything "
-            f"(dcos marathon deployment stop {deployment.id})"
-        )
+        command = operator.end(deployment.id) if operator else ""
+        way = f"it puts back what {begun.run} changed, and can be ended without changing anything{_typed(command)}"
     else:
         way = f"it is of the run {begun.run}: rollback undo --run={begun.run}"
     return f"wait until it ends; if it hangs, {way}"
+
+
+def _typed(command: str) -> str:
+    return f" ({command})" if command else ""

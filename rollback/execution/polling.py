@@ -40,7 +40,10 @@ class StatusPoller:
             self._unreachable_reason = error.why or error.what
             return None
         self._unreachable_since = None
-        return found
+        return {
+            app_id: replace(status, image=status.image_of(self.watches[app_id].change.app))
+            for app_id, status in found.items()
+        }
 
     def unreachable_too_long(self) -> bool:
         """Whether the target has not been asked successfully for as long as an app may take."""

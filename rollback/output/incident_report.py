@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rollback.core.apps import OperatorCommands
 from rollback.execution.outcome import Outcome, Verdict
 from rollback.output.run_history import event_row
 from rollback.state.record import Record
@@ -9,20 +10,26 @@ from rollback.state.record import Record
 _STANDS_WRONG = frozenset({"failed", "unknown"})
 
 
-def by_hand(outcome: Outcome) -> list[str]:
-    """What stands where and the exact commands, for the person who is needed; nothing if nobody is."""
+def by_hand(outcome: Outcome, operator: OperatorCommands | None = None) -> list[str]:
+    """What runs where and the exact commands, for whoever has to go on; nothing if nobody has to.
+
+    Args:
+        outcome: how the run ended.
+        operator: what an operator types on the target; None where it is not known any more.
+    """
     wrong = [row for row in outcome.rows if row.state in _STANDS_WRONG]
     if outcome.verdict is not Verdict.PARTLY or not wrong:
         return []
-    lines = ["A person is needed:"]
+    lines = ["Manual intervention needed:"]
     for row in wrong:
         lines += [
             f"  {row.service}  {row.app}",
             f"    runs    {row.stands}",
             f"    before  {row.before}",
-            f"    look    dcos marathon app show {row.app}",
+            *([f"    look    {operator.show(row.app)}"] if operator else []),
         ]
-    lines.append("  what holds them: dcos marathon deployment list")
+    if operator:
+        lines.append(f"  what holds them: {operator.list_deployments()}")
     if outcome.undo:
         lines.append(f"  back to before: {outcome.undo}")
     return lines

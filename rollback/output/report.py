@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rollback.core import history_file
+from rollback.core.apps import OperatorCommands
 from rollback.core.history import History
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
@@ -180,7 +181,7 @@ def error_text(what: str, why: str = "", hint: str = "") -> str:
     return "\n".join(lines)
 
 
-def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN) -> str:
+def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: OperatorCommands | None = None) -> str:
     """The report: the verdict and the time it took, one line per service, then the undo command.
 
     On a terminal a long detail goes below its service, in lines that fit; the undo command is never broken.
@@ -197,7 +198,7 @@ def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN) -> str:
             lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *ink))
         else:
             lines += [surface.paint(line, *ink), *paragraph("      ", detail, surface)]
-    for block in (incident_report.by_hand(outcome), incident_report.remains(outcome)):
+    for block in (incident_report.by_hand(outcome, operator), incident_report.remains(outcome)):
         lines += ["", *block] if block else []
     if outcome.run:
         lines += ["", f"Run:  {outcome.run}"]

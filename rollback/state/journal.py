@@ -12,7 +12,7 @@ from typing import Any
 from rollback.core.apps import Change, Deployment
 from rollback.core.rollout_status import RolloutStatus
 from rollback.errors import RecordError
-from rollback.state.record import FOLDER, SCHEMA, Captured, Header
+from rollback.state.record import FOLDER, SCHEMA, Captured, Header, app_json
 from rollback.system.files import sync_folder
 
 
@@ -42,7 +42,7 @@ class Journal:
         try:
             self._append("began", schema=SCHEMA, **{**vars(header), "steps": list(header.steps)})
             for before in captured:
-                self._append("captured", ready=before.ready, back=before.back, **vars(before.app))
+                self._append("captured", ready=before.ready, back=before.back, **app_json(before.app))
             sync_folder(self.path.parent)
         except (RecordError, OSError) as error:
             self.close()

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rollback.core.apps import App
+from rollback.core.apps import App, Container
 from rollback.core.preflight import OwnDeployment
 from rollback.errors import BadInput
 
@@ -161,9 +161,7 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
     }
     for line in lines[1:]:
         if line["event"] == "captured":
-            app = App(
-                **{**{key: line[key] for key in App.__dataclass_fields__}, "deployments": tuple(line["deployments"])}
-            )
+            app = _app(line)
             captured[app.id] = Captured(app, line["ready"], line.get("back"))
         elif line["event"] == "writing":
             for app_id, image in line["images"].items():
@@ -196,6 +194,20 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
         frozenset(unsure),
         frozenset(returning),
     )
+
+
+def app_json(app: App) -> dict[str, Any]:
+    """The members of a `captured` line that are the app's own."""
+    return {**vars(app), "containers": [vars(container) for container in app.containers]}
+
+
+def _app(line: Mapping[str, Any]) -> App:
+    """The app of a `captured` line; earlier versions know fewer of its members."""
+    members = {key: line[key] for key in App.__dataclass_fields__ if key in line}
+    members["deployments"] = tuple(line["deployments"])
+    members["containers"] = tuple(Container(one["name"], one["image"]) for one in line.get("containers", ()))
+    members["selected"] = tuple(line.get("selected", ()))
+    return App(**members)
 
 
 def files(folder: Path) -> tuple[Path, ...]:

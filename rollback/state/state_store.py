@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from rollback.errors import Failed, TargetError
+from rollback.errors import Failed
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState
 from rollback.system.files import write_whole
@@ -111,25 +111,3 @@ class TargetStateStore:
         labels = {_LABEL: freeze.dumps(state)}
         if not self._markers.place(self._marker, labels):
             self._markers.relabel(self._marker, labels)
-
-
-def marker_id(app_ids: list[str], env: str, name: str) -> str:
-    """The id of a marker, beside an environment's apps: `/<department>/<env>/<name>`.
-
-    Args:
-        app_ids: apps of the environment; the first that has it as a segment decides.
-        env: deployment name of the environment.
-        name: the marker's name.
-
-    Raises:
-        TargetError: no app has the environment as a segment of its id.
-    """
-    for app_id in app_ids:
-        before, found, _ = f"{app_id}/".partition(f"/{env}/")
-        if found:
-            return f"{before}/{env}/{name}"
-    raise TargetError(
-        f"there is no place for a marker of {env} on the target",
-        why=f"no app has a segment {env!r}",
-        hint="set shared_state: folder in the settings",
-    )

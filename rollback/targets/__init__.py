@@ -3,62 +3,111 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from rollback.errors import BadInput
-from rollback.targets.base import Target, TargetOptions
+from rollback.targets.base import Target, TargetKind, TargetOptions
+
+_WANTED = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list of texts",
+}
 
 
+@cache
 def kinds() -> tuple[str, ...]:
-    """The kinds of target there are: the modules of this folder that have a `connect`."""
-    return tuple(sorted(name for name in _module_names() if hasattr(_import(name), "connect")))
+    """The kinds of target there are: the modules of this folder that define `connect`."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if _is_kind(module.name)))
 
 
-def mistakes(options: TargetOptions) -> tuple[tuple[str, str], ...]:
-    """What is wrong with a target's own section: pairs of a key and a sentence about it; none if all is well.
+def kind(name: str, section: Mapping[str, Any]) -> TargetKind:
+    """What is known of a target's kind.
+
+    Args:
+        name: the target's name in the settings, which is its kind unless its section says otherwise.
+        section: its section; may be empty.
+
+    Raises:
+        BadInput: there is no such kind.
+    """
+    found: TargetKind = _module(name, section).KIND
+    return found
+
+
+def complete(name: str, section: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """A target's section with what the environment variables of its kind set.
+
+    Raises:
+        BadInput: there is no such kind.
+    """
+    set_there = {
+        key: environ[variable] for key, variable in kind(name, section).variables.items() if environ.get(variable)
+    }
+    return {**section, **set_there}
+
+
+def mistakes(options: TargetOptions, app_id: str = "") -> tuple[tuple[str, str], ...]:
+    """What is wrong with a target's own section: pairs of a key and a sentence about it; none if nothing is.
+
+    Args:
+        options: with the section.
+        app_id: the pattern of app ids that is in use; empty for the kind's default.
 
     Raises:
         BadInput: there is no such kind of target.
     """
-    known = {"kind": str, **_module(options).SETTINGS}
+    its = kind(options.name, options.settings)
+    known: dict[str, type] = {"kind": str, "app_id": str, **its.settings}
     found = []
     for key, value in options.settings.items():
         if key not in known:
             found.append((key, f"there is no such key; there are {', '.join(known)}"))
-        elif not isinstance(value, known[key]) or value == "":
+        elif not _fits(value, known[key]):
             found.append((key, f"expected {_WANTED[known[key]]}, found {value!r:.40}"))
+    if not found:
+        found += its.check(app_id or its.app_id, options.settings)
     return tuple(found)
 
 
 def connect(options: TargetOptions) -> Target:
-    """Make the target that `options.settings["kind"]` names (default: the target's own name); asks nothing yet.
+    """Make the target that `options.settings["kind"]` names (default: the target's own name); sends no request yet.
 
     Raises:
         BadInput: there is no such kind, or its settings do not suffice.
     """
-    target: Target = _module(options).connect(options)
+    target: Target = _module(options.name, options.settings).connect(options)
     return target
 
 
-_WANTED = {str: "a text", bool: "true or false", int: "a whole number"}
+def _fits(value: Any, wanted: type) -> bool:
+    if wanted is list:
+        return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
+    if wanted in {int, float} and isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if wanted is float else wanted) and value != ""
 
 
-def _module(options: TargetOptions) -> Any:
-    kind = str(options.settings.get("kind", options.name))
-    if kind in _module_names():
-        module = _import(kind)
-        if hasattr(module, "connect"):
-            return module
-    raise BadInput(
-        f"target {options.name!r}: there is no kind of target called {kind!r:.60}",
-        hint=f"use one of: {', '.join(kinds())}",
-    )
+def _is_kind(name: str) -> bool:
+    """Whether a module of this folder defines a target; read as text, since importing one takes time."""
+    spec = importlib.util.find_spec(f"{__name__}.{name}")
+    if spec is None or spec.loader is None:
+        return False
+    source = spec.loader.get_source(spec.name) if hasattr(spec.loader, "get_source") else None
+    return bool(source and "\ndef connect(" in source)
 
 
-def _module_names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(__path__)]
-
-
-def _import(name: str) -> Any:
-    return importlib.import_module(f"rollback.targets.{name}")
+def _module(name: str, section: Mapping[str, Any]) -> Any:
+    wanted = str(section.get("kind", name))
+    if wanted not in kinds():
+        raise BadInput(
+            f"target {name!r}: there is no kind of target called {wanted!r:.60}",
+            hint=f"use one of: {', '.join(kinds())}",
+        )
+    return importlib.import_module(f"rollback.targets.{wanted}")

@@ -1,18 +1,19 @@
-"""The port: what `rollback` asks of whatever runs the services.
+"""The port: what `rollback` needs of whatever runs the services.
 
-A target is a module of this folder with a function `connect(options) -> Target` and a constant `SETTINGS`, the keys
-of its own section with their types; `targets.connect` finds it by its file name. It knows how to read and write;
-time, order and policy are `execution`'s.
+A target is a module of this folder with a function `connect(options) -> Target` and a constant `KIND`; it is found by
+its file name. It knows how to read and write, what its apps' ids look like, and what an operator types to look and
+to help; time, order and policy are `execution`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
-from rollback.core.apps import App, Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, OperatorCommands, Status
 from rollback.core.timestamps import Instant
 from rollback.secret import Secret
 
@@ -28,6 +29,7 @@ class TargetOptions:
         password: its password; empty likewise.
         timeout_s: seconds that one request or one program call may take.
         folder: the folder of the settings file, to which relative paths in `settings` refer.
+        environments: deployment names of the configured environments.
     """
 
     name: str
@@ -36,6 +38,62 @@ class TargetOptions:
     password: Secret = field(default_factory=Secret)
     timeout_s: float = 60.0
     folder: Path = Path()
+    environments: frozenset[str] = frozenset()
+
+
+Mistakes = Iterable[tuple[str, str]]  # keys of a target's section, each with a sentence about it
+
+
+@dataclass(frozen=True)
+class TargetKind:
+    """What is known of a kind of target before one is connected.
+
+    Attributes:
+        settings: the keys of its own section with their types: `str`, `bool`, `int`, `float`, `list` (of texts).
+        app_id: default pattern of an app's id, with `{service}`, `{env}` and other `{name}` for part of a segment.
+        example: an app's id, for hints.
+        variables: by key of its section, the environment variable that sets it.
+        has_login: whether it takes a user and a password.
+        check: finds what types cannot say: is given the app id pattern in use and the section.
+        parallel: how many apps are deployed at a time where the settings do not say.
+        shared_state: whether locks and freezes are kept on the target where the settings do not say.
+    """
+
+    settings: Mapping[str, type]
+    app_id: str
+    example: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    has_login: bool = True
+    check: Callable[[str, Mapping[str, Any]], Mistakes] = lambda _pattern, _section: ()
+    parallel: int = 4
+    shared_state: bool = False
+
+
+class Level(str, Enum):
+    """How a check went."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that `doctor` looked at on a target.
+
+    Attributes:
+        about: what, in one word: `target`, or a program's name.
+        level: how it went.
+        found: what was found.
+        next_step: what to do about it; empty if nothing.
+        clock_ahead_s: seconds that the other side's clock is ahead of ours; None if it was not read.
+    """
+
+    about: str
+    level: Level
+    found: str
+    next_step: str = ""
+    clock_ahead_s: float | None = None
 
 
 class Target(Protocol):
@@ -51,6 +109,30 @@ class Target(Protocol):
         """How many changes one write carries at most; 0: all of them, in one deployment."""
         ...
 
+    @property
+    def has_deployments(self) -> bool:
+        """Whether a write makes a deployment that holds its apps until it ends."""
+        ...
+
+    @property
+    def operator(self) -> OperatorCommands:
+        """What an operator types to look and to help."""
+        ...
+
+    def identity(self) -> str:
+        """What stays the same whatever address the target is called by: one cluster, one identity.
+
+        Needs a login. Locks, freezes and records are kept under it.
+
+        Raises:
+            TargetError: the target cannot be queried, or has none.
+        """
+        ...
+
+    def diagnose(self) -> Iterator[Check]:
+        """What `doctor` looks at before the login: programs, addresses, certificates. Changes nothing."""
+        ...
+
     def login(self) -> None:
         """Make sure that requests will be accepted; needed once, before anything else.
 
@@ -60,8 +142,11 @@ class Target(Protocol):
         """
         ...
 
-    def apps(self) -> tuple[App, ...]:
-        """Everything that the user may see, complete enough to be put back later.
+    def apps(self, env: str) -> tuple[App, ...]:
+        """Everything of an environment that the user may see, complete enough to be put back later.
+
+        Args:
+            env: deployment name of the environment. Apps of others may be among them, for whoever compares ids.
 
         Raises:
             TargetError: the target cannot be asked; LoginRefused: not with this login.
@@ -125,6 +210,19 @@ class Target(Protocol):
 
 class Markers(Protocol):
     """What a target also has if facts can be kept on it: things that run nothing and have labels."""
+
+    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
+        """The id of an environment's marker.
+
+        Args:
+            name: what it is for: `rollback-lock` or `rollback-freeze`.
+            env: deployment name of the environment.
+            app_ids: apps of the environment, if the caller knows any.
+
+        Raises:
+            TargetError: there is no place for it on the target.
+        """
+        ...
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """Create a marker, atomically.

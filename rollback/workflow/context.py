@@ -23,7 +23,7 @@ from rollback.core.plan import Environment, Rules
 from rollback.errors import BadInput, Reason, Refused
 from rollback.registry import client as registries
 from rollback.secret import Secret
-from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore, marker_id
+from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
 from rollback.targets.base import Markers, Target, TargetOptions
 
 
@@ -154,20 +154,40 @@ def target(config: Settings, login: Access) -> Target:
             f"there is a user, {user}, and no password",
             hint="give --pwd=- and pipe it in, or --pwd-file=<f>, or set ROLLBACK_PASSWORD",
         )
+    if config.target not in {*config.targets, *targets.kinds()}:
+        known = ", ".join(sorted({*config.targets, *targets.kinds()}))
+        raise BadInput(f"there is no target called {config.target!r:.60}", hint=f"use one of: {known}")
+    section = targets.complete(config.target, config.target_section(), os.environ)
     chosen = TargetOptions(
         name=config.target,
-        settings=config.target_section(),
+        settings=section,
+        environments=frozenset(config.environments),
         user=user,
         password=password,
         folder=config.folder,
     )
-    wrong = [
-        (config.lines.get(("targets", config.target, key), 0), f"targets.{config.target}.{key}: {what}")
-        for key, what in targets.mistakes(chosen)
-    ]
+    pattern = str(section.get("app_id") or config.app_id)
+    wrong = [_located(config, key, what) for key, what in targets.mistakes(chosen, pattern)]
     if wrong:
         raise settings.wrong(config.source, wrong)
     return targets.connect(chosen)
+
+
+def _located(config: Settings, key: str, what: str) -> tuple[int, str]:
+    """A mistake in the target's section with its line; `app_id` may also be at the top level."""
+    if key == "app_id" and "app_id" not in config.target_section():
+        return config.lines.get(("app_id",), 0), f"app_id: {what}"
+    return config.lines.get(("targets", config.target, key), 0), f"targets.{config.target}.{key}: {what}"
+
+
+def app_id_pattern(config: Settings) -> str:
+    """The pattern of app ids: of the target's own section, else of the settings, else of its kind.
+
+    Raises:
+        BadInput: there is no such kind of target.
+    """
+    section = config.target_section()
+    return str(section.get("app_id") or config.app_id or targets.kind(config.target, section).app_id)
 
 
 def read_history(dump: Path) -> History:
@@ -199,7 +219,7 @@ def rules(
 ) -> Rules:
     """How apps are found and images written."""
     return Rules(
-        app_id=config.app_id,
+        app_id=app_id_pattern(config),
         apps=config.apps,
         pin=config.run.pin,
         strict=strict,
@@ -268,7 +288,8 @@ def state_store(config: Settings, reached: Target, env: str, app_ids: list[str])
     """
     if config.shared_state is SharedState.FOLDER:
         return FolderStateStore(state_folder(), env, reached.name)
-    return TargetStateStore(markers(reached), marker_id(app_ids, env, "rollback-freeze"))
+    places = markers(reached)
+    return TargetStateStore(places, places.marker_id("rollback-freeze", env, app_ids))
 
 
 @contextmanager
@@ -279,7 +300,7 @@ def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[St
         app_ids = []
         if config.shared_state is SharedState.TARGET:
             reached.login()
-            app_ids = [app.id for app in reached.apps()]
+            app_ids = [app.id for app in reached.apps(env)]
         yield state_store(config, reached, env, app_ids)
     finally:
         reached.close()

@@ -70,7 +70,7 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
     chosen = image_selection.select(history, request.as_of)
     with _registry(request.config, history.registry) as registry:
         _log_in(target)
-        apps = target.apps()
+        apps = target.apps(request.env.name)
         chosen, unknown = _with_digests(chosen, registry)
         rules = context.rules(
             request.config, registry.url, only=request.only, skip=request.skip, strict=request.strict
@@ -88,7 +88,9 @@ def prepare_approved(approved: Approved, config: Settings, dump: Path, target: T
     """
     with _registry(config, approved.registry) as registry:
         _log_in(target)
-        return _checked(held_against(approved, target.apps(), target.name), target, registry, {}, dump)
+        return _checked(
+            held_against(approved, target.apps(approved.plan.env.name), target.name), target, registry, {}, dump
+        )
 
 
 def prepare_undo(
@@ -107,9 +109,11 @@ def prepare_undo(
         BadInput: `accepted` names a service that the run did not change.
         TargetError: the target cannot be queried.
     """
-    made = undo_plan.build(past, target.apps(), config.environment(past.header.env), accepted)
+    made = undo_plan.build(past, target.apps(past.header.env), config.environment(past.header.env), accepted)
     foreign = [held for held in target.deployments() if not undo_plan.is_of(past, made, held)]
-    return PreparedPlan(made, (*made.reasons, *preflight.of_locks(made, foreign, record.begun(dump))))
+    return PreparedPlan(
+        made, (*made.reasons, *preflight.of_locks(made, foreign, record.begun(dump), target.operator))
+    )
 
 
 @contextmanager
@@ -136,7 +140,9 @@ def _checked(
     evidence = {**_evidence(images, registry), **unknown}
     running = target.deployments()
     ours = record.begun(dump) if running else {}
-    return PreparedPlan(made, preflight.of_plan(made, evidence, running, registry.url, ours), registry.url)
+    return PreparedPlan(
+        made, preflight.of_plan(made, evidence, running, registry.url, ours, target.operator), registry.url
+    )
 
 
 def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Mapping[str, ImageCheck]]:

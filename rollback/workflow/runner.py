@@ -30,7 +30,6 @@ from rollback.state import record, undo_plan
 from rollback.state.journal import Journal
 from rollback.state.lock import FileLock, Lock, MarkerLock
 from rollback.state.record import Captured, Header
-from rollback.state.state_store import marker_id
 from rollback.system.files import write_whole
 from rollback.targets.base import Target
 from rollback.workflow import context
@@ -73,7 +72,7 @@ def carry_out(
         ended = perform(request, plan, target, progress)
     else:
         ended = _report_nothing_to_do(request, plan, target, time.monotonic() - began)
-    text = report.outcome_text(ended, surface=TerminalInfo.of(sys.stdout))
+    text = report.outcome_text(ended, surface=TerminalInfo.of(sys.stdout), operator=target.operator)
     return CommandResult(text, report.outcome_json(ended), ended.code)
 
 
@@ -176,8 +175,9 @@ def _locked(request: RunRequest, plan: Plan, target: Target, header: Header) -> 
     locks: list[Lock] = [FileLock(context.state_folder(), env, target.name, holder, steal=steal)]
     try:
         if request.config.shared_state is SharedState.TARGET:
-            marker = marker_id([change.app.id for change in plan.changes], env, "rollback-lock")
-            locks.append(MarkerLock(context.markers(target), marker, env, holder, steal=steal))
+            markers = context.markers(target)
+            marker = markers.marker_id("rollback-lock", env, [change.app.id for change in plan.changes])
+            locks.append(MarkerLock(markers, marker, env, holder, steal=steal))
         yield locks
     finally:
         for lock in reversed(locks):
@@ -213,7 +213,7 @@ def _captured(plan: Plan, target: Target) -> list[Captured]:
 
 
 def _as_seen(app: App, status: Status | None) -> App | None:
-    return replace(app, image=status.image, version=status.version) if status else None
+    return replace(app, image=status.image_of(app), version=status.version) if status else None
 
 
 def _is_up(status: Status | None) -> bool:

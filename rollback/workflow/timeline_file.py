@@ -71,7 +71,7 @@ def running(history: History, env: Environment, config: Settings, progress: Prog
         target = context.target(config, context.access(config))
         try:
             target.login()
-            apps = target.apps()
+            apps = target.apps(env.name)
         finally:
             target.close()
         newest = image_selection.select(history, AsOf(str(history.dates[0]), history.dates[0]))

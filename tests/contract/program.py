@@ -85,7 +85,7 @@ class ProgramContract(TargetContract):
 
     def test_the_password_is_on_no_command_line_and_in_no_other_call(self, recorded: Target, calls: Calls) -> None:
         recorded.login()
-        recorded.apps()
+        recorded.apps("prod")
 
         assert PASSWORD not in "".join(calls.commands())
         knowing = [call for call in calls.all() if PASSWORD in call["env"].values()]
@@ -100,7 +100,7 @@ class ProgramContract(TargetContract):
         target = connect(replace(options, password=Secret(password)))
         target.login()
 
-        assert BILLING in {app.id for app in target.apps()}
+        assert BILLING in {app.id for app in target.apps("prod")}
         assert target.cancel(Deployment("7d0f6ac1-2f0e-4a05-8b0e-35ae0f0d2c11", (BILLING,))) is None
         target.close()
 
@@ -108,7 +108,7 @@ class ProgramContract(TargetContract):
         before = contents(users_folder)
         right = connect(options)
         right.login()
-        right.apps()
+        right.apps("prod")
         right.close()
         wrong = connect(replace(options, password=Secret("wrong horse")))
 
@@ -145,7 +145,7 @@ class ProgramContract(TargetContract):
 
         recorded.login()
 
-        assert BILLING in {app.id for app in recorded.apps()}
+        assert BILLING in {app.id for app in recorded.apps("prod")}
         assert not any(set(disturbing) & set(call["env"]) for call in calls.all())
 
     def test_without_a_user_the_existing_login_is_used(
@@ -156,7 +156,7 @@ class ProgramContract(TargetContract):
 
         target.login()
 
-        assert BILLING in {app.id for app in target.apps()}
+        assert BILLING in {app.id for app in target.apps("prod")}
         target.close()
 
     def test_one_cluster_of_several_is_chosen_by_its_name(
@@ -168,7 +168,7 @@ class ProgramContract(TargetContract):
         chosen.login()
 
         assert stage.url in chosen.name
-        assert BILLING in {app.id for app in chosen.apps()}
+        assert BILLING in {app.id for app in chosen.apps("prod")}
         chosen.close()
 
     def test_two_logins_at_the_same_time_do_not_disturb_each_other(self, options: TargetOptions) -> None:
@@ -177,7 +177,7 @@ class ProgramContract(TargetContract):
         second.login()
         second.close()
 
-        assert first.apps()
+        assert first.apps("prod")
         first.close()
 
     def test_a_program_that_is_not_there_is_a_clear_error(self, options: TargetOptions) -> None:

@@ -41,7 +41,7 @@ class TargetContract:
         made.close()
 
     def test_all_apps_are_read(self, target: Target) -> None:
-        apps = {app.id: app for app in target.apps()}
+        apps = {app.id: app for app in target.apps("prod")}
 
         assert {app.id: app.image for app in apps.values()} == {
             BILLING: "registry:5000/shop/billing:1.9.0-master",
@@ -56,7 +56,7 @@ class TargetContract:
     def test_what_puts_an_app_back_is_read_whole(self, target: Target, stage: Stage) -> None:
         needed = ("container", "resourceLimits", "executorResources")
 
-        for app in target.apps():
+        for app in target.apps("prod"):
             stored = stage.definition(app.id)
             assert app.definition == {name: stored[name] for name in needed if name in stored}
 
@@ -82,7 +82,7 @@ class TargetContract:
     def test_an_app_that_the_user_may_not_see_is_not_there(self, target: Target, stage: Stage) -> None:
         stage.front.api.hidden.add(BILLING)
 
-        assert BILLING not in {app.id for app in target.apps()}
+        assert BILLING not in {app.id for app in target.apps("prod")}
         assert set(target.status([BILLING, CART])) == {CART}
 
     @pytest.mark.parametrize("app_id", [BILLING, CART, WEB])
@@ -329,7 +329,7 @@ class TargetContract:
     def test_a_login_that_runs_out_is_renewed(self, target: Target, stage: Stage) -> None:
         wanted = change(target, BILLING, "1.8.0-master")
         stage.logins.expire_all()
-        seen = {app.id for app in target.apps()}
+        seen = {app.id for app in target.apps("prod")}
         stage.logins.expire_all()
         target.update([wanted])
         stage.logins.expire_all()
@@ -431,12 +431,12 @@ class TargetContract:
 def begin(target: Target) -> None:
     """The first steps of every command."""
     target.login()
-    target.apps()
+    target.apps("prod")
 
 
 def by_id(target: Target, app_id: str) -> App:
     """An app as the target reads it."""
-    return next(app for app in target.apps() if app.id == app_id)
+    return next(app for app in target.apps("prod") if app.id == app_id)
 
 
 def change(target: Target, app_id: str, tag: str) -> Change:

@@ -21,7 +21,7 @@ class TestDcos(ProgramContract):
 
     def test_a_login_and_a_list_are_one_process_each(self, recorded: Target, calls: Calls) -> None:
         recorded.login()
-        recorded.apps()
+        recorded.apps("prod")
 
         assert calls.commands() == [
             f"auth login --username={USER} --password-env=DCOS_PASSWORD",
@@ -38,7 +38,7 @@ class TestDcos(ProgramContract):
 
         target.login()
 
-        assert BILLING in {app.id for app in target.apps()}
+        assert BILLING in {app.id for app in target.apps("prod")}
         assert stage.url in target.name
         assert not (tmp_path / "none").exists()
         target.close()
@@ -56,6 +56,6 @@ class TestDcos(ProgramContract):
 
         target.login()
 
-        assert BILLING in {app.id for app in target.apps()}
+        assert BILLING in {app.id for app in target.apps("prod")}
         assert single.read_text() == before
         target.close()

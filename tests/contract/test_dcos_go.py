@@ -38,7 +38,7 @@ class TestDcosGo(ProgramContract):
     def test_definitions_come_from_where_nothing_is_lost(self, recorded: Target, calls: Calls, stage: Stage) -> None:
         recorded.login()
 
-        billing = next(app for app in recorded.apps() if app.id == BILLING)
+        billing = next(app for app in recorded.apps("prod") if app.id == BILLING)
 
         assert billing.definition["resourceLimits"] == stage.definition(BILLING)["resourceLimits"]
         assert calls.commands()[-2:] == ["marathon app list --json", "marathon group show /"]
@@ -49,7 +49,7 @@ class TestDcosGo(ProgramContract):
         target.login()
 
         with pytest.raises(TargetError) as caught:
-            target.apps()
+            target.apps("prod")
 
         assert "marathon command" in caught.value.why
         assert "dcos-core-cli" in caught.value.hint

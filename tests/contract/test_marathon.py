@@ -52,4 +52,4 @@ class TestMarathon(TargetContract):
     def test_a_read_is_tried_again_after_a_bad_answer(self, target: Target, stage: Stage) -> None:
         stage.front.faults.add(Fault(FaultKind.ANSWER, 503, method="GET", times=2))
 
-        assert target.apps()
+        assert target.apps("prod")

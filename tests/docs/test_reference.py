@@ -59,7 +59,9 @@ def test_every_kind_of_target_is_listed_with_its_keys() -> None:
         for kind, keys in documents.rows("reference.md", "### Kinds of target")
     }
 
-    assert listed == {kind: set(importlib.import_module(f"rollback.targets.{kind}").SETTINGS) for kind in kinds()}
+    assert listed == {
+        kind: set(importlib.import_module(f"rollback.targets.{kind}").KIND.settings) for kind in kinds()
+    }
 
 
 def test_every_variable_of_ours_is_listed() -> None:

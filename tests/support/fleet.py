@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Failure, Status
 from rollback.errors import AppLocked, NoAnswer, TargetError
+from rollback.targets.base import Check, Level
+from rollback.targets.dcos.operator_commands import DcosCommands
 
 START_S = 1.0  # from the change until the first new instance runs
 READY_S = 2.0  # … until all of them are healthy and the old ones are gone
@@ -165,7 +167,16 @@ class Fleet:
     def close(self) -> None:
         """Nothing to give back."""
 
-    def apps(self) -> tuple[App, ...]:
+    has_deployments = True
+    operator = DcosCommands()
+
+    def identity(self) -> str:
+        return "fleet in memory"
+
+    def diagnose(self) -> Iterator[Check]:
+        yield Check("target", Level.OK, "it is in memory")
+
+    def apps(self, env: str = "prod") -> tuple[App, ...]:
         with self._gate:
             self._look()
             return tuple(

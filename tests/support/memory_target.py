@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rollback.core.apps import App, Change, Deployment, Failure, Status
 from rollback.core.rollout_status import RolloutStatus
 from rollback.errors import AppLocked, NoAnswer, RecordError, TargetError
+from rollback.targets.base import Check, Level
+from rollback.targets.dcos.operator_commands import DcosCommands
 
 Events = list[tuple[str, object]]
 
@@ -92,7 +94,7 @@ class Journal:
 
 
 @dataclass
-class CacheProtocol:
+class Memory:
     """A fleet.
 
     Attributes:
@@ -162,7 +164,16 @@ class CacheProtocol:
     def login(self) -> None:
         self._ask()
 
-    def apps(self) -> tuple[App, ...]:
+    has_deployments = True
+    operator = DcosCommands()
+
+    def identity(self) -> str:
+        return "fleet in memory"
+
+    def diagnose(self) -> Iterator[Check]:
+        yield Check("target", Level.OK, "it is in memory")
+
+    def apps(self, env: str = "prod") -> tuple[App, ...]:
         self._ask()
         return tuple(one.app for one in self._fleet.values())
 
@@ -277,6 +288,6 @@ class CacheProtocol:
         )
 
 
-def fleet(images: Iterable[str] = ("/a", "/b", "/c"), **members: object) -> CacheProtocol:
+def fleet(images: Iterable[str] = ("/a", "/b", "/c"), **members: object) -> Memory:
     """Apps `/a` …, each with the image `a:2` … running."""
-    return CacheProtocol({app_id: f"{app_id[1:]}:2" for app_id in images}, **members)  # type: ignore[arg-type]
+    return Memory({app_id: f"{app_id[1:]}:2" for app_id in images}, **members)  # type: ignore[arg-type]

@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from rollback.core.apps import App, Change, Deployment, Failure, Status
+from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommands, Status
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
-from rollback.targets.base import Target, TargetOptions
+from rollback.targets.base import Check, Target, TargetKind, TargetOptions
 from rollback.targets.dcos.failure_tracker import FailureTracker
+from rollback.targets.dcos.operator_commands import DcosCommands
 from rollback.targets.dcos.program import Absent, Program
-from rollback.targets.marathon import drift, serialization
+from rollback.targets.marathon import app_ids, drift, serialization
 from rollback.targets.marathon import placeholder_app as mark
 
 _CREATED = re.compile(r"Created deployment ([0-9A-Za-z][0-9A-Za-z-]{7,})")  # both generations; `None` if it got no id
@@ -35,7 +36,12 @@ _ALWAYS = (
 _AT_ONCE = 4  # programs that run at the same time
 
 
-SETTINGS = {"program": str, "cluster": str}
+KIND = TargetKind(
+    settings={"program": str, "cluster": str},
+    app_id=app_ids.DEFAULT,
+    example=app_ids.EXAMPLE,
+    check=app_ids.mistakes,
+)
 
 
 def connect(options: TargetOptions) -> Target:
@@ -50,11 +56,13 @@ def connect(options: TargetOptions) -> Target:
 class Dcos:
     """A `Target` through a program."""
 
+    has_deployments = True
     batch = 1  # no command of `dcos` takes several apps
 
     def __init__(self, options: TargetOptions) -> None:
         self._program = Program(options)
         self._witness = FailureTracker()
+        self._identity = ""
 
     @property
     def name(self) -> str:
@@ -62,11 +70,27 @@ class Dcos:
         address = self._program.address
         return f"dcos at {address}" if address else "dcos"
 
+    @property
+    def operator(self) -> OperatorCommands:
+        """See `Target`."""
+        return DcosCommands()
+
+    def identity(self) -> str:
+        """See `Target`. One process, the first time."""
+        if not self._identity:
+            about = self._program.ask("Marathon cannot be queried", "marathon", "about")
+            self._identity = app_ids.identity(about if isinstance(about, dict) else {})
+        return self._identity
+
+    def diagnose(self) -> Iterator[Check]:
+        """See `Target`. One process."""
+        yield self._program.check()
+
     def login(self) -> None:
         """See `Target`. Without a user it only makes sure of the program: the first question proves the login."""
         self._program.login()
 
-    def apps(self) -> tuple[App, ...]:
+    def apps(self, env: str) -> tuple[App, ...]:  # noqa: ARG002
         """See `Target`. One process; dcos 0.7 and later needs a second one.
 
         Their `app list` leaves out members that must not be lost, limits for instance, and adds others. They
@@ -143,6 +167,10 @@ class Dcos:
         with suppress(Absent):
             what = f"deployment {deployment.id} cannot be ended"
             self._program.tell(what, "marathon", "deployment", "stop", deployment.id)
+
+    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
+        """See `Markers`. No process."""
+        return mark.beside(name, env, app_ids)
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """See `Markers`. One process."""

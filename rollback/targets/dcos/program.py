@@ -27,7 +27,7 @@ from rollback.errors import (
 from rollback.secret import Secret
 from rollback.system import process
 from rollback.system.process import CompletedProgram
-from rollback.targets.base import TargetOptions
+from rollback.targets.base import Check, Level, TargetOptions
 from rollback.targets.dcos import config_dir
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _REFUSED_S = 30.0  # seconds before a login that was refused is tried again; quicker ones get an account locked
+_CHECK_S = 10.0  # seconds for one answer; whoever runs `doctor` waits for it
 _LONGEST = 400  # characters of the program's words that go into an error
 
 
@@ -134,6 +135,19 @@ class Program:
         if type(refusal) is TargetError and not _REFUSED.search(result.said):
             raise NoAnswer(what, why=refusal.why)
         raise refusal
+
+    def check(self) -> Check:
+        """Whether the program starts, and which version it is. One process."""
+        path = process.find(
+            str(self._options.settings.get("program") or "dcos"),
+            hint="install the DC/OS CLI, or use --target=marathon with its URL in the settings",
+        )
+        said = process.run([path, "--version"], env=process.environment(), timeout_s=_CHECK_S)
+        versions = dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
+        found = ", ".join(f"{name} {value}" for name, value in versions.items()) or said.stdout.strip()[:80]
+        if said.code:
+            return Check("dcos", Level.FAIL, f"{path} does not start (exit code {said.code})", "run `dcos --version`")
+        return Check("dcos", Level.OK, f"{path}: {found}")
 
     def close(self) -> None:
         """Remove the private folders, tokens included."""

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rollback.core.apps import App, Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, OperatorCommands, Status
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
-from rollback.targets.base import Target, TargetOptions
-from rollback.targets.marathon import drift, response_errors, serialization
+from rollback.targets.base import Check, Target, TargetKind, TargetOptions
+from rollback.targets.marathon import app_ids, drift, response_errors, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.api import MarathonClient
+from rollback.targets.marathon.operator_commands import HttpCommands
 
 # Members that an app comes without unless they are asked for; deployments and counts always come.
 _EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFailure", "apps.readiness")
 
 
-SETTINGS = {"url": str, "ca_bundle": str, "insecure": bool, "token_file": str}
+KIND = TargetKind(
+    settings={"url": str, "ca_bundle": str, "insecure": bool, "token_file": str},
+    app_id=app_ids.DEFAULT,
+    example=app_ids.EXAMPLE,
+    variables={"url": "ROLLBACK_MARATHON_URL"},
+    check=app_ids.mistakes,
+)
 
 
 def connect(options: TargetOptions) -> Target:
@@ -37,6 +44,7 @@ def connect(options: TargetOptions) -> Target:
 class Marathon:
     """A `Target` over HTTP."""
 
+    has_deployments = True
     batch = 0  # all changes in one deployment: one lock, the order of the dependencies, one undo
 
     def __init__(self, options: TargetOptions) -> None:
@@ -47,11 +55,24 @@ class Marathon:
         """The kind and the address."""
         return f"marathon at {self._api.url}"
 
+    @property
+    def operator(self) -> OperatorCommands:
+        """See `Target`."""
+        return HttpCommands(self._api.url)
+
+    def identity(self) -> str:
+        """See `Target`. No request after the login."""
+        return app_ids.identity(self._api.info)
+
+    def diagnose(self) -> Iterator[Check]:
+        """See `Target`. One request."""
+        yield self._api.reach()
+
     def login(self) -> None:
         """See `Target`. Costs one or two requests, and one more for an address without a path."""
         self._api.login()
 
-    def apps(self) -> tuple[App, ...]:
+    def apps(self, env: str) -> tuple[App, ...]:  # noqa: ARG002
         """See `Target`. One request."""
         response = self._api.read("/v2/apps", "the apps cannot be read")
         return tuple(serialization.app(entry) for entry in _list(response_errors.parse(response), "apps"))
@@ -101,6 +122,10 @@ class Marathon:
         path = f"/v2/deployments/{deployment.id}?force=true"
         with suppress(response_errors.NotThere):
             self._api.write("DELETE", path, f"deployment {deployment.id} cannot be ended")
+
+    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
+        """See `Markers`. No request."""
+        return mark.beside(name, env, app_ids)
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """See `Markers`. One request."""

@@ -6,6 +6,10 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, MaxR
 from rollback.errors import BadInput, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.system import http_session
-from rollback.targets.base import TargetOptions
+from rollback.targets.base import Check, Level, TargetOptions
 from rollback.targets.marathon import response_errors
 
 log = logging.getLogger(__name__)
@@ -48,6 +52,7 @@ class MarathonClient:
         if insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would come with every request
         self._session = http_session.connect(verify=False if insecure else (bundle or True), read_s=options.timeout_s)
+        self.info: Mapping[str, Any] = {}
         self._token = Secret()
         self._gate = threading.Lock()
         self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
@@ -65,6 +70,24 @@ class MarathonClient:
         info = response_errors.parse(self.read("/v2/info", "Marathon cannot be asked"))
         if not isinstance(info, dict) or "version" not in info:
             raise TargetError(f"{self.url} is not a Marathon", hint="check the url in the settings")
+        self.info = info
+
+    def reach(self) -> Check:
+        """Whether the address answers at all, whatever it says; and what its clock says."""
+        try:
+            began = datetime.now(timezone.utc)
+            answer = self._send("GET", "/", Secret())
+        except requests.RequestException as error:
+            return Check(
+                "target",
+                Level.FAIL,
+                f"{self.url} cannot be reached ({_cause(error)})",
+                "check the address, the network, the proxy (HTTPS_PROXY, NO_PROXY) and the CA bundle (ca_bundle)",
+            )
+        ahead = None
+        with suppress(TypeError, ValueError):  # a clock that cannot be read is not compared
+            ahead = (parsedate_to_datetime(answer.headers.get("Date", "")) - began).total_seconds()
+        return Check("target", Level.OK, f"{self.url} answers ({answer.status_code})", clock_ahead_s=ahead)
 
     def read(self, path: str, what: str, params: list[tuple[str, str]] | None = None) -> requests.Response:
         """GET; tried again by the session when the way there is bad.

@@ -5,7 +5,7 @@ Creating an app is atomic in Marathon: of two machines one is told that it is th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rollback.errors import TargetError
@@ -31,3 +31,25 @@ def is_taken(error: TargetError) -> bool:
 def labels_of(entry: Mapping[str, Any]) -> dict[str, str]:
     """The labels of an app as Marathon shows it."""
     return {str(key): str(value) for key, value in (entry.get("labels") or {}).items()}
+
+
+def beside(name: str, env: str, app_ids: Collection[str]) -> str:
+    """The id of a marker, beside an environment's apps: `/<department>/<env>/<name>`.
+
+    Args:
+        name: the marker's name.
+        env: deployment name of the environment.
+        app_ids: apps of the environment; the first that has it as a segment decides.
+
+    Raises:
+        TargetError: no app has the environment as a segment of its id.
+    """
+    for app_id in app_ids:
+        before, found, _ = f"{app_id}/".partition(f"/{env}/")
+        if found:
+            return f"{before}/{env}/{name}"
+    raise TargetError(
+        f"there is no place for a marker of {env} on the target",
+        why=f"no app has a segment {env!r}",
+        hint="set shared_state: folder in the settings",
+    )

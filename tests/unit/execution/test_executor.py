@@ -13,7 +13,7 @@ from rollback.core.rollout_status import Limits, RolloutState, RolloutStatus
 from rollback.errors import AppLocked, RecordError, TargetError
 from rollback.execution.executor import Execution, all_up, execute, put_back
 from rollback.execution.policy import Policy
-from tests.support.memory_target import CacheProtocol, Clock, Journal, fleet
+from tests.support.memory_target import Clock, Journal, Memory, fleet
 
 LIMITS = Limits(timeout_s=60, settle_s=5)
 NEW = {"a": "a:1", "b": "b:1", "c": "c:1"}
@@ -22,7 +22,7 @@ DONE = {"/a": "a:1", "/b": "b:1", "/c": "c:1"}
 
 
 def run(
-    target: CacheProtocol,
+    target: Memory,
     on_failure: OnFailure = OnFailure.RESTORE,
     *,
     parallel: int = 4,
@@ -368,7 +368,7 @@ def test_every_new_state_is_shown_once() -> None:
     assert len(seen) == len(set(seen))
 
 
-def back(target: CacheProtocol, changes: list[Change], ours: Mapping[str, frozenset[str]], **more: Any) -> Execution:
+def back(target: Memory, changes: list[Change], ours: Mapping[str, frozenset[str]], **more: Any) -> Execution:
     return put_back(
         changes,
         target,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
 
 from rollback.errors import Failed, TargetError
-from rollback.state import freeze, state_store
+from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState, Withdrawn
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
+from rollback.targets.marathon import placeholder_app
 
 STATE = EnvironmentState(None, (Withdrawn("a/b:1", "alice", "2026-11-22T04:00:00Z", "", "r1"),))
 
@@ -20,6 +21,9 @@ class Wall:
 
     def __init__(self) -> None:
         self.markers: dict[str, Mapping[str, str]] = {}
+
+    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
+        return placeholder_app.beside(name, env, app_ids)
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         return self.markers.setdefault(marker, dict(labels)) == labels
@@ -90,9 +94,9 @@ def test_an_empty_state_is_no_marker_at_all() -> None:
     ],
 )
 def test_a_marker_stands_beside_the_environment(app_ids: list[str], place: str) -> None:
-    assert state_store.marker_id(app_ids, "prod", "rollback-freeze") == place
+    assert placeholder_app.beside("rollback-freeze", "prod", app_ids) == place
 
 
 def test_there_is_no_place_where_no_app_is_of_the_environment() -> None:
     with pytest.raises(TargetError, match="no place"):
-        state_store.marker_id(["/ds/preprod/shop/billing"], "prod", "rollback-freeze")
+        placeholder_app.beside("rollback-freeze", "prod", ["/ds/preprod/shop/billing"])

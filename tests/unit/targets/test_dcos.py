@@ -115,7 +115,7 @@ class TestWords:
         err = "Traceback (most recent call last):\n  File x, line 1\ntoml.TomlDecodeError: bad"
 
         with pytest.raises(TargetError) as caught:
-            saying(err=err, code=1).apps()
+            saying(err=err, code=1).apps("prod")
 
         assert caught.value.why == "toml.TomlDecodeError: bad"
 

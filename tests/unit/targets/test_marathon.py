@@ -115,7 +115,7 @@ class TestAddresses:
         monkeypatch.setattr(Retry, "get_backoff_time", lambda _retry: 0)
 
         with pytest.raises(TargetError) as caught:
-            target("http://127.0.0.1:9/service/marathon", timeout_s=1).apps()
+            target("http://127.0.0.1:9/service/marathon", timeout_s=1).apps("prod")
 
         assert caught.value.why == "http://127.0.0.1:9/service/marathon does not answer: Connection refused"
 
@@ -129,7 +129,7 @@ class TestLogins:
 
         found.login()
 
-        assert found.apps() == ()
+        assert found.apps("prod") == ()
 
     def test_a_wrong_password_is_refused_in_the_servers_words(self, server: responses.RequestsMock) -> None:
         server.post(
@@ -170,7 +170,7 @@ class TestLogins:
         found.login()
 
         with pytest.raises(LoginRefused) as caught:
-            found.apps()
+            found.apps("prod")
 
         assert "401" in caught.value.why
         assert "<" not in caught.value.why
@@ -180,7 +180,7 @@ class TestLogins:
         server.get(APPS, status=401, body=HTML, content_type="text/html")
 
         with pytest.raises(LoginRefused) as caught:
-            target().apps()
+            target().apps("prod")
 
         assert "--user" in caught.value.hint
 
@@ -192,7 +192,7 @@ class TestLogins:
         found = target(settings={"token_file": "token"}, folder=tmp_path)
         found.login()
 
-        assert found.apps() == ()
+        assert found.apps("prod") == ()
 
     def test_a_token_from_a_file_is_read_again_when_it_has_run_out(
         self, server: responses.RequestsMock, tmp_path: Path
@@ -204,10 +204,10 @@ class TestLogins:
         found.login()
 
         with pytest.raises(LoginRefused) as caught:
-            found.apps()
+            found.apps("prod")
         (tmp_path / "token").write_text("NEW")
 
-        assert found.apps() == ()
+        assert found.apps("prod") == ()
         assert str(tmp_path / "token") in caught.value.hint
 
     def test_a_token_file_that_is_missing_is_a_clear_error(self, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ class TestAnswers:
         server.get(APPS, status=403, body="<TITLE>\n403 Forbidden</TITLE>", content_type="text/html")
 
         with pytest.raises(TargetError) as caught:
-            target().apps()
+            target().apps("prod")
 
         assert caught.value.why == "HTTP 403 Forbidden: 403 Forbidden"
         assert "permission" in caught.value.hint
@@ -318,7 +318,7 @@ class TestAnswers:
         server.get(APPS, json={"message": "hello"})
 
         with pytest.raises(TargetError, match="cannot be read"):
-            target().apps()
+            target().apps("prod")
 
 
 class TestRequests:

@@ -44,3 +44,22 @@ def test_a_mistake_in_a_targets_own_section_is_named(section: dict[str, object],
 @pytest.mark.parametrize("kind", targets.kinds())
 def test_every_kind_tells_the_keys_of_its_section(kind: str) -> None:
     assert targets.mistakes(TargetOptions("mine", {"kind": kind})) == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"),
+    [("/{env}/x", "it needs {service} and {env}"), ("{env}/{service}", "an app's id begins with /")],
+)
+def test_a_pattern_that_cannot_name_one_app_is_a_mistake(pattern: str, what: str) -> None:
+    ((key, told),) = targets.mistakes(TargetOptions("mine", {"kind": "dcos"}), pattern)
+
+    assert (key, told.startswith(what)) == ("app_id", True)
+
+
+def test_a_variable_of_the_kind_goes_before_the_section() -> None:
+    section = {"kind": "marathon", "url": "http://file", "insecure": True}
+
+    found = targets.complete("mine", section, {"ROLLBACK_MARATHON_URL": "http://variable"})
+
+    assert found == {"kind": "marathon", "url": "http://variable", "insecure": True}
+    assert targets.complete("mine", section, {}) == section

@@ -1,0 +1,50 @@
+"""From settings to a target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rollback.config.settings import Settings, parse
+from rollback.errors import BadInput
+from rollback.secret import Secret
+from rollback.workflow import context
+from rollback.workflow.context import Access
+
+NOBODY = Access("", Secret(), Secret())
+EAST = "target: east\ntargets: {east: {kind: marathon, url: 'https://m'}}\n"
+
+
+def test_an_unknown_target_is_refused_with_those_there_are() -> None:
+    with pytest.raises(BadInput, match="no target called 'west'") as caught:
+        context.target(replace(parse(EAST, Path("rollback.yaml")), target="west"), NOBODY)
+
+    assert "dcos, east, marathon" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{EAST}app_id: '/{{env}}/x'\n", "line 3: app_id: it needs {service} and {env}"),
+        (
+            EAST.replace("url:", "app_id: 'x/{service}/{env}', url:"),
+            "line 2: targets.east.app_id: an app's id begins with /",
+        ),
+    ],
+)
+def test_a_wrong_pattern_is_named_where_it_is_written(text: str, told: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        context.target(parse(text, Path("rollback.yaml")), NOBODY)
+
+    assert told in caught.value.why
+
+
+def test_the_targets_own_pattern_goes_before_the_settings_and_these_before_the_kinds() -> None:
+    own = parse(EAST.replace("url:", "app_id: '/own/{env}/{service}', url:"), Path("rollback.yaml"))
+    general = parse(f"{EAST}app_id: '/all/{{env}}/{{service}}'", Path("rollback.yaml"))
+
+    assert context.app_id_pattern(own) == "/own/{env}/{service}"
+    assert context.app_id_pattern(general) == "/all/{env}/{service}"
+    assert context.app_id_pattern(Settings()) == "/{department}/{env}/{project}/{service}"
