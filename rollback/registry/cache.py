@@ -25,7 +25,7 @@ from rollback.registry.manifest import Child, ConfigFacts, Facts, ImageFacts, In
 
 FILE = "registry.sqlite3"
 LIMIT = 200_000  # entries; an image takes three of some 300 bytes in all, so this is about 20 MB
-_VERSION = 2  # of the file's form; another one's file is begun anew
+_VERSION = 3  # of the file's form; another one's file is begun anew
 _BATCH = 2_000  # new entries after which they are written down
 _WAIT_S = 5.0  # seconds to wait for another run that writes
 _SCHEMA = "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, text TEXT, seal BLOB, used INTEGER) WITHOUT ROWID"
@@ -191,7 +191,7 @@ def _write(found: Facts | ConfigFacts) -> list[Any]:
     if isinstance(found, ConfigFacts):
         return [found.created, list(found.labels), found.history]
     if isinstance(found, ImageFacts):
-        return ["image", found.config, found.created]
+        return ["image", found.config, found.created, found.doubtful]
     if isinstance(found, IndexFacts):
         return ["index", found.created, [[one.digest, one.platform, one.nested] for one in found.children]]
     return ["stranger", found.reason]
@@ -200,7 +200,7 @@ def _write(found: Facts | ConfigFacts) -> list[Any]:
 def _read_facts(content: Any) -> Facts:
     kind = content[0]
     if kind == "image":
-        return ImageFacts(str(content[1]), str(content[2]))
+        return ImageFacts(str(content[1]), str(content[2]), bool(content[3]))
     if kind == "index":
         children = tuple(Child(str(digest), str(platform), bool(nested)) for digest, platform, nested in content[2])
         return IndexFacts(children, str(content[1]))

@@ -177,7 +177,7 @@ class ImageResolver:
                 raise _Unusable(facts.reason)
             annotations = (facts.created, *annotations)
             if isinstance(facts, ImageFacts):
-                config = self._config(repo, facts.config)
+                config = self._config(repo, facts)
                 return facts.config, TimeEvidence(config.created, annotations, config.labels, config.history)
             facts = self._child(repo, facts)
         raise _Unusable(f"indexes nested more than {_DEPTH} deep")
@@ -199,10 +199,12 @@ class ImageResolver:
         self._memory.keep(digest, facts)
         return facts
 
-    def _config(self, repo: str, digest: str) -> ConfigFacts:
-        return self._memory.config(digest) or self._configs.get(digest, lambda: self._fetch_config(repo, digest))
+    def _config(self, repo: str, image: ImageFacts) -> ConfigFacts:
+        key = (image.config, image.doubtful)
+        return self._memory.config(image.config) or self._configs.get(key, lambda: self._fetch_config(repo, image))
 
-    def _fetch_config(self, repo: str, digest: str) -> ConfigFacts:
+    def _fetch_config(self, repo: str, image: ImageFacts) -> ConfigFacts:
+        digest = image.config
         if not is_digest(digest):
             raise _Unusable("its manifest names a config by what is no digest")
         question = self._question(RequestKind.CONFIG, repo, f"blobs/{digest}", "the config", limit=CONFIG_LIMIT)
@@ -212,6 +214,8 @@ class ImageResolver:
             raise _Unusable(f"its config is larger than {CONFIG_LIMIT >> 20} MiB") from error
         if answer.status == 404:
             raise _Unusable(f"its manifest is there, but its config is gone: {self._asker.words(answer)}")
+        if image.doubtful and not manifest.describes_image(answer.body):
+            raise _Unusable("an artifact, not an image: its config names no architecture or no layers")
         try:
             found = manifest.read_config(answer.body)
         except ValueError as error:

@@ -24,6 +24,9 @@ _IMAGES = {SCHEMA2, OCI}
 _INDEXES = {LIST, OCI_INDEX}
 _SCHEMA1 = re.compile(r"application/vnd\.docker\.distribution\.manifest\.v1\+\w+")
 _CONFIGS = {"application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"}
+# What Docker also pulls, since old registries and clients wrote these (distribution/registry.go in moby, and
+# https://github.com/distribution/distribution/issues/1621): images, if everything else says so.
+_ODD_CONFIGS = {"application/octet-stream", "application/json", "text/html", ""}
 _LAYERS = ("application/vnd.docker.image.rootfs.", "application/vnd.oci.image.layer.")
 # cosign's signatures and the index that stands in for the referrers API are named after what they belong to
 _REFERRER = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
@@ -38,10 +41,17 @@ _STRANGERS = {
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """An image's manifest: the digest of its config, and its annotation of when it was created (or empty)."""
+    """An image's manifest.
+
+    Attributes:
+        config: the digest of its config.
+        created: its annotation of when it was created; empty if there is none.
+        doubtful: whether its config's media type is odd, so that it is an image only if `describes_image` says so.
+    """
 
     config: str
     created: str = ""
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,16 @@ def read(body: bytes, content_type: str = "") -> Facts:
     return UnsupportedManifest(f"an unknown kind of manifest: {(inside or header)[:80] or 'it does not say which'}")
 
 
+def describes_image(body: bytes) -> bool:
+    """Tell whether a config is an image's: it names an architecture and the layers of the file system."""
+    try:
+        document = _object(json.loads(body))
+    except (ValueError, RecursionError):
+        return False
+    layers = _object(document.get("rootfs")).get("diff_ids")
+    return bool(_text(document.get("architecture"))) and isinstance(layers, list)
+
+
 def read_config(body: bytes) -> ConfigFacts:
     """Read an image's config.
 
@@ -181,20 +201,22 @@ def _read_image(document: dict[str, Any]) -> Facts:
     kind, digest = _text(config.get("mediaType")), _text(config.get("digest"))
     if document.get("artifactType"):
         return UnsupportedManifest(f"an OCI artifact ({_text(document['artifactType'])[:80]}), not an image")
-    if kind not in _CONFIGS:
+    listed = document.get("layers")
+    layers = [_text(_object(layer).get("mediaType")) for layer in listed] if isinstance(listed, list) else []
+    doubtful = kind in _ODD_CONFIGS
+    proven = bool(layers) and all(layer.startswith(_LAYERS) for layer in layers)
+    if kind not in _CONFIGS and not (doubtful and digest and proven):
         return UnsupportedManifest(
             f"{_STRANGERS.get(kind, 'an artifact')} ({kind[:80] or 'no config type'}), not an image"
         )
-    layers = document.get("layers")
-    for layer in layers if isinstance(layers, list) else []:
-        kind = _text(_object(layer).get("mediaType"))
-        if kind and not kind.startswith(_LAYERS):
-            signed = any(word in kind for word in ("in-toto", "cosign", "dsse"))
+    for layer in layers:
+        if layer and not layer.startswith(_LAYERS):
+            signed = any(word in layer for word in ("in-toto", "cosign", "dsse"))
             name = "a signature or attestation" if signed else "an artifact"
-            return UnsupportedManifest(f"{name} (layer {kind[:80]}), not an image")
+            return UnsupportedManifest(f"{name} (layer {layer[:80]}), not an image")
     if not digest:
         return UnsupportedManifest("its manifest names no config")
-    return ImageFacts(digest, _annotation(document))
+    return ImageFacts(digest, _annotation(document), doubtful)
 
 
 def _read_index(document: dict[str, Any]) -> Facts:
