@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from rollback.errors import RegistryError
 from rollback.registry.address import Address, origin
 from rollback.registry.auth.authenticator import Authenticator
+from rollback.registry.refusal import refusal_reason
 from rollback.registry.request_counts import RequestKind
 from rollback.registry.retry import RetriesExhausted
 from rollback.registry.retrying_client import RetryingClient
@@ -114,7 +113,7 @@ class RegistryApiClient:
 
     def words(self, answer: RegistryResponse) -> str:
         """What a server says in a refusal: its status and, in one short line without secrets, its reason."""
-        return self.gate.redact(f"{answer.status} {_reason(answer.body)}".strip())
+        return self.gate.redact(f"{answer.status} {refusal_reason(answer.body)}".strip())
 
     def _send(self, question: ApiRequest, header: Secret) -> RegistryResponse:
         headers = {"Accept": question.accept} if question.accept else {}
@@ -147,19 +146,3 @@ class RegistryApiClient:
 def _allowed(here: str, there: str) -> bool:
     """Whether a redirect may be followed: to the web, and never from https to something less."""
     return urlsplit(there).scheme == "https" or urlsplit(there).scheme == urlsplit(here).scheme == "http"
-
-
-def _reason(body: bytes) -> str:
-    """The reason in a refusal's body: a registry's own error document, a page's title, or its first line."""
-    text = body[:4096].decode("utf-8", "replace")
-    try:
-        errors = json.loads(body)["errors"]
-        said = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}" for error in errors[:3])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
-        if text.lstrip().startswith("<"):
-            said = f"(a web page{': ' + title[1].strip() if title else ''})"
-        else:
-            said = text.strip().split("\n", 1)[0]
-    clean = "".join(letter if letter.isprintable() else " " for letter in said)
-    return clean.strip()[:160]

@@ -38,6 +38,7 @@ class Authenticator:
         self._lock = threading.Lock()
         self._logins: dict[str, Login] = {}
         self._basic = False
+        self._bearer = False
         self._tokens: Tokens | None = None
         self._expected: list[str] = []
         self.service = ""  # what the registry calls itself to token servers
@@ -66,6 +67,8 @@ class Authenticator:
         Raises:
             RegistryError: a token is needed, and not to be had.
         """
+        if self._bearer and (token := self.login(repo).registry_token):
+            return Secret(f"Bearer {token.reveal()}")
         if self._tokens:
             return self._tokens.header(self._address.name(repo))
         if self._basic and (login := self.login(repo)):
@@ -95,6 +98,10 @@ class Authenticator:
         offers = challenge.parse(answer.headers.get("WWW-Authenticate", ""))
         bearer = next((offer for offer in offers if offer.scheme == "bearer" and offer.parameters.get("realm")), None)
         if bearer:
+            self._bearer = True
+            if login := self._with_registry_token(repo):
+                self._warn_if_unencrypted(f"the registry token from {login.source}")
+                return not sent
             return self._answer_bearer(name, sent, bearer, attempt)
         if any(offer.scheme == "basic" for offer in offers):
             return self._answer_basic(repo, sent)
@@ -119,11 +126,19 @@ class Authenticator:
         login = self.login(repo)
         if sent or not login.user:
             return False
-        host = urlsplit(self._address.url).hostname
-        if not self._basic and self._address.url.startswith("http:") and host not in _LOOPBACK:
-            _log.warning("the password of %s goes to %s unencrypted, since its URL says http", login.user, host)
+        if not self._basic:
+            self._warn_if_unencrypted(f"the password of {login.user}")
         self._basic = True
         return True
+
+    def _with_registry_token(self, repo: str) -> Login | None:
+        login = self.login(repo)
+        return login if login.registry_token else None
+
+    def _warn_if_unencrypted(self, what: str) -> None:
+        host = urlsplit(self._address.url).hostname
+        if self._address.url.startswith("http:") and host not in _LOOPBACK:
+            _log.warning("%s goes to %s unencrypted, since its URL says http", what, host)
 
     def _answer_bearer(self, name: str, sent: Secret, offer: challenge.Challenge, attempt: int) -> bool:
         scope = offer.parameters.get("scope", "")
@@ -131,7 +146,7 @@ class Authenticator:
             if self._tokens is None:
                 realm = self._realm(offer.parameters["realm"])
                 self.service = offer.parameters.get("service", "")
-                self._tokens = Tokens(realm, self.service, self._courier, self._login_of)
+                self._tokens = Tokens(realm, self.service, self._courier, self._login_of, self.redact)
                 fresh = True
             else:
                 fresh = False

@@ -16,6 +16,7 @@ class Login:
         user: empty for nobody in particular.
         password: of that user, or an access token that takes its place.
         identity_token: what a login left behind instead of a password, to be traded for tokens.
+        registry_token: a token that the registry itself takes, so that no token server is needed.
         source: where it was found, in words.
     """
 
@@ -23,14 +24,19 @@ class Login:
     password: Secret = field(default_factory=Secret)
     identity_token: Secret = field(default_factory=Secret)
     source: str = ""
+    registry_token: Secret = field(default_factory=Secret)
 
     def __bool__(self) -> bool:
-        return bool(self.user or self.identity_token)
+        return bool(self.user or self.identity_token or self.registry_token)
 
     @property
     def name(self) -> str:
         """As whom this is, in words."""
-        return self.user or ("the owner of an identity token" if self.identity_token else "anonymous")
+        if self.user:
+            return self.user
+        if self.identity_token:
+            return "the owner of an identity token"
+        return "the owner of a registry token" if self.registry_token else "anonymous"
 
     @property
     def basic(self) -> Secret:
@@ -41,7 +47,7 @@ class Login:
     def secrets(self) -> list[Secret]:
         """Every text in it that must not be seen."""
         encoded = [Secret(self.basic.reveal().removeprefix("Basic "))] if self.password else []
-        return [secret for secret in (self.password, self.identity_token, *encoded) if secret]
+        return [secret for secret in (self.password, self.identity_token, self.registry_token, *encoded) if secret]
 
 
 ANONYMOUS = Login(source="no credentials were found")

@@ -10,7 +10,7 @@ import binascii
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from rollback.registry.auth.credentials import ANONYMOUS, Login
 from rollback.secret import Secret
 
 _HUB_NAMES = ["index.docker.io", "docker.io", "registry-1.docker.io"]
+_USUAL_PORT = {"http": ":80", "https": ":443"}
 _log = logging.getLogger(__name__)
 
 
@@ -33,8 +34,8 @@ class Keychain:
     def find(self, address: Address, repo: str = "") -> Login:
         """Find the credentials for a repository; for the registry as a whole without one.
 
-        Podman's files come first. In each, the longest fitting name wins; a helper for that name comes before
-        the file's own entry.
+        Podman's files come first. In each, the helper programs for the registry come before the program that keeps
+        all credentials, and this before the entries of the file; the longest fitting name wins.
         """
         if self._documents is None:
             self._documents = list(_documents())
@@ -47,21 +48,23 @@ class Keychain:
     def _in(self, path: Path, document: dict[str, Any], address: Address, repo: str) -> Login:
         hosts = _HUB_NAMES if address.is_hub else [address.host]
         names = [f"{host}/{space}" if space else host for space in _spaces(repo) for host in hosts]
-        helpers = {_bare(key): value for key, value in _object(document.get("credHelpers")).items()}
-        entries = {_bare(key): value for key, value in _object(document.get("auths")).items()}
-        store = document.get("credsStore")
+        helpers, entries = _object(document.get("credHelpers")), _object(document.get("auths"))
         for name in names:
-            if isinstance(helpers.get(name), str):
-                login = self._ask(helpers[name], name, path)
-                if login:
-                    return login
-            login = _entry(entries.get(name), path)
-            if login:
-                return login
+            for key in _keys_of(name, helpers, address):
+                if isinstance(helpers[key], str):
+                    login = self._ask(helpers[key], key if address.is_hub else name, path)
+                    if login:
+                        return login
+        store = document.get("credsStore")
         if isinstance(store, str) and store:
             login = self._ask(store, "https://index.docker.io/v1/" if address.is_hub else address.host, path)
             if login:
                 return login
+        for name in names:
+            for key in _keys_of(name, entries, address):
+                login = _entry(entries[key], path)
+                if login:
+                    return login
         return ANONYMOUS
 
     def _ask(self, name: str, server: str, path: Path) -> Login:
@@ -80,8 +83,10 @@ def _documents() -> Iterator[tuple[Path, dict[str, Any]]]:
     if environment.get("REGISTRY_AUTH_FILE"):
         paths.append(Path(environment["REGISTRY_AUTH_FILE"]))
     else:
-        if environment.get("XDG_RUNTIME_DIR"):
-            paths.append(Path(environment["XDG_RUNTIME_DIR"], "containers/auth.json"))
+        runtime = environment.get("XDG_RUNTIME_DIR")
+        paths.append(
+            Path(runtime, "containers/auth.json") if runtime else Path(f"/run/containers/{os.getuid()}/auth.json")
+        )
         configuration = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
         paths.append(configuration / "containers/auth.json")
     paths.append(Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json")
@@ -104,13 +109,29 @@ def _spaces(repo: str) -> list[str]:
     return ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
 
 
-def _bare(key: str) -> str:
-    """A key as Docker and Podman write it, without scheme, API version and last slash."""
-    name = key.partition("://")[2] or key
-    name = name.rstrip("/")
-    for version in ("/v1", "/v2"):
-        name = name.removesuffix(version)
-    return name
+def _keys_of(name: str, members: Mapping[str, Any], address: Address) -> list[str]:
+    """The keys that stand for a name, best first: exactly this, then other forms of it, http last.
+
+    The order of the keys in the file does not matter.
+    """
+    return sorted(
+        (key for key in members if _normalised(key, address) == name),
+        key=lambda key: (key != name, key.lower().startswith("http://"), key),
+    )
+
+
+def _normalised(key: str, address: Address) -> str:
+    """The host, perhaps with a namespace, that a key stands for, among the forms that tools have written.
+
+    As for Docker and Podman, a URL stands for its host, since its path is the API's (`https://host/v1/`).
+    """
+    scheme, is_url, rest = key.rpartition("://")
+    host, _, space = rest.lower().partition("/")
+    space = space.rstrip("/")
+    asked_by = "http" if address.url.startswith("http:") else "https"
+    if scheme.lower() in ("", asked_by):
+        host = host.removesuffix(_USUAL_PORT[asked_by])
+    return host if is_url or space in ("", "v1", "v2") else f"{host}/{space}"
 
 
 def _entry(entry: object, path: Path) -> Login:
@@ -123,9 +144,15 @@ def _entry(entry: object, path: Path) -> Login:
         except (binascii.Error, ValueError):
             _log.warning("an entry in %s is not used: its auth is not base64", path)
             return ANONYMOUS
-        user, _, password = pair.partition(":")
-    token = _text(members.get("identitytoken"))
-    return Login(user, Secret(password), Secret(token), str(path))
+        user, colon, password = pair.partition(":")
+        if not colon:
+            _log.warning("an entry in %s is not used: its auth holds no user and password", path)
+            return ANONYMOUS
+    identity, token = (_text(members.get(name)) for name in ("identitytoken", "registrytoken"))
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        _log.warning("an entry in %s is not used: its registrytoken cannot be sent", path)
+        return ANONYMOUS
+    return Login(user, Secret(password), Secret(identity), str(path), Secret(token))
 
 
 def _object(value: object) -> dict[str, Any]:

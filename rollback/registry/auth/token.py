@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from rollback.errors import RegistryError
 from rollback.registry.auth.credentials import Login
+from rollback.registry.refusal import refusal_reason
 from rollback.registry.request_counts import RequestKind
 from rollback.registry.retry import RetriesExhausted
 from rollback.registry.retrying_client import RetryingClient
@@ -50,6 +51,7 @@ class Tokens:
         service: str,
         courier: RetryingClient,
         login: Callable[[str], Login],
+        redact: Callable[[str], str],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,12 +62,14 @@ class Tokens:
             service: what the registry calls itself there.
             courier: carries the requests.
             login: the credentials for a repository.
+            redact: takes secrets out of what a server says.
             clock: seconds, monotonic.
         """
         self._realm = realm
         self._service = service
         self._courier = courier
         self._login = login
+        self._redact = redact
         self._clock = clock
         self._lock = threading.Lock()
         self._groups: dict[str, Group] = {}
@@ -150,7 +154,8 @@ class Tokens:
         except TooLarge as error:
             raise RegistryError(f"no token for {name}", why="the token server's answer is far too large") from error
         if answer.status != 200:
-            raise TokenRefused(f"the token server answered {answer.status}")
+            said = self._redact(f"{answer.status} {refusal_reason(answer.body)}".strip())
+            raise TokenRefused(f"the token server answered {said}")
         try:
             document = json.loads(answer.body)
             token = document.get("token") or document["access_token"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from rollback.registry.client import RegistryOptions, connect
 from tests.support import registry as real
-from tests.support.hostile_images import look
+from tests.support.hostile_images import dated, look
 
 CONFIG: dict[str, Any] = {
     "architecture": "amd64",
@@ -23,8 +23,8 @@ ODD = ["application/octet-stream", "text/html", "application/json", ""]
 
 
 @pytest.fixture(scope="module")
-def url(part: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with real.serve(part("docker-registry"), tmp_path_factory.mktemp("odd")) as url:
+def url(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with real.serve(program, tmp_path_factory.mktemp("odd")) as url:
         yield url
 
 
@@ -50,7 +50,10 @@ def test_an_image_with_an_odd_config_type_is_an_image(url: str, config_type: str
     digest = push(url, repo, config_type, layer=layer)
 
     survey = look(url, [repo])
-    assert [(image.tag, image.digest) for image in survey.images] == [("1-master", older), ("2-master", digest)]
+    assert [(image.tags, image.digest) for image in dated(survey)[0]] == [
+        (("1-master",), older),
+        (("2-master",), digest),
+    ]
     assert survey.skipped == ()
     with connect(RegistryOptions(url)) as registry:
         registry.complete(repo, digest)
@@ -64,7 +67,7 @@ def test_a_config_that_describes_no_image_makes_it_an_artifact(url: str, config_
 
     survey = look(url, [repo])
 
-    assert survey.images == ()
+    assert survey.resolved == ()
     assert [one.reason for one in survey.skipped] == [
         "an artifact, not an image: its config names no architecture or no layers"
     ]
@@ -76,7 +79,7 @@ def test_layers_that_are_none_make_it_an_artifact(url: str, layer: str) -> None:
 
     survey = look(url, ["shop/layers"])
 
-    assert survey.images == ()
+    assert survey.resolved == ()
     assert [one.reason for one in survey.skipped] == ["an artifact (application/octet-stream), not an image"]
 
 
@@ -87,4 +90,4 @@ def test_what_is_known_from_the_cache_is_the_same(url: str, tmp_path: Path) -> N
     second = look(url, ["shop/cached"], cache=tmp_path)
 
     assert first == second
-    assert [image.tag for image in second.images] == ["2-master"]
+    assert [image.tag for image in second.resolved] == ["2-master"]

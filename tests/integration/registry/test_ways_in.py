@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,7 +164,61 @@ def test_a_token_server_that_refuses_the_password_is_said(fleet: Fleet, caplog: 
         look(registry.url, ["shop/many"], **LOGIN)
 
     assert caught.value.what == "no token for shop/many from 127.0.0.1"
-    assert caught.value.why == "asked as amy (the settings): the token server answered 401"
+    assert caught.value.why == "asked as amy (the settings): the token server answered 401 no"
+    assert_no_secret(caught.value, caplog)
+
+
+def test_a_token_server_s_own_words_are_shown_without_what_it_was_sent(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    bearer = Bearer()
+
+    def gitlab(asked: fronts.Asked, _go: fronts.Go) -> fronts.Reply:
+        return fronts.refusal(403, "DENIED", f"access forbidden for {asked.headers['authorization']}")
+
+    with front("", gitlab) as server, front(fleet.url, bearer.registry) as registry:
+        bearer.realm = f"{server.url}/jwt/auth"
+        with pytest.raises(RegistryError) as caught:
+            look(registry.url, ["shop/many"], **LOGIN)
+
+    assert caught.value.why == (
+        "asked as amy (the settings): the token server answered 403 DENIED: access forbidden for Basic ***"
+    )
+    assert_no_secret(caught.value, caplog)
+
+
+def test_a_registry_token_opens_the_registry_without_a_token_server(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bearer = Bearer(user="nobody", password="x")
+    bearer.tokens["very-secret-registry-token"] = [f"repository:{repo}:pull" for repo in REPOS]
+    with guarded(fleet, bearer) as (registry, server):
+        host = registry.url.removeprefix("http://")
+        document = {"auths": {host: {"registrytoken": "very-secret-registry-token"}}}
+        monkeypatch.setenv("DOCKER_CONFIG", str(write_docker_config(tmp_path, document)))
+
+        survey = look(registry.url)
+
+        agrees(survey, fleet)
+        assert server.seen == []
+        assert len([asked for asked in registry.seen if "authorization" not in asked.headers]) == 1
+
+
+def test_a_registry_token_that_is_refused_is_said_and_never_shown(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with guarded(fleet, Bearer()) as (registry, _server):
+        host = registry.url.removeprefix("http://")
+        document = {"auths": {host: {"registrytoken": "very-secret-registry-token"}}}
+        folder = write_docker_config(tmp_path, document)
+        monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+
+        with pytest.raises(RegistryError) as caught:
+            look(registry.url, ["shop/many"])
+
+    assert f"no access as the owner of a registry token ({folder}/config.json): 401 UNAUTHORIZED" in caught.value.why
     assert_no_secret(caught.value, caplog)
 
 
@@ -194,6 +250,62 @@ def test_docker_s_file_opens_the_registry(
         survey = look(registry.url)
 
     agrees(survey, fleet)
+
+
+JUDGED: list[dict[str, str]] = [
+    {"{host}": "exact"},
+    {"https://{host}": "url"},
+    {"http://{host}/v2/": "url"},
+    {"https://{host}/v1/": "url"},
+    {"https://{host}": "url", "{host}": "exact"},
+    {"{host}": "exact", "http://{host}/v2/": "url"},
+    {"{host}/shop": "namespace", "{host}": "exact"},
+    {"https://{host}": "url", "{host}/shop": "namespace"},
+    {"{host}": "exact", "{host}/shop/many": "repository", "{host}/shop": "namespace"},
+    {"{host}/other": "other", "{host}": "exact"},
+    {"other.example": "other"},
+    {},
+]
+
+
+@pytest.mark.parametrize("entries", JUDGED, ids=", ".join)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_skopeo_chooses_the_same_entry_of_the_file(
+    part: Callable[[str], str],
+    fleet: Fleet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    entries: dict[str, str],
+    reverse: bool,
+) -> None:
+    def any_user(asked: fronts.Asked, go: fronts.Go) -> fronts.Reply:
+        sent = asked.headers.get("authorization", "Basic Og==")  # skopeo's for nobody: a colon
+        return fronts.basic("a", "login")(asked, go) if sent == "Basic Og==" else go()
+
+    with front(fleet.url, any_user) as registry:
+        host = registry.url.removeprefix("http://")
+        listed = {key.format(host=host): {"auth": encoded(user, "x")} for key, user in entries.items()}
+        if reverse:
+            listed = dict(reversed(listed.items()))
+        file = tmp_path / "auth.json"
+        file.write_text(json.dumps({"auths": listed}))
+        monkeypatch.setenv("REGISTRY_AUTH_FILE", str(file))
+
+        judge = subprocess.run(
+            [part("skopeo"), "list-tags", "--tls-verify=false", f"docker://{host}/shop/many"],
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        theirs = {asked.headers.get("authorization") for asked in registry.seen} - {None, "Basic Og=="}
+        registry.seen.clear()
+        with contextlib.suppress(RegistryError):
+            look(registry.url, ["shop/many"])
+        ours = {asked.headers["authorization"] for asked in registry.seen if "authorization" in asked.headers}
+
+    assert (judge.returncode == 0) == bool(ours), judge.stderr
+    assert ours == theirs
+    assert bool(ours) == any("host" in key for key in entries)
 
 
 def test_a_credential_helper_opens_the_registry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,105 @@ def test_docker_s_entry_is_found_under_each_form_of_its_name(docker: Callable[[A
     login = find()
 
     assert (login.user, login.password.reveal(), login.source) == ("amy", SECRET, str(path))
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("registry.example.com", "registry.example.com:443"),
+        ("registry.example.com", "https://registry.example.com:443/v2/"),
+        ("registry.example.com:443", "registry.example.com"),
+        ("registry.example.com", "Registry.Example.COM"),
+        ("Registry.example.com", "registry.example.com"),
+        ("http://registry.example.com", "registry.example.com:80"),
+        ("registry.example.com", "HTTPS://registry.example.com/"),
+        ("registry.example.com", "https://registry.example.com/artifactory/api/docker/key"),
+    ],
+)
+def test_a_host_is_the_same_with_its_usual_port_and_in_any_case(
+    docker: Callable[[Any], Path], address: str, key: str
+) -> None:
+    docker({"auths": {key: auth("amy")}})
+
+    assert find("shop/cart", address).user == "amy"
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("registry.example.com", "registry.example.com:80"),
+        ("registry.example.com", "registry.example.com:5000"),
+        ("http://registry.example.com", "https://registry.example.com:80"),
+        ("registry.example.com", "registry.example.com/other"),
+        ("registry.example.com", "registry.example.comm"),
+    ],
+)
+def test_another_port_or_namespace_is_another_entry(docker: Callable[[Any], Path], address: str, key: str) -> None:
+    docker({"auths": {key: auth("eve")}})
+
+    assert find("shop/cart", address).name == "anonymous"
+
+
+_FORMS = [HOST, f"https://{HOST}", f"https://{HOST}/v2/", f"http://{HOST}/v1/"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+@pytest.mark.parametrize("filled", [0, 1, 2, 3])
+def test_of_several_keys_the_best_filled_one_counts_in_any_order(
+    docker: Callable[[Any], Path], order: tuple[int, ...], filled: int
+) -> None:
+    docker({"auths": {_FORMS[at]: auth(f"user{at}") if at >= filled else {} for at in order}})
+
+    assert find().user == f"user{filled}"
+
+
+def test_a_registry_token_is_read_and_kept_secret(docker: Callable[[Any], Path]) -> None:
+    docker({"auths": {HOST: {"registrytoken": SECRET.replace(" ", "")}}})
+
+    login = find()
+
+    assert bool(login)
+    assert login.registry_token.reveal() == SECRET.replace(" ", "")
+    assert login.name == "the owner of a registry token"
+    assert SECRET.replace(" ", "") not in repr(login)
+    assert login.registry_token in login.secrets()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"registrytoken": "two words"},
+        {"registrytoken": "a\nline"},
+        {"registrytoken": "é"},
+        {"auth": base64.b64encode(b"no colon").decode()},
+    ],
+)
+def test_an_entry_that_cannot_be_used_is_warned_about(
+    docker: Callable[[Any], Path], caplog: pytest.LogCaptureFixture, entry: dict[str, str]
+) -> None:
+    docker({"auths": {HOST: entry}})
+
+    assert find().name == "anonymous"
+    assert "an entry in" in caplog.text
+
+
+def test_a_helper_comes_before_the_store_and_the_store_before_the_entries(
+    docker: Callable[[Any], Path], helper: Callable[[str], Path]
+) -> None:
+    asked = helper("""echo '{"Username": "kept", "Secret": "s"}'""")
+    docker({"credsStore": "ours", "auths": {f"{HOST}/shop/cart": auth("file"), HOST: auth("file")}})
+
+    assert find().user == "kept"
+    assert asked.read_text() == f"get {HOST}\n"
+
+
+def test_entries_count_where_the_store_knows_nothing(
+    docker: Callable[[Any], Path], helper: Callable[[str], Path]
+) -> None:
+    helper("echo credentials not found in native keychain; exit 1")
+    docker({"credsStore": "ours", "auths": {HOST: auth("file")}})
+
+    assert find().user == "file"
 
 
 def test_nothing_kept_is_anonymous() -> None:
