@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -28,7 +30,7 @@ class App:
         id: its id on the target, e.g. `/ds/prod/shop/billing`.
         image: the image reference that it runs; empty for an app without an image. Of an app with several
             containers: that of the selected ones; empty if they differ.
-        version: the target's mark of its present configuration; changes with every change of it.
+        version: the target's mark of its present configuration. It may repeat, and its order means nothing.
         instances: how many instances it shall have.
         checked: whether the target checks its health or readiness.
         deployments: ids of the deployments that hold it at the moment.
@@ -37,6 +39,9 @@ class App:
             without the member itself, which may hold secrets, being written anywhere.
         containers: its containers, where the target has several per app; init containers included.
         selected: names of the containers that a change is about; empty for an app without containers.
+        start_grace_s: how long a new instance may take to become healthy by the app's own definition, in seconds;
+            0 where it does not say.
+        stop_grace_s: how long an old instance may take to end, likewise.
     """
 
     id: str
@@ -49,6 +54,8 @@ class App:
     marks: Mapping[str, str] = field(default_factory=dict, repr=False)
     containers: tuple[Container, ...] = ()
     selected: tuple[str, ...] = ()
+    start_grace_s: float = 0.0
+    stop_grace_s: float = 0.0
 
     @property
     def parts(self) -> tuple[Container, ...]:
@@ -64,6 +71,21 @@ class App:
         chosen = tuple(names)
         images = {part.image for part in self.parts if part.name in chosen}
         return replace(self, selected=chosen, image=images.pop() if len(images) == 1 else "")
+
+    @property
+    def fingerprint(self) -> str:
+        """A fingerprint of its configuration, the image reference and the number of instances left aside.
+
+        Empty where nothing of the configuration is known.
+        A version proves nothing here: Marathon gives the same one to different configurations, and one that is
+        older than those before it, once a deployment was rolled back.
+        """
+        return _fingerprint(self.definition, self.image, self.marks)
+
+    @property
+    def announced_s(self) -> float:
+        """How long replacing one of its instances may take by its own definition, in seconds."""
+        return self.start_grace_s + self.stop_grace_s
 
 
 @dataclass(frozen=True)
@@ -84,6 +106,28 @@ class Change:
     def definition(self) -> Mapping[str, Any]:
         """The definition that is written, with `image` in place of its own."""
         return self.app.definition if self.captured is None else self.captured
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint that the app has once the change was made; see `App.fingerprint`."""
+        image = self.app.image if self.captured is None else self.image
+        return _fingerprint(self.definition, image, self.app.marks)
+
+
+def _fingerprint(definition: Mapping[str, Any], image: str, marks: Mapping[str, str]) -> str:
+    if not definition and not marks:
+        return ""
+    text = json.dumps([without_image(definition, image), dict(marks)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_image(value: Any, image: str) -> Any:
+    """A definition, or a part of one, with None in place of an image reference."""
+    if isinstance(value, Mapping):
+        return {key: without_image(member, image) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_image(member, image) for member in value]
+    return None if value == image else value
 
 
 @dataclass(frozen=True)
@@ -123,16 +167,23 @@ class Status:
     Attributes:
         id: the app.
         image: the image reference in its definition now.
-        version: the mark of its present configuration.
+        version: the mark of its present configuration; it may repeat, and its order means nothing.
         instances: how many instances it shall have now.
         deployments: ids of the deployments that hold it.
-        ready: tasks of the present version that run and, if the app is checked, are healthy.
-        started: tasks of the present version that run, healthy or not.
-        stale: tasks of older versions that are still there.
-        failure: the newest failure of the present version.
-        waiting: what it waits for, in the target's words ("no offers", "back-off 12 s", "health check: 503 …");
-            empty if nothing.
+        ready: instances of the present configuration that run and, if the app is checked, are healthy.
+        started: instances of the present configuration that run, healthy or not.
+        stale: instances of older configurations that are still there, the unreachable ones left aside.
+        failure: the newest failure of the present configuration.
+        waiting: what it waits for, in the target's words ("back-off 12 s", "health check: 503 …"); empty if nothing.
         images: by container name, the image references in its definition, where the target has containers.
+        unplaced: why instances have no place to run ("no offers: memory"); empty if they have. Every new instance
+            is without one for a moment.
+        fingerprint: of its configuration, as `App.fingerprint`; empty where the target does not tell.
+        live: ids of the instances of the present configuration.
+        healthy: those of them that are ready.
+        draining: how many of the `stale` ones were asked to end.
+        unreachable: how many instances of older configurations are on an agent that is lost; nobody can end them
+            before it is back.
     """
 
     id: str
@@ -146,6 +197,12 @@ class Status:
     failure: Failure | None = None
     waiting: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
+    unplaced: str = ""
+    fingerprint: str = ""
+    live: frozenset[str] = frozenset()
+    healthy: frozenset[str] = frozenset()
+    draining: int = 0
+    unreachable: int = 0
 
     def image_of(self, app: App) -> str:
         """The image reference of the containers that a change of `app` is about; empty if they differ."""

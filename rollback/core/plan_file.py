@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from rollback.core.apps import App
+from rollback.core.apps import App, Status
 from rollback.core.image import CreatedFrom, Image
 from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Environment, Plan, Step
@@ -35,6 +35,7 @@ class Approved:
         on_failure: the policy that was shown with it.
         timeout_s: seconds that a service may take to come up.
         fingerprint: of the file's content.
+        configurations: by app id, the fingerprint of its configuration; empty in a file of version 0.1.
     """
 
     plan: Plan
@@ -43,6 +44,7 @@ class Approved:
     on_failure: str
     timeout_s: float
     fingerprint: str
+    configurations: Mapping[str, str] = field(default_factory=dict)
 
 
 def dumps(plan: Plan, *, registry: str, made: str, on_failure: str, timeout_s: float) -> str:
@@ -72,7 +74,9 @@ def _step_json(step: Step) -> dict[str, Any]:
         "repo": step.repo,
         "action": step.action.value,
         "match": step.match.value,
-        "app": {"id": step.app.id, "version": step.app.version} if step.app else None,
+        "app": {"id": step.app.id, "version": step.app.version, "configuration": step.app.fingerprint}
+        if step.app
+        else None,
         "before": step.before,
         "after": step.after,
         "image": {
@@ -119,7 +123,17 @@ def loads(text: str, name: str) -> Approved:
             until=Instant.parse(data["until"]) if data["until"] else None,
         )
         return Approved(
-            plan, data["registry"], data["made"], data["on_failure"], float(data["timeout_s"]), data["fingerprint"]
+            plan,
+            data["registry"],
+            data["made"],
+            data["on_failure"],
+            float(data["timeout_s"]),
+            data["fingerprint"],
+            {
+                entry["app"]["id"]: str(entry["app"].get("configuration", ""))
+                for entry in data["steps"]
+                if entry["app"]
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"the member {error} is missing" if isinstance(error, KeyError) else str(error)
@@ -168,26 +182,35 @@ def held_against(approved: Approved, apps: Iterable[App], target: str) -> Plan:
     for step in plan.steps:
         now = running.get(step.app.id) if step.app else None
         if step.app and step.action is not Action.STAYS:
-            reasons += moved(step, now)
+            reasons += moved(step, now, approved.configurations.get(step.app.id, ""))
         steps.append(replace(step, app=now))
     return replace(plan, steps=tuple(steps), reasons=tuple(reasons))
 
 
-def moved(step: Step, now: App | None) -> tuple[Reason, ...]:
+def moved(step: Step, now: App | Status | None, configuration: str = "") -> tuple[Reason, ...]:
     """Whether somebody has changed an app since it was planned.
+
+    The configurations are compared by their fingerprints: on Marathon one version may name two of them, and the same
+    one may come back under another version. Versions are compared only where a fingerprint is not known.
 
     Args:
         step: with the app as it was then.
         now: the app as it is; None if the target does not show it.
+        configuration: the fingerprint that its configuration had then; empty if unknown.
     """
-    if step.app is None or (now is not None and (now.image, now.version) == (step.app.image, step.app.version)):
+    if step.app is None:
         return ()
+    known = bool(configuration and now and now.fingerprint)
     if now is None:
         why = "the target no longer shows it"
     elif now.image != step.app.image:
         why = f"then it ran {step.app.image}, now {now.image or 'no image'}"
+    elif known and now.fingerprint != configuration:
+        why = "something beside its image is configured differently now"
+    elif not known and now.version != step.app.version:
+        why = f"then its configuration had the version {step.app.version}, now {now.version}"
     else:
-        why = f"then its configuration was of {step.app.version}, now of {now.version}"
+        return ()
     return (
         Reason(
             f"{step.service}: {step.app.id} has changed since the plan was shown",

@@ -60,9 +60,11 @@ class Policy:
         parallel: how many apps are deployed at a time, where the target takes one per write.
         on_failure: what happens when one does not come up.
         poll_s: seconds between two looks.
+        deadline_s: seconds after which the way forward ends, and `on_failure` decides; a way back has as long.
     """
 
     limits: Limits = field(default_factory=Limits)
     parallel: int = 4
     on_failure: OnFailure = OnFailure.RESTORE
     poll_s: float = 2.0
+    deadline_s: float = 3600.0

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rollback.core.apps import Change, Deployment, Status
-from rollback.core.rollout_status import RolloutState, RolloutStatus, judge
+from rollback.core.rollout_status import RolloutState, RolloutStatus, extended, judge
 from rollback.errors import NoAnswer, RecordError, TargetError
 from rollback.execution.policy import Clock, Policy, RunJournal
 from rollback.targets.base import Target
@@ -76,6 +76,8 @@ class StatusPoller:
         now = self.clock.now()
         for app_id, watch in list(self.watches.items()):
             self.keep(judge(watch, statuses.get(app_id), now, self.policy.limits))
+        for app_id in extended(self.watches, statuses, now):
+            self.watches[app_id] = replace(self.watches[app_id], since=now)
 
     def waiting(self) -> int:
         """How many apps are neither up nor given up."""

@@ -72,13 +72,12 @@ class Revert(StatusPoller):
             self.watches[app_id] = RolloutStatus(change, now, answered=False, healthy=was_ready.get(app_id, True))
 
     def run(self) -> None:
-        """Go on until every app is back, given up, or twice the time that one may take is over."""
+        """Go on until every app is back, given up, or the time for the whole way back is over."""
         self._bring_back()
         self._end_deployments()
 
     def _bring_back(self) -> None:
-        limits = self.policy.limits
-        deadline = self.clock.now() + 2 * limits.timeout_s + limits.settle_s
+        deadline = self.clock.now() + self.policy.deadline_s
         while self.waiting() and not self.clock.stopping():
             statuses = self.statuses()
             if statuses is not None:
@@ -92,11 +91,13 @@ class Revert(StatusPoller):
             if self.clock.now() >= deadline:
                 for watch in self.watches.values():
                     if watch.state is RolloutState.WAITING:
-                        self.keep(
-                            replace(watch, state=RolloutState.FAILED, detail=f"not back in time: {watch.detail}")
-                        )
+                        self.keep(self._late(watch))
                 return
             self.clock.sleep(self.policy.poll_s)
+
+    @staticmethod
+    def _late(watch: RolloutStatus) -> RolloutStatus:
+        return replace(watch, state=RolloutState.FAILED, detail=f"not back in time: {watch.detail}")
 
     def _end_deployments(self) -> None:
         """End our own deployments that wait for ever, since they bring back an app that was not up before either.
@@ -118,7 +119,7 @@ class Revert(StatusPoller):
 
     def _judge(self, statuses: Mapping[str, Status]) -> None:
         """Judge what runs its old image again; the rest is still on its way."""
-        now = self.clock.now()
+        now, limits = self.clock.now(), self.policy.limits
         hung = self._hung(statuses)
         for app_id, watch in list(self.watches.items()):
             status = statuses.get(app_id)
@@ -129,9 +130,24 @@ class Revert(StatusPoller):
             elif now < self._away.late.get(app_id, now):
                 self.keep(replace(watch, detail="a write without an answer may yet be carried out"))
             elif status.image == watch.change.image and app_id not in self._unlike:
+                if watch.most_ready is None:
+                    watch = replace(watch, since=now)  # only now does it begin to come up
                 seen = replace(status, deployments=tuple(held for held in status.deployments if held not in hung))
                 # Rolling a deployment back and writing again may make two versions one after the other.
-                self.keep(judge(replace(watch, version=""), seen, now, self.policy.limits))
+                self.keep(judge(replace(watch, version="", fingerprint=""), seen, now, limits))
+            elif watch.state is RolloutState.UP:
+                self.keep(self._no_longer_back(watch, status))
+            elif status.deployments:
+                self.keep(replace(watch, since=now, image=status.image))  # its time begins once it is free
+            elif now - watch.since >= watch.limit_s(limits):
+                self.keep(self._late(watch))
+
+    def _no_longer_back(self, watch: RolloutStatus, status: Status) -> RolloutStatus:
+        """An app that was back and is to run another image: somebody else's, or ours by a write that came late."""
+        if status.image in self._away.ours[status.id] and not self._away.foreign(status):
+            return replace(watch, state=RolloutState.WAITING, ready_since=None, most_ready=None, image=status.image)
+        why = f"somebody else changed it meanwhile: it is to run {status.image or 'no image'} now"
+        return replace(watch, state=RolloutState.FAILED, detail=why, image=status.image)
 
     def _hung(self, statuses: Mapping[str, Status]) -> frozenset[str]:
         """Deployments that may never end, since they bring back an app that was not up before either.
@@ -147,8 +163,8 @@ class Revert(StatusPoller):
 
     def _push(self, statuses: Mapping[str, Status]) -> None:
         """Do what brings back the apps that do not run their old image yet."""
-        # A write without an answer was taken if there is another version now.
-        self._unlike -= {a for a in self._unlike & statuses.keys() if statuses[a].version != self._version_of(a)}
+        # A write without an answer was taken if there is another configuration now.
+        self._unlike -= {a for a in self._unlike & statuses.keys() if self._is_another(statuses[a])}
         away = {
             app_id: status
             for app_id, status in statuses.items()
@@ -168,8 +184,10 @@ class Revert(StatusPoller):
         ]
         self._write_again(list(batches(free, self.target.batch)))
 
-    def _version_of(self, app_id: str) -> str:
-        return self.watches[app_id].change.app.version
+    def _is_another(self, status: Status) -> bool:
+        app = self.watches[status.id].change.app
+        differs = bool(status.fingerprint and app.fingerprint) and status.fingerprint != app.fingerprint
+        return differs or status.version != app.version
 
     def _write_again(self, batches: Sequence[Sequence[Change]]) -> None:
         if not batches or self.clock.stopping():

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from rollback.core.apps import Change
 from rollback.core.plan import OnFailure
-from rollback.core.rollout_status import RolloutState, RolloutStatus
+from rollback.core.rollout_status import RolloutState, RolloutStatus, too_slow
 from rollback.errors import RecordError
 from rollback.execution.policy import Clock, Policy, RunJournal
 from rollback.execution.polling import StatusPoller, batches, record_answer, send
@@ -32,6 +32,7 @@ class Rollout(StatusPoller):
     def deploy(self, changes: Sequence[Change]) -> None:
         """Write and watch until everything is up, or the policy says that it is enough."""
         queue = deque(batches(changes, self._size))
+        deadline = self.clock.now() + self.policy.deadline_s
         while (queue or self.waiting()) and not self.clock.stopping():
             if self._failing() and self.policy.on_failure is OnFailure.RESTORE:
                 return
@@ -49,18 +50,29 @@ class Rollout(StatusPoller):
                 self._end_holding()
             elif self.unreachable_too_long():
                 self.fail_unreachable()
+            if self.clock.now() >= deadline and (queue or self.waiting()):
+                self._end_late(queue)
         self.interrupted = bool(queue or self.waiting())
+
+    def _end_late(self, queue: deque[list[Change]]) -> None:
+        """The whole way forward has taken too long: nothing more is written, and what is not up has failed."""
+        limit = f"{self.policy.deadline_s:g} s"
+        queue.clear()
+        self.stopped_because = f"the run was not through within its {limit} (run.deadline_s)"
+        for watch in self.watches.values():
+            if watch.state is RolloutState.WAITING:
+                why = f"not up when the {limit} of the run were over: {watch.detail}"
+                self.keep(replace(watch, state=RolloutState.FAILED, detail=why))
 
     def _end_holding(self) -> None:
         """Give up on apps that nothing but a deployment holds up, once there is nobody else to wait for."""
         waiting = [watch for watch in self.watches.values() if watch.state is RolloutState.WAITING]
-        limit = self.policy.limits.timeout_s
+        limits, now = self.policy.limits, self.clock.now()
         if self._failing() and self.policy.on_failure is OnFailure.RESTORE:
             return
-        if all(self.clock.now() - watch.since >= limit and watch.ready_since is None for watch in waiting):
+        if all(now - watch.since >= watch.limit_s(limits) and watch.ready_since is None for watch in waiting):
             for watch in waiting:
-                why = f"not up within {limit:g} s: {watch.detail}"
-                self.keep(replace(watch, state=RolloutState.FAILED, detail=why))
+                self.keep(replace(watch, state=RolloutState.FAILED, detail=too_slow(watch, limits)))
 
     def _failing(self) -> bool:
         return bool(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
-from rollback.core.apps import App, Deployment
+from rollback.core.apps import App, Deployment, without_image
 from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Environment, Plan, Step, service_of
 from rollback.errors import BadInput, Reason
@@ -110,15 +109,8 @@ def _differences(before: App, now: App) -> list[str]:
     changed = {
         key
         for key in {*before.definition, *now.definition}
-        if _without(before.definition.get(key), before.image) != _without(now.definition.get(key), now.image)
+        if without_image(before.definition.get(key), before.image)
+        != without_image(now.definition.get(key), now.image)
     }
     changed |= {key for key in {*before.marks, *now.marks} if before.marks.get(key) != now.marks.get(key)}
     return sorted(changed)
-
-
-def _without(value: Any, image: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without(member, image) for key, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without(member, image) for member in value]
-    return None if value == image else value

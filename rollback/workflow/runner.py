@@ -205,15 +205,18 @@ def _captured(plan: Plan, target: Target) -> list[Captured]:
     steps = [step for step in plan.steps if step.action is Action.CHANGE and step.app]
     statuses = target.status([step.app.id for step in steps if step.app])
     reasons = [
-        reason for step in steps if step.app for reason in moved(step, _as_seen(step.app, statuses.get(step.app.id)))
+        reason
+        for step in steps
+        if step.app
+        for reason in moved(step, _as_seen(step.app, statuses.get(step.app.id)), step.app.fingerprint)
     ]
     if reasons:
         raise Refused(reasons)
     return [Captured(step.app, _is_up(statuses.get(step.app.id)), step.captured) for step in steps if step.app]
 
 
-def _as_seen(app: App, status: Status | None) -> App | None:
-    return replace(app, image=status.image_of(app), version=status.version) if status else None
+def _as_seen(app: App, status: Status | None) -> Status | None:
+    return replace(status, image=status.image_of(app)) if status else None
 
 
 def _is_up(status: Status | None) -> bool:

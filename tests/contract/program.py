@@ -20,6 +20,7 @@ from rollback.targets.base import Target, TargetOptions
 from tests.contract.stage import BILLING, CART, PASSWORD, USER, WEB, Stage
 from tests.contract.target_contract import TargetContract, change, look
 
+PLUGIN_TOML = 'name = "dcos-core-cli"\n\n[[executables]]\npath = "bin/dcos"\n'
 CLUSTER = "0ad2d02e-3bd5-4cf5-9d3a-5f0ae6a8b0e4"
 
 
@@ -40,6 +41,7 @@ class Calls:
 class ProgramContract(TargetContract):
     """A subclass has a fixture `program` with the path of a `dcos`."""
 
+    look_calls: tuple[str, ...] = ("marathon app list --json", "marathon task list --json")
     too_slow_s = 3.0  # such a program takes half a second when nothing else goes on
 
     def make(self, options: TargetOptions) -> Target:
@@ -213,7 +215,7 @@ class ProgramContract(TargetContract):
 
         recorded.status([BILLING, CART, WEB])
 
-        assert sorted(calls.commands()) == ["marathon app list --json", "marathon task list --json"]
+        assert sorted(calls.commands()) == list(self.look_calls)
 
     def test_a_failure_costs_one_call_for_the_app_that_failed(
         self, recorded: Target, calls: Calls, stage: Stage
@@ -248,7 +250,10 @@ def script(file: Path, source: str) -> str:
 def set_up(folder: Path, url: str, *, token: str = "", name: str = "shop", cluster_id: str = CLUSTER) -> None:
     """Write the folder of a cluster as `dcos cluster setup` does. The first one is attached."""
     cluster = folder / "clusters" / cluster_id
-    (cluster / "subcommands" / "dcos-core-cli" / "env" / "bin").mkdir(parents=True, exist_ok=True)
+    plug_in = cluster / "subcommands" / "dcos-core-cli" / "env"
+    (plug_in / "bin").mkdir(parents=True, exist_ok=True)
+    (plug_in / "bin" / "dcos").touch()
+    (plug_in / "plugin.toml").write_text(PLUGIN_TOML)
     stored = f'dcos_acs_token = "{token}"\n' if token else ""
     file = cluster / "dcos.toml"
     file.write_text(f'[core]\n{stored}dcos_url = "{url}"\nssl_verify = "false"\n\n[cluster]\nname = "{name}"\n')

@@ -18,6 +18,8 @@ STAND_IN = Path(__file__).parent.parent / "data" / "dcos-go"
 
 
 class TestDcosGo(ProgramContract):
+    look_calls = ("marathon app list --json", "marathon group show /", "marathon task list --json")
+
     @pytest.fixture
     def program(self, tmp_path: Path) -> str:
         return script(tmp_path / "dcos", STAND_IN.read_text(encoding="utf-8"))

@@ -30,10 +30,10 @@ CASES = {
         ContainerBehavior(ContainerOutcome.DIES, lasts_s=4), "Container exited with status 137", 60
     ),
     "is unhealthy": Case(
-        ContainerBehavior(ContainerOutcome.UNHEALTHY), "not up within 120 s: 0 of 2 ready; 2 old still there", 130
+        ContainerBehavior(ContainerOutcome.UNHEALTHY), "of its instances ended without ever being ready", 130
     ),
     "sickens soon after it was up": Case(
-        ContainerBehavior(ContainerOutcome.SICKENS, lasts_s=4), "health check failed", 130
+        ContainerBehavior(ContainerOutcome.SICKENS, lasts_s=4), "health check failed", 160
     ),
     "gets no offers": Case(ContainerBehavior(ContainerOutcome.NO_OFFERS), "no offers", 130),
 }

@@ -29,6 +29,7 @@ class AppState:
         waiting_since: since when.
         trim_at: seconds since the epoch at which tasks beyond `instances` are killed; 0 if there are none.
         launches: how many containers of an image were launched.
+        scaled: the versions of the present configuration: its first, and those that came of scaling it.
         worn: a version that was there before anybody looked, so that what befalls its containers in time has
             befallen them.
     """
@@ -47,6 +48,10 @@ class AppState:
     trim_at: float = 0.0
     launches: dict[str, int] = field(default_factory=dict)
     worn: str = ""
+    scaled: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.scaled.add(self.version)
 
     @property
     def instances(self) -> int:
@@ -55,11 +60,18 @@ class AppState:
 
     def present(self) -> list[Task]:
         """Live tasks of the present configuration."""
-        return [task for task in self.tasks if task.live and task.version >= self.config_version]
+        return [task for task in self.tasks if task.live and self.is_present(task)]
 
     def outdated(self) -> list[Task]:
         """Tasks of older configurations, those that are being killed included."""
-        return [task for task in self.tasks if task.version < self.config_version]
+        return [task for task in self.tasks if not self.is_present(task)]
+
+    def is_present(self, task: Task) -> bool:
+        """Whether a task was launched from the present configuration, or from one that only its number differs of.
+
+        A version says nothing by its order: it repeats and goes back after a deployment was rolled back.
+        """
+        return task.version in self.scaled
 
 
 def slave_of(host: str) -> str:

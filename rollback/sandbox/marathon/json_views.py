@@ -184,7 +184,7 @@ def _stats(state: AppState) -> dict[str, Any]:
             }
         }
 
-    current = [t for t in state.tasks if t.version >= state.config_version]
+    current = [t for t in state.tasks if state.is_present(t)]
     stats = {"withLatestConfig": count(current), "totalSummary": count(state.tasks)}
     if len(current) < len(state.tasks):
         stats["withOutdatedConfig"] = count(state.outdated())

@@ -20,6 +20,7 @@ from rollback.sandbox.marathon.rolling_update import replacement
 from rollback.sandbox.marathon.task import Task, TaskTransition
 from rollback.sandbox.marathon.task_launch import behavior_of, new_task
 
+_LEADER_AGE_S = 30 * 86_400  # how long the leader has been one when the simulator starts
 _KILL_S = 0.3  # seconds at speed 1 from asking a task to stop until it is gone
 _SCALE_CHECK_S = 300  # until what is too many after a stopped deployment is killed
 _MOST_VERSIONS = 50  # Marathon's --zk_max_versions
@@ -45,10 +46,17 @@ class Simulator:
         behaviours: how containers behave, by image.
         clock: what time it is.
         speed: how many times faster than in life tasks start, pass their checks, die and back off.
+        repeats_versions: give every rolled back deployment the one version that the leader began with, as Marathon
+            1.9.109 and later do; False: the present moment, as those before.
     """
 
     def __init__(
-        self, behaviors: ContainerBehaviors | None = None, clock: Clock = system, speed: float = 1.0
+        self,
+        behaviors: ContainerBehaviors | None = None,
+        clock: Clock = system,
+        speed: float = 1.0,
+        *,
+        repeats_versions: bool = True,
     ) -> None:
         self.behaviors = behaviors or ContainerBehaviors()
         self.speed = speed
@@ -58,13 +66,20 @@ class Simulator:
         self._clock = clock
         self.at = clock().timestamp()
         self._last_stamp = ""
+        self._leader_since = stamp_of(self.at - _LEADER_AGE_S)
+        self._repeats_versions = repeats_versions
         self._seed = f"{self.at}"
         self._made = 0
 
     # --- what a client asks for -----------------------------------------------------------------------------
 
     def put(
-        self, wanted: Mapping[str, Definition | None], *, force: bool = False, restart: bool = False
+        self,
+        wanted: Mapping[str, Definition | None],
+        *,
+        force: bool = False,
+        restart: bool = False,
+        version: str = "",
     ) -> tuple[str, str]:
         """Change several apps in one deployment, all or nothing.
 
@@ -72,6 +87,7 @@ class Simulator:
             wanted: whole definitions by id; None destroys the app.
             force: cancel deployments that hold one of the apps.
             restart: replace tasks also where nothing differs.
+            version: what the definitions get as their version; a new one by default.
 
         Returns:
             The id of the deployment and its version. It may be through already.
@@ -81,7 +97,7 @@ class Simulator:
         """
         with self.lock:
             self.advance()
-            version = self.stamp()
+            version = version or self.stamp()
             before = {app_id: app.definition for app_id, app in self.apps.items()}
             after = {
                 **before,
@@ -120,12 +136,22 @@ class Simulator:
     def roll_back(self, deployment_id: str) -> tuple[str, str]:
         """Cancel a deployment by a new one that brings the former definitions back.
 
+        The version of those is not newer than the one that is cancelled, and every such call gives the same one:
+        about the time at which the leader began (seen on Marathon 1.10; the stored definition is overwritten).
+
         Raises:
             KeyError: no such deployment runs.
         """
         with self.lock:
             self.advance()
-            return self.put(self.deployments[deployment_id].before, force=True)
+            version = self._leader_since if self._repeats_versions else ""
+            return self.put(self.deployments[deployment_id].before, force=True, version=version)
+
+    def change_leader(self) -> None:
+        """Let another leader take over: from now on rolled back deployments get another version."""
+        with self.lock:
+            self.advance()
+            self._leader_since = self.stamp()
 
     def stop(self, deployment_id: str) -> None:
         """Stop acting for a deployment and leave everything as it is.
@@ -251,7 +277,7 @@ class Simulator:
             "timestamp": stamp_of(self.at),
             "version": task.version,
         }
-        if task.version >= app.config_version and failures:
+        if app.is_present(task) and failures:
             app.failures = failures
             pause = app.definition["backoffSeconds"] * app.definition["backoffFactor"] ** min(failures - 1, 200)
             app.not_before = self.at + min(pause, app.definition["maxLaunchDelaySeconds"]) / self.speed
@@ -354,12 +380,14 @@ class Simulator:
         app.definition = definition
         app.version = app.scaling_version = version
         if replaced:
-            app.config_version = version
+            app.config_version, app.scaled = version, set()
             app.failures, app.not_before = 0, 0.0
+        app.scaled.add(version)
 
     def _store(self, app: AppState, version: str, definition: Definition) -> None:
         app.versions[version] = definition
-        for oldest in sorted(app.versions)[:-_MOST_VERSIONS]:
+        unused = sorted(app.versions.keys() - app.scaled - {version})
+        for oldest in unused[: max(len(app.versions) - _MOST_VERSIONS, 0)]:
             del app.versions[oldest]
 
     def _uuid(self) -> str:

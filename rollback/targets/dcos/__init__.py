@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommands, Status
@@ -24,6 +23,7 @@ from rollback.targets.dcos.operator_commands import DcosCommands
 from rollback.targets.dcos.program import Absent, Program
 from rollback.targets.marathon import app_ids, drift, serialization
 from rollback.targets.marathon import placeholder_app as mark
+from rollback.targets.marathon.configurations import Configurations
 
 _CREATED = re.compile(r"Created deployment ([0-9A-Za-z][0-9A-Za-z-]{7,})")  # both generations; `None` if it got no id
 _ALWAYS = (
@@ -63,6 +63,7 @@ class Dcos:
         self._program = Program(options)
         self._witness = FailureTracker()
         self._identity = ""
+        self._configurations = Configurations()
 
     @property
     def name(self) -> str:
@@ -97,16 +98,17 @@ class Dcos:
         are recognised by what Marathon always sends and such a list does not have. `group show` is untouched.
         """
         listed = self._list("the apps cannot be read", "marathon", "app", "list", "--json")
+        return tuple(serialization.app(entry) for entry in self._whole(listed))
+
+    def _whole(self, listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The entries of `app list` with nothing left out of their definitions."""
         if all(member in entry for entry in listed for member in _ALWAYS):
-            return tuple(serialization.app(entry) for entry in listed)
+            return list(listed)
         group = self._program.ask("the definitions of the apps cannot be read", "marathon", "group", "show", "/")
         if not isinstance(group, dict):
             raise TargetError("the definitions of the apps cannot be read", why="dcos printed no group")
-        held = {str(entry.get("id")): serialization.app(entry).deployments for entry in listed}
-        return tuple(
-            replace(serialization.app(entry), deployments=held.get(str(entry.get("id")), ()))
-            for entry in serialization.apps(group)
-        )
+        held = {str(entry.get("id")): entry.get("deployments") for entry in listed}
+        return [{**entry, "deployments": held.get(str(entry.get("id"))) or ()} for entry in serialization.apps(group)]
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`. One process."""
@@ -137,17 +139,40 @@ class Dcos:
                 self._list, "the state of the apps cannot be read", "marathon", "app", "list", "--json"
             )
             tasks = self._tasks()
-            entries = [entry for entry in listing.result() if entry.get("id") in wanted]
-            whole = [{**entry, "tasks": tasks[str(entry.get("id"))]} for entry in entries]
-            seen = [serialization.status(entry) for entry in whole]
+            listed = listing.result()
+            shown = {str(entry.get("id")): entry for entry in listed}
+            entries = [
+                {**entry, "tasks": tasks[str(entry.get("id"))]}
+                for entry in self._whole(listed)
+                if entry.get("id") in wanted and entry.get("id") in shown
+            ]
+            for entry in entries:
+                self._learn_versions(entry, shown[str(entry["id"])])
+            seen = [self._configurations.status(entry) for entry in entries]
             if any(one.started < one.instances for one in seen):
                 queue = self._queue()
-                seen = [serialization.status(entry, queue) for entry in whole]
-            apps_with_recent_failures = self._witness.apps_with_recent_failures((one, tasks[one.id]) for one in seen)
+                seen = [self._configurations.status(entry, queue) for entry in entries]
+            apps_with_recent_failures = self._witness.apps_with_recent_failures(seen)
             failures = dict(
                 zip(apps_with_recent_failures, pool.map(self._failure, apps_with_recent_failures), strict=True)
             )
         return {one.id: self._witness.with_known_failure(one, failures.get(one.id)) for one in seen}
+
+    def _learn_versions(self, entry: Mapping[str, Any], listed: Mapping[str, Any]) -> None:
+        """Find out what the other versions of an app's tasks hold, each once; one process for each.
+
+        `app show` leaves out of a definition what `app list` leaves out, so these two are compared.
+        """
+        self._configurations.note(entry)
+        app_id = str(entry["id"])
+        for version in self._configurations.unknown(entry):
+            try:
+                what = f"the past of {app_id} cannot be read"
+                stored = self._program.ask(what, "marathon", "app", "show", f"--app-version={version}", app_id)
+            except Absent:
+                stored = None
+            same = isinstance(stored, dict) and serialization.same_configuration(stored, listed)
+            self._configurations.learn(app_id, version, entry if same else None)
 
     def cancel(self, deployment: Deployment) -> Deployment | None:
         """See `Target`. One process."""
@@ -248,7 +273,9 @@ class Dcos:
             shown = self._program.ask(f"{app_id} cannot be read", "marathon", "app", "show", app_id)
         except Absent:
             return None
-        return serialization.failure(shown) if isinstance(shown, dict) else None
+        if not isinstance(shown, dict):
+            return None
+        return self._configurations.failure(shown)
 
     def _with_locks(self, error: AppLocked, app_id: str) -> AppLocked:
         """The refusal of a locked app, with the ids of the deployments, which dcos does not tell."""

@@ -6,15 +6,25 @@ was there. So every login of ours gets a copy of its own, and the user's folder 
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from rollback.errors import TargetError
 
-_PROGRAMS = "subcommands"  # plug-ins: many megabytes, never written by what we call
+log = logging.getLogger(__name__)
+
+_PREFIX = "rollback-dcos-"
+_OWNER = ".in-use"  # a file that the process of a private folder keeps locked
+_FRESH_S = 60.0  # seconds for which a folder may be without its lock, since it is only being made
+_PLUG_INS = "subcommands"
 
 
 def source() -> Path:
@@ -22,15 +32,79 @@ def source() -> Path:
     return Path(os.environ.get("DCOS_DIR") or "~/.dcos").expanduser()
 
 
-def private_copy(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    """Copy the folder to where only this user can look (mode 0700); plug-ins are linked.
+class PrivateFolder:
+    """A temporary folder that others of this user know to be in use as long as this process lives.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
+        self._lock = os.open(Path(self.name) / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return self._folder.name
+
+    def cleanup(self) -> None:
+        """Remove it with all that is in it; harmless when called twice."""
+        self._folder.cleanup()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def leftovers() -> tuple[Path, ...]:
+    """Private folders, tokens included, of processes of this user that are gone, after `kill -9` for instance."""
+    found = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # it goes at this very moment
+            about = folder.lstat()
+            old = time.time() - about.st_mtime > _FRESH_S
+            if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and old and not _in_use(folder):
+                found.append(folder)
+    return tuple(sorted(found))
+
+
+def remove_leftovers() -> tuple[Path, ...]:
+    """Remove them; those that were removed."""
+    found = leftovers()
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)
+        log.warning("removed %s, which a process that was killed left behind", folder)
+    return found
+
+
+def _in_use(folder: Path) -> bool:
+    try:
+        handle = os.open(folder / _OWNER, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False  # one of version 0.1, which kept no lock
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def private_copy(folder: Path) -> PrivateFolder:
+    """Copy the folder to where only this user can look (mode 0700); the programs of plug-ins are linked.
+
+    dcos 0.7 and later rewrite `subcommands/<plug-in>/env/plugin.toml` when they load a plug-in first: its relative
+    path becomes an absolute one below the folder in use. So the folders of plug-ins are real ones here, and only what
+    is many megabytes and never written is linked (seen with dcos 1.2.0: a linked plug-in is passed over by it).
 
     dcos 0.6 also takes a single file, `$DCOS_CONFIG`, and would write the token into it: it is copied, too.
 
     Raises:
         TargetError: it cannot be read, or there is no room.
     """
-    copy = tempfile.TemporaryDirectory(prefix="rollback-dcos-")
+    copy = PrivateFolder()
     try:
         if folder.is_dir():
             _copy(folder, Path(copy.name))
@@ -64,13 +138,37 @@ def address(folder: Path, cluster: str) -> str:
 
 def _copy(folder: Path, copy: Path) -> None:
     for entry in folder.iterdir():
-        if entry.is_dir() and entry.name == _PROGRAMS:
-            (copy / entry.name).symlink_to(entry.resolve(), target_is_directory=True)
+        if entry.is_dir() and entry.name == _PLUG_INS:
+            _copy_plug_ins(entry, copy / entry.name)
         elif entry.is_dir() and not entry.is_symlink():
             (copy / entry.name).mkdir(mode=0o700)
             _copy(entry, copy / entry.name)
         elif entry.is_file():  # sockets and pipes have no business there
             _copy_file(entry, copy / entry.name)
+
+
+def _copy_plug_ins(folder: Path, copy: Path) -> None:
+    """Real folders and files down to a plug-in's `env`, whose folders (`bin`) are linked."""
+    copy.mkdir(mode=0o700)
+    for plug_in in folder.iterdir():
+        if plug_in.is_symlink() or not plug_in.is_dir():
+            continue
+        (copy / plug_in.name).mkdir(mode=0o700)
+        for entry in plug_in.iterdir():
+            to = copy / plug_in.name / entry.name
+            if entry.name == "env" and entry.is_dir():
+                to.mkdir(mode=0o700)
+                for part in entry.iterdir():
+                    _copy_or_link(part, to / part.name)
+            else:
+                _copy_or_link(entry, to)
+
+
+def _copy_or_link(entry: Path, copy: Path) -> None:
+    if entry.is_dir():
+        copy.symlink_to(entry.resolve(), target_is_directory=True)
+    elif entry.is_file():
+        _copy_file(entry, copy)
 
 
 def _copy_file(file: Path, copy: Path) -> None:

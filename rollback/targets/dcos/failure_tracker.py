@@ -7,9 +7,8 @@ asked for anyway: it is gone at the next look, and Marathon backs off before it 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rollback.core.apps import Failure, Status
 
@@ -30,16 +29,16 @@ class FailureTracker:
         self._seen: dict[str, _LastStatus] = {}
         self._gate = threading.Lock()
 
-    def apps_with_recent_failures(self, looks: Iterable[tuple[Status, Iterable[Mapping[str, Any]]]]) -> list[str]:
+    def apps_with_recent_failures(self, looks: Iterable[Status]) -> list[str]:
         """The apps that have lost a task of their present version, or back off, since the last look.
 
         Args:
-            looks: each app's status and its tasks.
+            looks: each app's status.
         """
         found = []
         with self._gate:
-            for status, tasks in looks:
-                now = frozenset(str(task.get("id")) for task in tasks if str(task.get("version")) >= status.version)
+            for status in looks:
+                now = status.live
                 before = self._seen.get(status.id)
                 if before is None or before.version != status.version:
                     before = _LastStatus(status.version, frozenset())

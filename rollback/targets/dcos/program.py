@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import re
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ from rollback.system import process
 from rollback.system.process import CompletedProgram
 from rollback.targets.base import Check, Level, TargetOptions
 from rollback.targets.dcos import config_dir
+from rollback.targets.dcos.config_dir import PrivateFolder
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Program:
         self._options = options
         self._cluster = str(options.settings.get("cluster") or "")
         self._path = ""
-        self._folders: list[tempfile.TemporaryDirectory[str]] = []
+        self._folders: list[PrivateFolder] = []
         self._gate = threading.Lock()
         self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
         self._by_flag = True  # whether the login takes --password-env (0.6), until it says that it does not
@@ -181,6 +181,8 @@ class Program:
             if self._refused and time.monotonic() < self._refused[0] + _REFUSED_S:
                 raise self._refused[1]
             self._path = self._path or self._find()
+            if not self._folders:
+                config_dir.remove_leftovers()
             fresh = config_dir.private_copy(config_dir.source())
             try:
                 if self._options.user:
@@ -266,7 +268,8 @@ def _not_understood(result: CompletedProgram, what: str) -> TargetError:
 
 def _words(result: CompletedProgram) -> str:
     """What it said, in one line; the last line where it is a Python traceback."""
-    said = result.quote
+    # The login of dcos 0.7 and later is tried twice, and its refusal printed twice.
+    said = "\n".join(dict.fromkeys(result.quote.splitlines()))
     if "Traceback (most recent call last)" in said:
         said = said.splitlines()[-1]
     return " ".join(said.split())[:_LONGEST] or f"dcos ended with code {result.code} and said nothing"

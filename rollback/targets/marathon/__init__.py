@@ -14,6 +14,7 @@ from rollback.targets.base import Check, Target, TargetKind, TargetOptions
 from rollback.targets.marathon import app_ids, drift, response_errors, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.api import MarathonClient
+from rollback.targets.marathon.configurations import Configurations
 from rollback.targets.marathon.operator_commands import HttpCommands
 
 # Members that an app comes without unless they are asked for; deployments and counts always come.
@@ -49,6 +50,7 @@ class Marathon:
 
     def __init__(self, options: TargetOptions) -> None:
         self._api = MarathonClient(options)
+        self._configurations = Configurations()
 
     @property
     def name(self) -> str:
@@ -75,7 +77,10 @@ class Marathon:
     def apps(self, env: str) -> tuple[App, ...]:  # noqa: ARG002
         """See `Target`. One request."""
         response = self._api.read("/v2/apps", "the apps cannot be read")
-        return tuple(serialization.app(entry) for entry in _list(response_errors.parse(response), "apps"))
+        entries = _list(response_errors.parse(response), "apps")
+        for entry in entries:
+            self._configurations.note(entry)
+        return tuple(serialization.app(entry) for entry in entries)
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`. One request."""
@@ -90,7 +95,7 @@ class Marathon:
         return _accepted(response, ids)
 
     def status(self, ids: Collection[str]) -> dict[str, Status]:
-        """See `Target`. At most two requests, however many apps there are."""
+        """See `Target`. At most two requests for all apps, and one for each version of tasks not seen before."""
         if not ids:
             return {}
         wanted = set(ids)
@@ -99,13 +104,25 @@ class Marathon:
         params = [("embed", member) for member in _EMBEDDED] + ([("id", common)] if len(common) > 1 else [])
         response = self._api.read("/v2/apps", "the state of the apps cannot be read", params)
         entries = [entry for entry in _list(response_errors.parse(response), "apps") if entry.get("id") in wanted]
-        seen = [serialization.status(entry) for entry in entries]
+        seen = [self._status(entry) for entry in entries]
         if any(one.started < one.instances for one in seen):
             queue = _list(
                 response_errors.parse(self._api.read("/v2/queue", "the launch queue cannot be read")), "queue"
             )
-            seen = [serialization.status(entry, queue) for entry in entries]
+            seen = [self._status(entry, queue) for entry in entries]
         return {one.id: one for one in seen}
+
+    def _status(self, entry: Mapping[str, Any], queue: Sequence[Mapping[str, Any]] = ()) -> Status:
+        """Judge one app; what other versions of its tasks hold is looked up once."""
+        self._configurations.note(entry)
+        for version in self._configurations.unknown(entry):
+            path = f"/v2/apps/{str(entry['id']).strip('/')}/versions/{version}"
+            try:
+                stored = response_errors.parse(self._api.read(path, f"the past of {entry['id']} cannot be read"))
+            except response_errors.NotThere:
+                stored = None
+            self._configurations.learn(str(entry["id"]), version, stored if isinstance(stored, dict) else None)
+        return self._configurations.status(entry, queue)
 
     def cancel(self, deployment: Deployment) -> Deployment | None:
         """See `Target`. One request; without `force`, so Marathon makes a deployment that brings the apps back."""

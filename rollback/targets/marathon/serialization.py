@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Failure, Status
@@ -37,7 +37,7 @@ def app(entry: Mapping[str, Any]) -> App:
         return App(
             id=str(entry["id"]),
             image=_image(entry),
-            version=_version(entry),
+            version=version(entry),
             instances=int(entry.get("instances", 1)),
             checked=bool(entry.get("healthChecks") or entry.get("readinessChecks")),
             deployments=_deployments(entry),
@@ -47,6 +47,10 @@ def app(entry: Mapping[str, Any]) -> App:
                 for key, member in entry.items()
                 if key not in _NOT_CONFIGURED and key not in _WRITTEN and member not in (None, [], {})
             },
+            start_grace_s=max(
+                [0.0, *(float(check.get("gracePeriodSeconds") or 0) for check in entry.get("healthChecks") or ())]
+            ),
+            stop_grace_s=float(entry.get("taskKillGracePeriodSeconds") or 0),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TargetError("Marathon's answer cannot be read: an app is not as expected", why=repr(error)) from error
@@ -82,22 +86,25 @@ def update(change: Change) -> dict[str, Any]:
 
 
 def deployment(entry: Mapping[str, Any]) -> Deployment:
-    """Read an entry of `GET /v2/deployments`. Its version is the time at which it began.
+    """Read an entry of `GET /v2/deployments`.
+
+    Its version is not the time at which it began if it rolls another one back, so nothing is said about that time.
 
     Raises:
         TargetError: not a deployment.
     """
     try:
         held = (*(entry.get("affectedApps") or ()), *(entry.get("affectedPods") or ()))
-        version = str(entry.get("version") or "")
-        return Deployment(str(entry["id"]), tuple(map(str, held)), version, since=version)
+        return Deployment(str(entry["id"]), tuple(map(str, held)), str(entry.get("version") or ""))
     except (KeyError, TypeError, AttributeError) as error:
         raise TargetError(
             "Marathon's answer cannot be read: a deployment is not as expected", why=repr(error)
         ) from error
 
 
-def status(entry: Mapping[str, Any], queue: Iterable[Mapping[str, Any]] = ()) -> Status:
+def status(
+    entry: Mapping[str, Any], queue: Iterable[Mapping[str, Any]] = (), present: Collection[str] = ()
+) -> Status:
     """Judge how far an app is.
 
     The counts in the app (`tasksRunning`, …) take old and new tasks together and leave out what waits in the queue,
@@ -106,19 +113,24 @@ def status(entry: Mapping[str, Any], queue: Iterable[Mapping[str, Any]] = ()) ->
     Args:
         entry: the app, with `tasks`, and with `lastTaskFailure` and `readinessCheckResults` where there are any.
         queue: the entries of `GET /v2/queue`.
+        present: the versions that name its present configuration, beside its own; see `Configurations`.
 
     Raises:
         TargetError: not an app.
     """
     seen = app(entry)
+    current = {*present, *versions(entry)}
     try:
         live = [task for task in entry.get("tasks") or () if not _ended(task)]
-        present = [task for task in live if str(task.get("version") or "") >= seen.version]
-        running = [task for task in present if _runs(task)]
+        ours = [task for task in live if str(task.get("version") or "") in current]
+        old = [task for task in live if str(task.get("version") or "") not in current]
+        lost = [task for task in old if _unreachable(task)]
+        running = [task for task in ours if _runs(task)]
         held_back = {
             result.get("taskId") for result in entry.get("readinessCheckResults") or () if not result.get("ready")
         }
         healthy = [task for task in running if _healthy(task, entry) and task.get("id") not in held_back]
+        delay, unplaced = _waiting(seen.id, queue)
         return Status(
             id=seen.id,
             image=seen.image,
@@ -127,36 +139,62 @@ def status(entry: Mapping[str, Any], queue: Iterable[Mapping[str, Any]] = ()) ->
             deployments=seen.deployments,
             ready=len(healthy),
             started=len(running),
-            stale=len(live) - len(present),
-            failure=failure(entry),
-            waiting=_waiting(seen.id, queue) or _health_message(running, held_back),
+            stale=len(old) - len(lost),
+            failure=failure(entry, current),
+            waiting=delay or _health_message(running, held_back),
+            unplaced=unplaced,
+            fingerprint=seen.fingerprint,
+            live=frozenset(str(task.get("id")) for task in ours if not _unreachable(task)),
+            healthy=frozenset(str(task.get("id")) for task in healthy),
+            draining=sum(task.get("state") == "TASK_KILLING" for task in old),
+            unreachable=len(lost),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise TargetError(f"Marathon's answer about {seen.id} cannot be read", why=repr(error)) from error
 
 
-def failure(entry: Mapping[str, Any]) -> Failure | None:
-    """The app's `lastTaskFailure`, if it is the present version's: Marathon keeps it after a recovery, for ever."""
+def failure(entry: Mapping[str, Any], present: Collection[str] = ()) -> Failure | None:
+    """The app's `lastTaskFailure`, if it is the present configuration's: Marathon keeps it for ever.
+
+    Args:
+        entry: the app.
+        present: the versions that name its present configuration, beside its own.
+    """
     last = entry.get("lastTaskFailure")
-    if not last or str(last.get("version") or "") < _version(entry):
+    if not last or str(last.get("version") or "") not in {*present, *versions(entry)}:
         return None
     words = str(last.get("message") or "").strip() or str(last.get("state") or "the task failed")
-    return Failure(f"{last.get('taskId', '')} {last.get('timestamp', '')}", words)
+    return Failure(failure_key(entry), words)
+
+
+def failure_key(entry: Mapping[str, Any]) -> str:
+    """What tells one `lastTaskFailure` from another; empty if there is none."""
+    last = entry.get("lastTaskFailure")
+    return f"{last.get('taskId', '')} {last.get('timestamp', '')}" if isinstance(last, Mapping) and last else ""
+
+
+def version(entry: Mapping[str, Any]) -> str:
+    """The version of the last change of the configuration. The app's own `version` moves with mere scaling, too."""
+    changed = (entry.get("versionInfo") or {}).get("lastConfigChangeAt")
+    return str(changed or entry.get("version") or "")
+
+
+def versions(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The versions that an app's present configuration is sure to have: that of its last change, and its own."""
+    own = str(entry.get("version") or "")
+    return tuple(dict.fromkeys(text for text in (version(entry), own) if text))
+
+
+def same_configuration(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two definitions of one app differ in nothing but versions and the number of instances."""
+    first, second = app({**one, "id": other.get("id")}), app(other)
+    return (first.image, first.fingerprint) == (second.image, second.fingerprint)
 
 
 def _image(entry: Mapping[str, Any]) -> str:
     """The image reference, which Docker and Mesos containers keep in the same place; empty for a bare command."""
     docker = (entry.get("container") or {}).get("docker") or {}
     return str(docker.get("image") or "")
-
-
-def _version(entry: Mapping[str, Any]) -> str:
-    """When the configuration last changed. The app's own `version` moves with mere scaling, too.
-
-    Marathon prints these stamps in one form, in UTC to the millisecond, so the order of texts is that of times.
-    """
-    changed = (entry.get("versionInfo") or {}).get("lastConfigChangeAt")
-    return str(changed or entry.get("version") or "")
 
 
 def _deployments(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -177,6 +215,11 @@ def _ended(task: Mapping[str, Any]) -> bool:
     }
 
 
+def _unreachable(task: Mapping[str, Any]) -> bool:
+    """Whether the agent of a task is lost: nobody knows whether it runs, and nobody can end it."""
+    return task.get("state") == "TASK_UNREACHABLE"
+
+
 def _runs(task: Mapping[str, Any]) -> bool:
     """Whether a task runs. Marathon before 1.4 gives no `state`, only when the task started."""
     return task["state"] == "TASK_RUNNING" if "state" in task else bool(task.get("startedAt"))
@@ -190,18 +233,21 @@ def _healthy(task: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     return bool(results) and all(result.get("alive") for result in results)
 
 
-def _waiting(app_id: str, queue: Iterable[Mapping[str, Any]]) -> str:
-    """What the app's instances that are not launched wait for."""
+def _waiting(app_id: str, queue: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
+    """What the app's instances that are not launched wait for: the end of a back-off, or a place to run.
+
+    Every new instance is in the queue without a delay (`overdue`) for a moment, so that is no lack of resources yet.
+    """
     for waiting in queue:
         if (waiting.get("app") or {}).get("id") != app_id:
             continue
         delay = waiting.get("delay") or {}
         if delay.get("overdue"):
-            return _offers(waiting)
+            return "", _offers(waiting)
         left = float(delay.get("timeLeftSeconds") or 0)
         if left > 0:
-            return f"back-off {left:.0f} s"
-    return ""
+            return f"back-off {left:.0f} s", ""
+    return "", ""
 
 
 def _health_message(running: Iterable[Mapping[str, Any]], held_back: Iterable[Any]) -> str:

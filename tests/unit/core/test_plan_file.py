@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -91,15 +92,29 @@ def test_another_target_is_refused_with_both_names() -> None:
     ("now", "told"),
     [
         ({"image": runs("shop/billing:3-master")}, "now registry.example.com/shop/billing:3-master"),
-        ({"version": "v2"}, "now of v2"),
+        ({"marks": {"env": "other"}}, "something beside its image"),
     ],
 )
-def test_an_app_that_moved_since_is_refused_with_the_difference(now: dict[str, str], told: str) -> None:
-    apps = (replace(APPS[0], **now), APPS[1])  # type: ignore[arg-type]
+def test_an_app_that_moved_since_is_refused_with_the_difference(now: dict[str, Any], told: str) -> None:
+    apps = (replace(APPS[0], **now), APPS[1])
 
     held = plan_file.held_against(read(written(made())), apps, TARGET)
 
     assert [(reason.service, told in reason.why) for reason in held.reasons] == [("billing", True)]
+
+
+def test_the_same_configuration_under_another_version_has_not_moved() -> None:
+    held = plan_file.held_against(read(written(made())), (replace(APPS[0], version="v0"), APPS[1]), TARGET)
+
+    assert held.reasons == ()
+
+
+def test_a_file_without_fingerprints_of_configurations_is_compared_by_version() -> None:
+    approved = replace(read(written(made())), configurations={})
+
+    held = plan_file.held_against(approved, (replace(APPS[0], version="v2"), APPS[1]), TARGET)
+
+    assert ["now v2" in reason.why for reason in held.reasons] == [True]
 
 
 def test_an_app_that_is_gone_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rollback.core.apps import Change, Failure, Status
-from rollback.core.rollout_status import CRASHES, Limits, RolloutState, RolloutStatus, judge
+from rollback.core.rollout_status import CRASHES, Limits, RolloutState, RolloutStatus, extended, judge
 from tests.support.image_factory import app
 
 LIMITS = Limits(timeout_s=100, settle_s=10, lost_s=20)
@@ -107,7 +107,7 @@ def test_a_failure_is_final() -> None:
     failed = watched((1, None))
 
     assert failed.state is RolloutState.FAILED
-    assert judge(failed, look(), 2, LIMITS) is failed
+    assert judge(failed, look(), 2, LIMITS) == replace(failed, image=NEW)
 
 
 def test_an_app_that_is_gone_has_failed() -> None:
@@ -182,3 +182,107 @@ def test_one_that_was_up_and_stumbles_has_its_whole_time_again() -> None:
     assert watched(*looks).state is RolloutState.WAITING
     assert watched(*looks, (205, look(ready=0))).state is RolloutState.WAITING
     assert watched(*looks, (206, look(ready=0))).state is RolloutState.FAILED
+
+
+def test_each_new_best_begins_the_time_again() -> None:
+    one_by_one = [(90.0 * number, look(ready=number, stale=10 - number, instances=10)) for number in range(10)]
+
+    watch = watched(*one_by_one)
+
+    assert watch.state is RolloutState.WAITING
+    assert judge(watch, look(ready=9, stale=1, instances=10), 810 + 100, LIMITS).state is RolloutState.FAILED
+
+
+def test_an_instance_that_flaps_gets_no_further() -> None:
+    flapping = [(10.0 * number, look(ready=number % 2)) for number in range(1, 12)]
+
+    assert watched(*flapping).state is RolloutState.FAILED
+
+
+def test_durations_that_the_definition_announces_are_added() -> None:
+    slow = Change(app("/a", OLD, start_grace_s=300, stop_grace_s=60), NEW)
+    start = RolloutStatus(slow, 0.0, version="v2")
+
+    watch = watched((1, look(ready=0, stale=2)), (459, look(ready=0, stale=2)), start=start)
+
+    assert watch.state is RolloutState.WAITING
+    failed = judge(watch, look(ready=0, stale=2), 460, LIMITS)
+    assert failed.state is RolloutState.FAILED
+    assert "100 s and the 360 s that its definition announces" in failed.detail
+
+
+def test_old_instances_may_drain_for_as_long_as_announced() -> None:
+    draining = look(stale=2, draining=2)
+    start = RolloutStatus(Change(app("/a", OLD, stop_grace_s=600), NEW), 0.0, version="v2")
+
+    watch = watched((1, look(ready=0, stale=2)), (90, draining), (700, draining), start=start)
+
+    assert watch.state is RolloutState.WAITING
+    assert "2 old draining" in watch.detail
+
+
+def test_an_old_instance_on_a_lost_agent_does_not_hold_up_a_new_version() -> None:
+    watch = watched((1, look(unreachable=1)), (11, look(unreachable=1)))
+
+    assert watch.state is RolloutState.UP
+    assert watch.detail == "2 of 2 ready; 1 old unreachable on a lost agent"
+
+
+def test_instances_that_end_again_and_again_without_ever_being_ready_are_a_failure() -> None:
+    rounds = [
+        (float(number), look(ready=0, live=frozenset({f"t{number}"}), waiting="health check: 503"))
+        for number in range(CRASHES + 1)
+    ]
+
+    assert watched(*rounds[:-1]).state is RolloutState.WAITING
+    failed = watched(*rounds)
+    assert failed.state is RolloutState.FAILED
+    assert failed.detail == "3 of its instances ended without ever being ready: health check: 503"
+
+
+def test_instances_that_were_ready_once_may_be_replaced() -> None:
+    ids = [frozenset({f"t{number}"}) for number in range(10)]
+    rounds = [
+        (number + later, look(ready=1, live=one, healthy=frozenset() if later else one))
+        for number, one in enumerate(ids)
+        for later in (0.0, 0.5)
+    ]
+
+    assert watched(*rounds).state is RolloutState.WAITING
+
+
+def test_a_lack_of_room_is_mentioned_once_it_has_lasted() -> None:
+    unplaced = look(ready=0, started=0, unplaced="no offers: memory")
+
+    assert "no offers" not in watched((1, unplaced), (15, unplaced)).detail
+    assert "no offers: memory" in watched((1, unplaced), (16, unplaced)).detail
+    placed = look(ready=0, started=1)
+    assert "no offers" not in watched((1, unplaced), (10, placed), (16, unplaced)).detail
+
+
+def test_another_configuration_under_the_same_version_is_somebody_elses() -> None:
+    watch = watched((1, look(ready=1, fingerprint="ours")), (2, look(fingerprint="theirs")))
+
+    assert watch.state is RolloutState.FAILED
+    assert "somebody else" in watch.detail
+
+
+def test_a_write_without_an_answer_is_known_by_the_configuration_that_it_makes() -> None:
+    unanswered = replace(START, answered=False, version="")
+
+    assert watched((1, look(fingerprint=CHANGE.fingerprint)), start=unanswered).state is RolloutState.WAITING
+    assert watched((1, look(fingerprint="theirs")), start=unanswered).state is RolloutState.FAILED
+
+
+def test_who_waits_behind_an_app_that_gets_further_has_not_begun_yet() -> None:
+    behind = look(id="/b", ready=0, started=0, stale=2, deployments=("d1",))
+    moving = look(ready=1, stale=1, deployments=("d1",))
+    watches = {
+        "/a": watched((1, look(ready=0, stale=2)), (90, moving)),
+        "/b": RolloutStatus(Change(app("/b", OLD), NEW), 0.0, version="v2"),
+    }
+
+    assert extended(watches, {"/a": moving, "/b": behind}, 90) == {"/b"}
+    assert extended(watches, {"/a": moving, "/b": replace(behind, unplaced="no offers")}, 90) == frozenset()
+    assert extended(watches, {"/a": moving, "/b": replace(behind, deployments=("d2",))}, 90) == frozenset()
+    assert extended(watches, {"/a": moving, "/b": behind}, 100) == frozenset()

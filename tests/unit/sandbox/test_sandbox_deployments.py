@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.sandbox.container_behavior import ContainerBehavior, ContainerBehaviors, ContainerOutcome
+from rollback.sandbox.marathon.simulator import Simulator
 from tests.support.sandbox import NOW, Bench, definition
 
 BILLING = "/shop/billing"
@@ -200,7 +201,7 @@ def test_force_cancels_what_holds_the_app(bench: Bench) -> None:
     assert bench.tags() == ["2", "2"]
 
 
-def test_deleting_a_deployment_brings_the_former_definition_back_under_a_new_version(bench: Bench) -> None:
+def test_deleting_a_deployment_brings_the_former_definition_back_under_a_version_of_long_ago(bench: Bench) -> None:
     stuck = bench.deploy(BILLING, "crashes").json()
     bench.later(5)
 
@@ -209,10 +210,52 @@ def test_deleting_a_deployment_brings_the_former_definition_back_under_a_new_ver
 
     assert answer.status == 200
     assert answer.json()["deploymentId"] != stuck["deploymentId"]
-    assert answer.json()["version"] > stuck["version"]
+    assert answer.json()["version"] < stuck["version"]
     assert bench.app().definition["container"]["docker"]["image"].endswith(":1")
     assert {task.version for task in bench.app().tasks} == {answer.json()["version"]}  # the old ones too
     assert bench.get("/v2/deployments") == []
+
+
+def test_every_deletion_gives_the_same_version_until_the_leader_changes(bench: Bench) -> None:
+    versions = []
+    for image in ("crashes", "unhealthy"):
+        versions.append(_rolled_back(bench, image))
+    bench.fleet.change_leader()
+    versions.append(_rolled_back(bench, "crashes"))
+
+    assert versions[0] == versions[1] != versions[2]
+    assert bench.app().config_version == versions[2]
+    assert bench.tags() == ["1", "1"]
+
+
+def test_the_definition_under_a_repeated_version_is_overwritten(bench: Bench) -> None:
+    version = _rolled_back(bench, "crashes")
+    bench.deploy(BILLING, "2")
+    bench.later(10)
+
+    _rolled_back(bench, "unhealthy")
+
+    stored = bench.get(f"/v2/apps/{BILLING}/versions/{version}")
+    assert stored["container"]["docker"]["image"].endswith(":2")
+
+
+def test_a_marathon_before_1_9_109_gives_a_rolled_back_deployment_a_new_version() -> None:
+    bad = ContainerBehaviors({"billing:bad": ContainerBehavior(ContainerOutcome.UNHEALTHY)})
+    older = Simulator(bad, clock=lambda: NOW, repeats_versions=False)
+    older.install(definition(), NOW - timedelta(days=1))
+    container = {"type": "DOCKER", "docker": {"image": "billing:bad"}}
+    stuck, version = older.put({BILLING: {**older.apps[BILLING].definition, "container": container}})
+
+    assert older.roll_back(stuck)[1] > version
+
+
+def _rolled_back(bench: Bench, image: str) -> str:
+    """The version that an app gets when the deployment of an image is rolled back."""
+    stuck = bench.deploy(BILLING, image).json()["deploymentId"]
+    bench.later(5)
+    version = str(bench.send("DELETE", f"/v2/deployments/{stuck}").json()["version"])
+    bench.later(10)
+    return version
 
 
 def test_stopping_a_deployment_leaves_the_bad_definition_and_its_tasks(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from rollback.secret import Secret
 from rollback.targets import connect
 from rollback.targets.base import Target, TargetOptions
 from rollback.targets.dcos import config_dir
+from rollback.targets.dcos.config_dir import PrivateFolder
 from rollback.targets.dcos.failure_tracker import FailureTracker
 from rollback.targets.dcos.program import Absent
 
@@ -128,6 +129,16 @@ class TestWords:
     def test_an_empty_list_is_one_in_either_language(self, saying: Saying, out: str) -> None:
         assert saying(out=out).deployments() == ()
 
+    def test_a_refusal_that_is_printed_twice_is_quoted_once(self, saying: Saying) -> None:
+        target = saying(
+            err="Error: Invalid credentials.\nError: Invalid credentials.", code=1, user="u", password=Secret("p")
+        )
+
+        with pytest.raises(LoginRefused) as caught:
+            target.login()
+
+        assert caught.value.why == "Error: Invalid credentials."
+
     def test_a_password_that_the_program_repeats_is_hidden(self, saying: Saying) -> None:
         err = "Authentication failed for u with hunter2"
         target = saying(err=err, code=1, user="u", password=Secret("hunter2"))
@@ -145,9 +156,13 @@ class TestWords:
 
 
 class TestFolder:
-    def test_the_copy_is_private_and_links_the_plug_ins(self, tmp_path: Path) -> None:
+    def test_the_copy_is_private_and_links_the_programs_of_plug_ins(self, tmp_path: Path) -> None:
         users = tmp_path / "dcos"
-        (users / "clusters" / "c1" / "subcommands" / "core").mkdir(parents=True)
+        plug_ins = users / "clusters" / "c1" / "subcommands"
+        (plug_ins / "core" / "env" / "bin").mkdir(parents=True)
+        (plug_ins / "core" / "env" / "plugin.toml").write_text("path")
+        (plug_ins / "core" / "package.json").write_text("{}")
+        (plug_ins / "linked").symlink_to(plug_ins / "core")
         (users / "clusters" / "c1" / "dcos.toml").write_text("[core]\n")
         (users / "clusters" / "c1" / "dcos.toml").chmod(0o644)
         os.mkfifo(users / "pipe")
@@ -157,7 +172,13 @@ class TestFolder:
         found = Path(copy.name)
         assert stat.S_IMODE(found.stat().st_mode) == 0o700
         assert stat.S_IMODE((found / "clusters/c1/dcos.toml").stat().st_mode) == 0o600
-        assert (found / "clusters/c1/subcommands").is_symlink()
+        core = found / "clusters/c1/subcommands/core"
+        assert not any(part.is_symlink() for part in (core.parent, core, core / "env", core / "env/plugin.toml"))
+        assert (core / "env/bin").is_symlink()
+        assert (core / "package.json").read_text() == "{}"
+        assert not (core.parent / "linked").exists()
+        (core / "env/plugin.toml").write_text("rewritten")
+        assert (plug_ins / "core/env/plugin.toml").read_text() == "path"
         assert not (found / "pipe").exists()
         copy.cleanup()
         assert (users / "clusters/c1/subcommands/core").is_dir()
@@ -165,8 +186,30 @@ class TestFolder:
     def test_a_folder_that_is_not_there_is_an_empty_one(self, tmp_path: Path) -> None:
         copy = config_dir.private_copy(tmp_path / "none")
 
-        assert list(Path(copy.name).iterdir()) == []
+        assert [entry.name for entry in Path(copy.name).iterdir()] == [".in-use"]
         copy.cleanup()
+
+    def test_folders_of_processes_that_are_gone_are_removed_and_no_others(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        alive = PrivateFolder()
+        killed, fresh, of_old = (tmp_path / f"rollback-dcos-{name}" for name in ("killed", "fresh", "old"))
+        for folder in (killed, fresh, of_old):
+            folder.mkdir()
+        (killed / ".in-use").touch()
+        (tmp_path / "rollback-dcos-link").symlink_to(of_old)
+        for folder in (killed, of_old, Path(alive.name)):
+            os.utime(folder, (1, 1))
+
+        removed = config_dir.remove_leftovers()
+
+        assert removed == (killed, of_old)
+        assert not killed.exists()
+        assert fresh.exists()
+        assert Path(alive.name).exists()
+        alive.cleanup()
+        assert not Path(alive.name).exists()
 
     def test_the_address_is_that_of_the_cluster_in_use(self, tmp_path: Path) -> None:
         for name in ("one", "two"):
@@ -190,47 +233,37 @@ class TestFolder:
 
 class TestWitness:
     def test_the_first_look_suspects_nobody(self) -> None:
-        assert FailureTracker().apps_with_recent_failures([(status(), [task("1")])]) == []
+        assert FailureTracker().apps_with_recent_failures([status(live="1")]) == []
 
     def test_a_task_that_is_gone_is_suspicious(self) -> None:
         witness = FailureTracker()
-        witness.apps_with_recent_failures([(status(), [task("1"), task("2")])])
+        witness.apps_with_recent_failures([status(live="12")])
 
-        assert witness.apps_with_recent_failures([(status(), [task("2"), task("3")])]) == ["/a"]
-
-    def test_tasks_of_an_older_version_may_go(self) -> None:
-        witness = FailureTracker()
-        witness.apps_with_recent_failures([(status(), [task("1", "0"), task("2")])])
-
-        assert witness.apps_with_recent_failures([(status(), [task("2")])]) == []
+        assert witness.apps_with_recent_failures([status(live="23")]) == ["/a"]
 
     def test_a_new_version_starts_anew(self) -> None:
         witness = FailureTracker()
-        witness.apps_with_recent_failures([(status(), [task("1")])])
+        witness.apps_with_recent_failures([status(live="1")])
         witness.with_known_failure(status(), Failure("f1", "bad"))
 
-        assert witness.apps_with_recent_failures([(status(version="2"), [task("9", "2")])]) == []
+        assert witness.apps_with_recent_failures([status(version="2", live="9")]) == []
         assert witness.with_known_failure(status(version="2"), None).failure is None
 
     def test_a_back_off_is_suspicious_and_waiting_for_offers_is_not(self) -> None:
         witness = FailureTracker()
 
         assert witness.apps_with_recent_failures(
-            [(status(waiting="back-off 3 s"), []), (status("/b", waiting="no offers"), [])]
+            [status(waiting="back-off 3 s"), status("/b", unplaced="no offers")]
         ) == ["/a"]
 
     def test_a_known_failure_stays_until_a_newer_one(self) -> None:
         witness = FailureTracker()
-        witness.apps_with_recent_failures([(status(), [])])
+        witness.apps_with_recent_failures([status()])
         witness.with_known_failure(status(), Failure("f1", "bad"))
 
         assert witness.with_known_failure(status(), None).failure == Failure("f1", "bad")
         assert witness.with_known_failure(status(), Failure("f2", "worse")).failure == Failure("f2", "worse")
 
 
-def status(app_id: str = "/a", version: str = "1", waiting: str = "") -> Status:
-    return Status(app_id, "a:1", version, 1, (), 0, 0, 0, waiting=waiting)
-
-
-def task(task_id: str, version: str = "1") -> dict[str, str]:
-    return {"id": task_id, "version": version}
+def status(app_id: str = "/a", version: str = "1", waiting: str = "", unplaced: str = "", live: str = "") -> Status:
+    return Status(app_id, "a:1", version, 1, (), 0, 0, 0, waiting=waiting, unplaced=unplaced, live=frozenset(live))

@@ -350,9 +350,33 @@ class TestRequests:
 
         assert set(seen) == {"/s/prod/a"}
         assert after_one == 1
-        assert {one: both[one].waiting for one in both} == {"/s/prod/a": "", "/s/prod/b": "no offers"}
+        assert {one: both[one].unplaced for one in both} == {"/s/prod/a": "", "/s/prod/b": "no offers"}
         assert len(server.calls) == 3
         assert parse_qs(urlsplit(str(server.calls[1].request.url)).query)["id"] == ["/s/prod"]
+
+    def test_what_another_version_of_a_task_holds_is_looked_up_once(self, server: responses.RequestsMock) -> None:
+        tasks = [{"id": f"a.{number}", "version": number, "state": "TASK_RUNNING"} for number in ("1", "2", "3")]
+        scaled = {"id": "/a", "instances": 3, "cmd": "run", "version": "3", "tasks": tasks}
+        server.get(APPS, json={"apps": [scaled]})
+        server.get(f"{APPS}/a/versions/1", json={"id": "/a", "cmd": "other", "instances": 1, "version": "1"})
+        server.get(f"{APPS}/a/versions/2", json={"id": "/a", "cmd": "run", "instances": 2, "version": "2"})
+        server.get(f"{URL}/v2/queue", json={"queue": []})
+        found = target()
+
+        seen = [found.status(["/a"])["/a"] for _ in range(2)]
+
+        assert [(one.ready, one.stale) for one in seen] == [(2, 1), (2, 1)]
+        assert len([call for call in server.calls if "/versions/" in str(call.request.url)]) == 2
+
+    def test_a_version_that_is_no_longer_stored_is_not_the_present_one(self, server: responses.RequestsMock) -> None:
+        tasks = [{"id": "a.1", "version": "1", "state": "TASK_RUNNING"}]
+        server.get(APPS, json={"apps": [{"id": "/a", "instances": 1, "version": "2", "tasks": tasks}]})
+        server.get(f"{APPS}/a/versions/1", status=404, json={"message": "App '/a' does not exist", "details": []})
+        server.get(f"{URL}/v2/queue", json={"queue": []})
+
+        seen = target().status(["/a"])["/a"]
+
+        assert (seen.ready, seen.stale) == (0, 1)
 
     def test_a_cancelled_deployment_is_rolled_back_by_another(self, server: responses.RequestsMock) -> None:
         server.delete(f"{URL}/v2/deployments/d1", json={"deploymentId": "d2", "version": "v3"})

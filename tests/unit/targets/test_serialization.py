@@ -233,8 +233,8 @@ class TestStatus:
     @pytest.mark.parametrize(
         ("waiting", "words"),
         [
-            ({"delay": {"timeLeftSeconds": 12, "overdue": False}}, "back-off 12 s"),
-            ({"delay": {"timeLeftSeconds": 0, "overdue": True}}, "no offers"),
+            ({"delay": {"timeLeftSeconds": 12, "overdue": False}}, ("back-off 12 s", "")),
+            ({"delay": {"timeLeftSeconds": 0, "overdue": True}}, ("", "no offers")),
             (
                 {
                     "delay": {"overdue": True},
@@ -245,12 +245,12 @@ class TestStatus:
                         ]
                     },
                 },
-                "no offers: InsufficientMemory",
+                ("", "no offers: InsufficientMemory"),
             ),
-            ({"delay": {"timeLeftSeconds": 0, "overdue": False}}, ""),
+            ({"delay": {"timeLeftSeconds": 0, "overdue": False}}, ("", "")),
         ],
     )
-    def test_what_it_waits_for(self, waiting: dict[str, Any], words: str) -> None:
+    def test_what_it_waits_for(self, waiting: dict[str, Any], words: tuple[str, str]) -> None:
         others = [
             {"pod": {"id": "/p"}, "delay": {"overdue": True}},
             {"app": {"id": "/x"}, "delay": {"overdue": True}},
@@ -258,7 +258,9 @@ class TestStatus:
 
         queue = [*others, {"app": {"id": "/ds/prod/shop/billing"}, **waiting}]
 
-        assert serialization.status(entry(), queue).waiting == words
+        seen = serialization.status(entry(), queue)
+
+        assert (seen.waiting, seen.unplaced) == words
 
     @pytest.mark.parametrize(
         ("result", "words"),
@@ -275,6 +277,28 @@ class TestStatus:
         assert (
             serialization.status(entry(healthChecks=[{}], tasks=[task(healthCheckResults=[result])])).waiting == words
         )
+
+    def test_what_the_definition_announces_is_read(self) -> None:
+        checks = [{"gracePeriodSeconds": 30}, {"gracePeriodSeconds": 300}, {}]
+
+        read = serialization.app(entry(healthChecks=checks, taskKillGracePeriodSeconds=60))
+
+        assert (read.start_grace_s, read.stop_grace_s) == (300, 60)
+
+    def test_old_tasks_that_drain_or_are_lost_are_told_apart(self) -> None:
+        old = [task(id=f"old.{state}", version=V1, state=state) for state in ("TASK_KILLING", "TASK_UNREACHABLE")]
+
+        seen = serialization.status(entry(tasks=[task(), *old]))
+
+        assert (seen.ready, seen.stale, seen.draining, seen.unreachable) == (1, 1, 1, 1)
+
+    def test_a_failed_task_without_a_version_counts_for_nothing(self) -> None:
+        failed = task(state="TASK_FAILED")
+        del failed["version"]
+
+        seen = serialization.status(entry(tasks=[task(), failed]))
+
+        assert (seen.ready, seen.stale) == (1, 0)
 
     def test_a_pending_readiness_check_is_told(self) -> None:
         raw = entry(readinessCheckResults=[{"taskId": "billing.1", "ready": False}], tasks=[task(1)])
