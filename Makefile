@@ -40,12 +40,13 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-integration: $(READY) ## install the real parts (docker-registry, dcos, ansible, …), then run the tests that use them
-	for parts in .ci/parts*; do bash $$parts; done
+integration: $(READY) ## install the real parts (registries, dcos, ansible, …), then run the tests that use them
+	for parts in $(filter-out .ci/parts-bench,$(sort $(wildcard .ci/parts*))); do bash $$parts; done
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile tests/integration tests/contract tests/e2e
 
 bench: $(READY) ## measure requests, time and memory against other tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	bash .ci/parts-bench
 	$(BIN)/python -m benchmarks.registry
 
 wheel: $(READY) ## build dist/*.whl

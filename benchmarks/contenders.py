@@ -11,6 +11,7 @@ import json
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,27 +49,51 @@ def articles(url: str, _connections: int, repos: list[str]) -> dict[str, object]
 def floor(url: str, connections: int, paths: list[str]) -> dict[str, object]:
     """The same requests by bare http.client, a connection per thread, nothing read out of the answers."""
     place = urlsplit(url)
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for path in paths:
-        waiting.put(path)
+    lines = threading.local()
 
-    def hand() -> None:
-        line = http.client.HTTPConnection(place.hostname or "", place.port)
-        while True:
-            try:
-                path = waiting.get_nowait()
-            except queue.Empty:
-                line.close()
-                return
-            line.request("GET", path, headers={"Accept": ACCEPT})
-            line.getresponse().read()
+    def fetch(path: str) -> None:
+        if not hasattr(lines, "open"):
+            lines.open = http.client.HTTPConnection(place.hostname or "", place.port)
+        lines.open.request("GET", path, headers={"Accept": ACCEPT})
+        lines.open.getresponse().read()
 
-    threads = [threading.Thread(target=hand) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _in_threads(connections, paths, fetch)
     return {"images": 0, "requests": len(paths), "connections": connections}
+
+
+def engine(url: str, connections: int, paths: list[str]) -> dict[str, object]:
+    """The same requests over one bare urllib3 pool, nothing read out of the answers."""
+    import urllib3
+
+    pool = urllib3.connection_from_url(url, maxsize=connections, block=True, retries=False)
+    headers = {"Accept": ACCEPT}
+    _in_threads(connections, paths, lambda path: pool.request("GET", path, headers=headers))
+    return {"images": 0, "requests": len(paths), "connections": connections}
+
+
+def transport(url: str, connections: int, paths: list[str]) -> dict[str, object]:
+    """The same requests over the lowest layer of rollback alone; the rest of its registry client is only imported."""
+    from rollback.registry.client import RegistryOptions  # noqa: F401
+    from rollback.registry.request_counts import RequestCounter
+    from rollback.registry.transport import Pool
+
+    counter = RequestCounter()
+    pool = Pool(counter, connections=connections)
+    headers = {"Accept": ACCEPT}
+    _in_threads(connections, paths, lambda path: pool.send("GET", url + path, headers, limit=8 << 20))
+    return {"images": 0, "requests": len(paths), "connections": counter.take().connections}
+
+
+def imports(_url: str, _connections: int, _repos: list[str]) -> dict[str, object]:
+    """What a survey costs before its first request: the interpreter and the modules."""
+    import rollback.registry.client  # noqa: F401
+
+    return {"images": 0, "requests": 0, "connections": 0}
+
+
+def nothing(_url: str, _connections: int, _repos: list[str]) -> dict[str, object]:
+    """What every contender in Python costs before its first request."""
+    return {"images": 0, "requests": 0, "connections": 0}
 
 
 def session(url: str, connections: int, paths: list[str]) -> dict[str, object]:
@@ -76,27 +101,35 @@ def session(url: str, connections: int, paths: list[str]) -> dict[str, object]:
     import requests
     from requests.adapters import HTTPAdapter
 
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for path in paths:
-        waiting.put(path)
     opened = requests.Session()
     opened.trust_env = False
     opened.mount("http://", HTTPAdapter(pool_maxsize=connections))
+    headers = {"Accept": ACCEPT}
+    _in_threads(
+        connections, paths, lambda path: opened.get(url + path, headers=headers, timeout=30).raise_for_status()
+    )
+    return {"images": 0, "requests": len(paths), "connections": connections}
 
-    def hand() -> None:
+
+def _in_threads(count: int, paths: list[str], fetch: Callable[[str], object]) -> None:
+    """Fetch all paths, so many at a time."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for path in paths:
+        waiting.put(path)
+
+    def work() -> None:
         while True:
             try:
                 path = waiting.get_nowait()
             except queue.Empty:
                 return
-            opened.get(url + path, headers={"Accept": ACCEPT}, timeout=30).raise_for_status()
+            fetch(path)
 
-    threads = [threading.Thread(target=hand) for _ in range(connections)]
+    threads = [threading.Thread(target=work) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return {"images": 0, "requests": len(paths), "connections": connections}
 
 
 ACCEPT = (
@@ -104,13 +137,24 @@ ACCEPT = (
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 )
 
-# Lists and inspections eight at a time, as an engineer would write it in a shell.
-SKOPEO = r"""
-printf '%s\n' "$@" | xargs -P 8 -I R sh -c \
-  'skopeo list-tags --tls-verify=false docker://$HOST/R | sed -n "s|.*\"\(.*-master\)\".*|R:\1|p"' |
-xargs -P 8 -I I sh -c 'skopeo inspect --config --tls-verify=false docker://$HOST/I | grep -o "\"created\":[^,]*" |
-  head -n 1' | wc -l
+# Lists and inspections eight at a time, as an engineer would write it in a shell. Arguments: repositories.
+_LOOP = r"""
+printf '%s\n' "$@" | xargs -P 8 -I R sh -c 'LIST' |
+xargs -P 8 -I I sh -c 'INSPECT | grep -o "\"created\":[^,]*" | head -n 1' | wc -l
 """
+_WANTED = f'sed -n "s|^{{}}\\(.*{ENVIRONMENT}\\){{}}$|R:\\1|p"'
+SHELL_LOOPS = {
+    "skopeo": _LOOP.replace(
+        "LIST",
+        "skopeo list-tags --tls-verify=false docker://$HOST/R | " + _WANTED.format('[^\\"]*\\"', '\\".*'),
+    ).replace("INSPECT", "skopeo inspect --config --tls-verify=false docker://$HOST/I"),
+    "crane": _LOOP.replace("LIST", "crane ls --insecure $HOST/R | " + _WANTED.format("", "")).replace(
+        "INSPECT", "crane config --insecure $HOST/I"
+    ),
+    "regctl": _LOOP.replace(
+        "LIST", "regctl tag ls --host reg=$HOST,tls=disabled $HOST/R | " + _WANTED.format("", "")
+    ).replace("INSPECT", "regctl image inspect --host reg=$HOST,tls=disabled $HOST/I --format raw-body"),
+}
 
 WRK = """
 local paths = {}
@@ -129,10 +173,9 @@ if __name__ == "__main__":
     if name == "ours":
         cache, immutable, *rest = rest
         said = ours(url, int(width), rest, cache, immutable == "immutable")
-    elif name == "articles":
-        said = articles(url, int(width), rest)
-    elif name == "session":
-        said = session(url, int(width), Path(rest[0]).read_text().split())
+    elif name in ("articles", "imports", "nothing"):
+        said = {"articles": articles, "imports": imports, "nothing": nothing}[name](url, int(width), rest)
     else:
-        said = floor(url, int(width), Path(rest[0]).read_text().split())
+        way = {"floor": floor, "session": session, "engine": engine, "transport": transport}[name]
+        said = way(url, int(width), Path(rest[0]).read_text().split())
     print(json.dumps(said))

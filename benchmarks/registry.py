@@ -1,13 +1,15 @@
 """Measures the registry client side by side with others: `python -m benchmarks.registry` (or `make bench`).
 
-Needs docker-registry, skopeo and wrk on PATH. Writes benchmarks/registry.json, README.md and registry.png.
-`--quick` measures everything once and less, to see that it works.
+Needs docker-registry, skopeo and wrk on PATH, and crane and regctl, which `.ci/parts-bench` builds. Writes
+benchmarks/registry.json, README.md and registry.png, and fails if a bar is missed. `--quick` measures everything once
+and less, to see that it works.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import platform
@@ -18,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,10 @@ ROOT = HERE.parent
 REPOS, TAGS, MATCHING = 20, 60, 20
 ROUND_TRIP_S = 0.02
 WIDTH = 16
-SLOW = ("the articles' loop", "skopeo, 8 at a time")
+TOOLS = tuple(contenders.SHELL_LOOPS)
+SLOW = ("the articles' loop", *(f"{tool}, 8 at a time" for tool in TOOLS))
+# The layers of a cold survey, each a process that does what the one before does and more.
+LAYERS = ("floor", "engine", "transport", "ours")
 
 
 @dataclass(frozen=True)
@@ -86,21 +91,45 @@ def contend(url: str, repos: list[str], folder: Path, times: int, *, distant: bo
         ),
         f"wrk, {WIDTH} connections": lambda name: wrk(name, url, paths, folder),
         "the articles' loop": lambda name: run(name, [*python, "articles", url, "1", *repos]),
-        "skopeo, 8 at a time": lambda name: run(name, ["sh", "-c", contenders.SKOPEO, "skopeo", *repos], host),
     }
+    for tool, loop in contenders.SHELL_LOOPS.items():
+        names[f"{tool}, 8 at a time"] = functools.partial(_in_shell, loop=loop, repos=repos, host=host)
     names["rollback, warm"]("fills the cache")
-    found: dict[str, Measured] = {}
-    for turn in range(times):
-        for name, measure in names.items():
-            if turn and distant and name in SLOW:
-                continue
-            measured = measure(name)
-            if name not in found or measured.wall_s < found[name].wall_s:
-                found[name] = measured
+    found = best(names, times, once=SLOW if distant else ())
     dated = {one.name: one.images for one in found.values() if one.images}
     if set(dated.values()) != {len(repos) * MATCHING}:
         raise SystemExit(f"not everybody found everything: {dated}")
     return list(found.values())
+
+
+def best(names: Mapping[str, Callable[[str], Measured]], times: int, once: Sequence[str] = ()) -> dict[str, Measured]:
+    """Measure each in turns, and keep the quickest run of each; those in `once` run in the first turn alone."""
+    found: dict[str, Measured] = {}
+    for turn in range(times):
+        for name, measure in names.items():
+            if turn and name in once:
+                continue
+            measured = measure(name)
+            if name not in found or measured.wall_s < found[name].wall_s:
+                found[name] = measured
+    return found
+
+
+def _in_shell(name: str, *, loop: str, repos: list[str], host: dict[str, str]) -> Measured:
+    return run(name, ["sh", "-c", loop, "loop", *repos], host)
+
+
+def layers(url: str, repos: list[str], paths: Path, times: int) -> list[Measured]:
+    """Where a cold survey's time goes: the same requests through more and more of its layers."""
+    python = [sys.executable, "-m", "benchmarks.contenders"]
+    names: dict[str, Callable[[str], Measured]] = {
+        "interpreter": lambda name: run(name, [*python, "nothing", url, "0"]),
+        "imports": lambda name: run(name, [*python, "imports", url, "0"]),
+    }
+    for layer in LAYERS:
+        more = ["", "", *repos] if layer == "ours" else [str(paths)]
+        names[layer] = functools.partial(run, command=[*python, layer, url, str(WIDTH), *more])
+    return list(best(names, times).values())
 
 
 def wrk(name: str, url: str, paths: Path, folder: Path, seconds: int = 4) -> Measured:
@@ -176,10 +205,17 @@ def side_by_side(program: str, times: int) -> dict[str, Any]:
             write_paths(url, repos, folder / "paths")
             print("near", flush=True)
             near = contend(url, repos, folder, times, distant=False)
+            print("layers", flush=True)
+            steps = layers(url, repos, folder / "paths", times)
             print("20 ms away", flush=True)
             with relayed(url) as away:
                 distant = contend(away, repos, folder, min(times, 3), distant=True)
-    return {"times": times, "near": [asdict(one) for one in near], "distant": [asdict(one) for one in distant]}
+    return {
+        "times": times,
+        "near": [asdict(one) for one in near],
+        "distant": [asdict(one) for one in distant],
+        "layers": [asdict(one) for one in steps],
+    }
 
 
 def main() -> None:
@@ -190,7 +226,8 @@ def main() -> None:
     )
     parser.add_argument("--only", choices=["side", "growth"], help="measure this anew, and keep the rest as it was")
     options = parser.parse_args()
-    missing = [name for name in ("docker-registry", "skopeo", "wrk") if not shutil.which(name)]
+    os.environ["PATH"] = f"{ROOT / '.parts/bin'}{os.pathsep}{os.environ['PATH']}"
+    missing = [name for name in ("docker-registry", "wrk", *TOOLS) if not shutil.which(name)]
     if missing:
         raise SystemExit(f"not on PATH: {', '.join(missing)}")
     program = str(shutil.which("docker-registry"))
@@ -216,12 +253,23 @@ def main() -> None:
     (target / "README.md").write_text(page.text(results))
     page.plot(results, target / "registry.png")
     print(page.text(results))
+    missed = [bar.name for bar in page.bars(results) if not bar.cleared]
+    if missed and not options.quick:
+        raise SystemExit(f"missed: {', '.join(missed)}")
 
 
 def _versions() -> str:
-    registry = subprocess.run(["docker-registry", "--version"], capture_output=True, text=True, check=True).stdout
-    skopeo = subprocess.run(["skopeo", "--version"], capture_output=True, text=True, check=True).stdout
-    return f"docker-registry {registry.split()[-1]}, skopeo {skopeo.split()[-1]}"
+    commands = {
+        "docker-registry": ["--version"],
+        "skopeo": ["--version"],
+        "crane": ["version"],
+        "regctl": ["version", "--format", "{{.VCSTag}}"],
+    }
+    said = []
+    for program, how in commands.items():
+        text = subprocess.run([program, *how], capture_output=True, text=True, check=True).stdout
+        said.append(f"{program} {text.split()[-1].removeprefix('v')}")
+    return ", ".join(said)
 
 
 if __name__ == "__main__":
