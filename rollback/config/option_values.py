@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rollback.core.image_reference import is_repo, is_tag
@@ -18,7 +19,8 @@ def secret(
     what: str,
     flag: str | None,
     file: str | Path | None,
-    variable: str | None,
+    variable: str,
+    environ: Mapping[str, str],
     fallback: Path | None = None,
     stdin: Callable[[], str] = lambda: sys.stdin.readline() if sys.stdin else "",
 ) -> Secret:
@@ -28,12 +30,13 @@ def secret(
         what: what it is, for errors, e.g. `the password`.
         flag: the value given on the command line.
         file: the file named on the command line.
-        variable: the value of the environment variable.
+        variable: name of the environment variable.
+        environ: the environment variables.
         fallback: the file named in the settings.
         stdin: reads one line.
 
     Raises:
-        BadInput: a file cannot be read, or standard input has nothing.
+        BadInput: a file cannot be read, standard input has nothing, or a value holds control characters.
     """
     if flag == "-":
         line = stdin().rstrip("\r\n")
@@ -41,9 +44,11 @@ def secret(
             raise BadInput(f"{what} was to come from standard input, and nothing came", hint="pipe it in, one line")
         return Secret(line)
     if flag:
+        if _has_controls(flag):
+            raise BadInput(f"{what} holds control characters", why="it has to be one line of text")
         return Secret(flag)
-    if not file and variable:
-        return Secret(variable)
+    if not file and environ.get(variable):
+        return Secret(from_variable(variable, environ))
     source = file or fallback
     if not source:
         return Secret()
@@ -53,11 +58,35 @@ def secret(
         raise BadInput(
             f"{what} cannot be read from {source}", why=str(error), hint="correct the file's path"
         ) from None
+    if _has_controls(text):
+        raise BadInput(
+            f"{what} cannot be read from {source}", why="it has to be one line of text", hint="correct the file"
+        )
     if not text:
         raise BadInput(
             f"{what} cannot be read from {source}", why="it is empty", hint="put the secret into its first line"
         )
     return Secret(text)
+
+
+def from_variable(name: str, environ: Mapping[str, str]) -> str:
+    """The value of an environment variable, without the newline at its end that files and here-documents leave there.
+
+    Raises:
+        BadInput: it holds other control characters, which no login and no header can carry. The value is not shown.
+    """
+    text = environ.get(name, "").removesuffix("\n").removesuffix("\r")
+    if _has_controls(text):
+        raise BadInput(
+            f"{name} holds control characters",
+            why="it has to be one line of text",
+            hint=f"set {name} again, to one line",
+        )
+    return text
+
+
+def _has_controls(text: str) -> bool:
+    return any(unicodedata.category(letter) == "Cc" for letter in text)
 
 
 def repos(text: str) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ Knows neither requests nor urllib3, so that a command pays only for the one that
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import urllib.request
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,38 +19,60 @@ from rollback.errors import BadInput
 CONNECT_S = 5.0  # seconds to connect
 READ_S = 30.0  # seconds between two bytes of an answer
 USER_AGENT = f"rollback/{__version__}"
+_HOST_PORT = re.compile(r"(?:\[([^]]*)\]|([^:]*))(?::(\d{1,5}))?", re.ASCII)
+_PORTS = {"https": 443, "http": 80}
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the order in which requests looks at them
 
 
 def proxy_for(url: str) -> str:
     """Name the proxy for a URL by the usual variables; empty for none.
 
-    `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in lower case first. `NO_PROXY` takes host
-    names, domains, `host:port`, addresses and networks such as `10.0.0.0/8`.
+    `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in lower case first.
     """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies_environment()
-    if not proxies or not parts.hostname or _exempt(parts.hostname, proxies.get("no", "")):
+    if not proxies or not parts.hostname:
         return ""
-    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    if any(_exempts(entry, parts.hostname, port) for entry in proxies.get("no", "").lower().split(",")):
         return ""
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
-def _exempt(host: str, exceptions: str) -> bool:
-    """Tell whether the host is an address in one of the networks (the standard library knows only names)."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    for entry in exceptions.replace(" ", "").split(","):
+def _exempts(entry: str, host: str, port: int) -> bool:
+    """Tell whether an entry of `NO_PROXY` names a server, as Go's programs (docker, skopeo, kubectl) read it.
+
+    `example.com` is this host and all below it, `.example.com` and `*.example.com` only those below; both may name
+    a port. `10.1.2.3`, `10.1.2.3:80` and `10.0.0.0/8` are addresses, `*` is everything.
+    https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
+    """
+    entry = entry.strip()
+    if entry == "*":
+        return True
+    address = _address(host)
+    if "/" in entry:
         try:
-            if address in ip_network(entry, strict=False):
-                return True
+            return address is not None and address in ip_network(entry, strict=False)
         except ValueError:
-            continue
-    return False
+            return False
+    found = _HOST_PORT.fullmatch(entry)  # which an IPv6 address without brackets does not fit
+    name, wanted = (found[1] or found[2], found[3]) if found else (entry, None)
+    if wanted and int(wanted) != port:
+        return False
+    if _address(name) is not None:
+        return address == _address(name)
+    name = name.removeprefix("*") if name.startswith("*.") else name
+    if name.startswith("."):
+        return len(name) > 1 and host.endswith(name)
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 def authorities() -> Path | None:

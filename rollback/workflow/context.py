@@ -81,19 +81,21 @@ def access(
         BadInput: a file cannot be read, or standard input has nothing.
     """
     return Access(
-        user or os.environ.get("ROLLBACK_USER", "") or config.login.user,
+        user or option_values.from_variable("ROLLBACK_USER", os.environ) or config.login.user,
         option_values.secret(
             what="the password",
             flag=password,
             file=password_file,
-            variable=os.environ.get("ROLLBACK_PASSWORD"),
+            variable="ROLLBACK_PASSWORD",
+            environ=os.environ,
             fallback=config.login.password_file,
         ),
         option_values.secret(
             what="the webhook's address",
             flag=slack,
             file=None,
-            variable=os.environ.get("ROLLBACK_SLACK"),
+            variable="ROLLBACK_SLACK",
+            environ=os.environ,
             fallback=config.slack.url_file,
         ),
     )
@@ -112,7 +114,8 @@ def registry(config: Settings, *, url: str = "", cached: bool = True) -> registr
         BadInput: there is none.
     """
     chosen = config.registry
-    user, password = os.environ.get("ROLLBACK_REGISTRY_USER", ""), os.environ.get("ROLLBACK_REGISTRY_PASSWORD", "")
+    user = option_values.from_variable("ROLLBACK_REGISTRY_USER", os.environ)
+    password = option_values.from_variable("ROLLBACK_REGISTRY_PASSWORD", os.environ)
     if not chosen.url:
         user = password = ""
     if not (chosen.url or url):

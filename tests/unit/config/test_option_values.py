@@ -12,7 +12,9 @@ from rollback.errors import BadInput
 
 
 def secret(**given: Any) -> str:
-    whole: dict[str, Any] = {"what": "the password", "flag": None, "file": None, "variable": None, **given}
+    environ = {"OURS": given.pop("variable")} if given.get("variable") else {}
+    nowhere: dict[str, Any] = {"what": "the password", "flag": None, "file": None}
+    whole: dict[str, Any] = {**nowhere, "variable": "OURS", "environ": environ, **given}
     return option_values.secret(**whole).reveal()
 
 
@@ -107,3 +109,26 @@ def test_an_empty_or_missing_or_unreadable_file_is_bad_input(tmp_path: Path) -> 
             secret(file=tmp_path / name)
         assert "hunter2" not in f"{caught.value.what} {caught.value.why} {caught.value.hint}"
         assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_one_newline_at_the_end_of_a_variable_is_dropped(ending: str) -> None:
+    assert secret(variable=f" pass word {ending}") == " pass word "
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\n\n", "\na", "a\tb", "a\x00", "\x1b[31m", "a\x7f", "a\x85b"])
+def test_other_control_characters_are_refused_by_the_variable_s_name(text: str) -> None:
+    with pytest.raises(BadInput, match="OURS holds control characters") as caught:
+        secret(variable=text)
+
+    assert text not in f"{caught.value.what} {caught.value.why} {caught.value.hint}"
+
+
+def test_a_file_and_a_flag_have_to_be_one_line_too(tmp_path: Path) -> None:
+    file = tmp_path / "two"
+    file.write_text("one\ntwo\n")
+
+    with pytest.raises(BadInput, match=r"cannot be read from .*two"):
+        secret(file=file)
+    with pytest.raises(BadInput, match="the password holds control characters"):
+        secret(flag="one\ntwo")
