@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from rollback import __version__, targets
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings
@@ -31,6 +29,7 @@ from rollback.output.doctor_report import Finding, Level, checkup_json, checkup_
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration
+from rollback.system import user_folders
 from rollback.workflow import context
 from rollback.workflow.command_result import CommandResult
 
@@ -107,12 +106,12 @@ def _settings(given: _CheckContext) -> Iterator[Finding]:
     file = settings.find(given.config_file, os.environ)
     given.config = config = context.load_settings(given.config_file, registry=given.registry, target=given.target)
     if file is None:
-        folder = platformdirs.user_config_path("rollback")
+        folder = user_folders.config_folder()
         yield Finding(
             "settings",
             Level.WARN,
             "no settings file was found: defaults",
-            f"write {settings.FILE} into this folder or into {folder}",
+            f"write {settings.FILE} into this folder{f' or into {folder}' if folder else ''}",
         )
     else:
         by = (
@@ -299,8 +298,16 @@ def _clock(given: _CheckContext) -> Iterator[Finding]:
 
 def _folders(given: _CheckContext) -> Iterator[Finding]:
     yield _writable("records", given.dump / "runs", "choose another folder with --dump")
-    yield _writable("locks", context.state_folder(), "set XDG_STATE_HOME to a folder that you may write to")
-    cache = platformdirs.user_cache_path("rollback")
+    try:
+        state = user_folders.state_folder(given.config.state_folder)
+        yield _writable("locks", state, "set XDG_STATE_HOME to a folder that you may write to")
+    except BadInput as error:
+        yield _failed("locks", error)
+    cache = user_folders.cache_folder(given.config.cache_folder)
+    if cache is None:
+        hint = "set XDG_CACHE_HOME, or cache_folder: in the settings"
+        yield Finding("cache", Level.WARN, "no folder is known for it", hint)
+        return
     finding = _writable("cache", cache, "set XDG_CACHE_HOME, or use --no-cache")
     if finding.level is Level.OK:
         size = sum(path.stat().st_size for path in cache.glob("*") if path.is_file()) if cache.exists() else 0

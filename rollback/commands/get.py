@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from rollback.commands.run import undo_options
@@ -19,6 +18,7 @@ from rollback.errors import Refused
 from rollback.output import report
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
+from rollback.system import files
 from rollback.system.files import write_whole
 from rollback.workflow import context, timeline_file
 from rollback.workflow.command_result import CommandResult
@@ -65,7 +65,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     progress.say(f"wrote {path}")
     if options["--html"]:
         running = timeline_file.running(made, env, config, progress)
-        page = Path(options["--html"]).expanduser()
+        page = files.expand_user(options["--html"])
         past = timeline_file.past_runs(dump)
         timeline_file.write(page, progress, made, past, running, run_options=undo_options(options))
     chosen = _chosen(made, as_of)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from rollback.commands.run import undo_options
@@ -15,6 +14,7 @@ from rollback.output.progress import Progress
 from rollback.output.run_history import run_text, runs_json, runs_text
 from rollback.output.terminal import TerminalInfo
 from rollback.state import record
+from rollback.system import files
 from rollback.workflow import timeline_file
 from rollback.workflow.command_result import CommandResult
 
@@ -29,12 +29,12 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         return CommandResult(run_text(found, TerminalInfo.of(sys.stdout)), [dict(line) for line in found.lines])
     if options["--markdown"]:
         raise BadInput("--markdown tells one run", hint="name it with --run; `rollback history` lists them")
-    records = [record.read(path) for path in record.files(folder)]
+    records = list(record.readable(folder))
     if options["--env"]:
         env = Settings().environment(options["--env"]).name
         records = [past for past in records if past.header.env == env]
     if options["--html"]:
-        page = Path(options["--html"]).expanduser()
+        page = files.expand_user(options["--html"])
         timeline_file.write(
             page, progress, timeline_file.history_of(folder, records), records, run_options=undo_options(options)
         )

@@ -15,6 +15,7 @@ from rollback.core.plan import OnFailure
 from rollback.core.plan_file import Approved
 from rollback.errors import BadInput
 from rollback.output.progress import Progress
+from rollback.system import files
 from rollback.workflow import context, planning
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.context import Access
@@ -95,11 +96,11 @@ def undo_options(options: dict[str, Any]) -> tuple[str, ...]:
 
 def _approved(name: str) -> Approved:
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = files.read_text(Path(name))
+    except OSError as error:
         raise BadInput(
             f"the plan {name} cannot be read",
-            why=getattr(error, "strerror", None) or str(error),
+            why=files.why(error),
             hint="make it with `rollback plan --out`",
         ) from error
     return plan_file.loads(text, name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 from rollback.config import option_values
@@ -11,6 +13,7 @@ from rollback.config.settings import FILE
 from rollback.errors import BadInput, Failed
 from rollback.output.progress import Progress
 from rollback.sandbox.launcher import serving
+from rollback.system import files
 from rollback.workflow.command_result import CommandResult
 
 
@@ -18,7 +21,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Serve until Ctrl-C or SIGTERM."""
     port = _port(options["--port"])
     path = option_values.folder(options["--dump"]) / FILE
-    if path.exists() and "rollback sandbox" not in path.read_text(encoding="utf-8", errors="replace"):
+    if os.path.lexists(path) and not _is_ours(path):
         raise BadInput(
             f"{path} is there already and is not the sandbox's",
             hint="choose an empty folder with --dump, so that your settings stay as they are",
@@ -47,6 +50,14 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             hint="choose another --port or --dump",
         ) from error
     return CommandResult("")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the settings there were written by a sandbox."""
+    try:
+        return "rollback sandbox" in files.read_text(path, most=files.SMALL, errors="replace")
+    except OSError:
+        return False
 
 
 def _port(text: str) -> int:

@@ -6,7 +6,6 @@ error is worse than one that finds nothing.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,8 +99,11 @@ def _folder(before: Sequence[str]) -> Path:
 
 
 def _history(before: Sequence[str]) -> dict[str, Any]:
+    from rollback.core import json_text
+    from rollback.system import files
+
     try:
-        found = json.loads((_folder(before) / "rollback.json").read_text(encoding="utf-8"))
+        found = json_text.loads(files.read_text(_folder(before) / "rollback.json"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

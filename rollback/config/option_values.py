@@ -12,6 +12,7 @@ from rollback.core.image_reference import is_repo, is_tag
 from rollback.core.plan import OnFailure
 from rollback.errors import BadInput
 from rollback.secret import Secret
+from rollback.system import files
 
 
 def secret(
@@ -53,10 +54,12 @@ def secret(
     if not source:
         return Secret()
     try:
-        text = Path(source).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        text = files.read_text(Path(source), most=files.SMALL).strip()
+    except OSError as error:
         raise BadInput(
-            f"{what} cannot be read from {source}", why=str(error), hint="correct the file's path"
+            f"{what} cannot be read from {source}",
+            why=files.why(error),
+            hint="name a regular file, or pipe the secret in: --pwd=- and --slack=- read a line of standard input",
         ) from None
     if _has_controls(text):
         raise BadInput(
@@ -177,7 +180,7 @@ def timeout_s(text: str | None) -> float | None:
 
 def folder(text: str | None) -> Path:
     """Read a folder's path; the current folder if nothing was given."""
-    return Path(text or ".").expanduser()
+    return files.expand_user(text or ".")
 
 
 def count(text: str, flag: str, most: int = 10_000) -> int:

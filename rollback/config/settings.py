@@ -6,6 +6,7 @@ Every mistake in the file is reported at once, with file, line and key.
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -14,16 +15,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import yaml
 
 from rollback.core import history
 from rollback.core.environment_tags import EnvironmentTags, check_pattern
 from rollback.core.plan import Environment, OnFailure
 from rollback.errors import BadInput
+from rollback.system import files, user_folders
 
 FILE = "rollback.yaml"
 _LONGEST_S = 1e9  # more seconds than anybody waits
+_LARGEST = 256 << 10  # bytes of a settings file; PyYAML reads some 100 KiB a second
+_MOST_NODES = 20_000  # keys and values, each as often as aliases repeat it
 
 
 class SharedState(str, Enum):
@@ -98,6 +101,8 @@ class Settings:
     login: LoginSettings = LoginSettings()
     slack: SlackSettings = SlackSettings()
     shared_state: SharedState = SharedState.FOLDER
+    state_folder: Path | None = None
+    cache_folder: Path | None = None
     source: Path | None = None
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
@@ -133,11 +138,12 @@ def find(flag: str | None, environ: Mapping[str, str]) -> Path | None:
     """
     named = flag or environ.get("ROLLBACK_CONFIG")
     if named:
-        if not Path(named).is_file():
+        if not os.path.lexists(named):
             raise BadInput(f"there is no settings file {named}", hint="correct --config or ROLLBACK_CONFIG")
         return Path(named)
-    for file in (Path(FILE), platformdirs.user_config_path("rollback") / FILE):
-        if file.is_file():
+    own = user_folders.config_folder()
+    for file in (Path(FILE), *([own / FILE] if own else [])):
+        if os.path.lexists(file):  # one that cannot be read is an error, not a reason to look further
             return file
     return None
 
@@ -166,10 +172,13 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadInput(f"{file} cannot be read", why=why or str(error), hint="correct the settings file") from error
+        return files.read_text(file, most=_LARGEST)
+    except OSError as error:
+        raise BadInput(
+            f"the settings {file} cannot be read",
+            why=files.why(error),
+            hint="correct the file, or name another one with --config",
+        ) from error
 
 
 def parse(text: str, file: Path) -> Settings:
@@ -181,7 +190,9 @@ def parse(text: str, file: Path) -> Settings:
     lines: dict[tuple[str, ...], int] = {}
     mistakes: list[tuple[int, str]] = []
     try:
-        _index(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, mistakes)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _bound(tree)
+        _index(tree, (), lines, mistakes)
         data = yaml.safe_load(text)
     except (
         yaml.YAMLError,
@@ -189,10 +200,11 @@ def parse(text: str, file: Path) -> Settings:
         RecursionError,
     ) as error:  # ValueError: a date that the calendar does not have
         mark = getattr(error, "problem_mark", None)
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else getattr(error, "problem", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise BadInput(
             f"{file} cannot be used",
-            why=f"{line}{getattr(error, 'problem', None) or error}",
+            why=f"{line}{problem or error}",
             hint="it has to be YAML; put texts with special characters into quotes",
         ) from error
     reader = _SettingsReader(lines, mistakes, file.parent)
@@ -211,6 +223,24 @@ def wrong(file: Path | None, mistakes: Sequence[tuple[int, str]]) -> BadInput:
         why="\n".join(f"line {line}: {what}" if line else what for line, what in sorted(mistakes)),
         hint="correct these lines; docs/reference.md lists every key",
     )
+
+
+def _bound(node: yaml.Node | None) -> None:
+    """Refuse a tree that only aliases make so large, before anything walks or prints it.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    waiting, seen = [node] if node else [], 0
+    while waiting:
+        one = waiting.pop()
+        seen += 1
+        if seen > _MOST_NODES:
+            raise ValueError(f"it has more than {_MOST_NODES} keys and values, aliases counted each time")
+        if isinstance(one, yaml.MappingNode):
+            waiting += [part for pair in one.value for part in pair]
+        elif isinstance(one, yaml.SequenceNode):
+            waiting += one.value
 
 
 def _index(
@@ -274,7 +304,11 @@ class _SettingsReader:
         if typing.get_origin(kind) is not None:
             return self._mapping(typing.get_args(kind)[1], value, path)
         if kind is Path and isinstance(value, str) and value:
-            return self._folder / Path(value).expanduser()
+            try:
+                return self._folder / files.expand_user(value)
+            except BadInput as error:
+                self.mistake(path, error.why)
+                return None
         if isinstance(kind, type) and issubclass(kind, Enum):
             choices = [member.value for member in kind]
             if value in choices:

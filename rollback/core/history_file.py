@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, datetime, time, timezone, tzinfo
 from typing import Any
 
+from rollback.core import json_text
 from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.history import History, newest_first, zone
 from rollback.core.image import Basis, CreatedFrom, DeployedImage, Image, Skipped
@@ -83,9 +84,7 @@ def loads(text: str) -> History:
         BadInput: not JSON, or not a history: every mistake that was found is named.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_unique)
-    except RecursionError as error:
-        raise _bad(["it is nested too deeply"]) from error
+        data = json_text.loads(text, pairs=_unique)
     except ValueError as error:
         raise _bad([str(error)]) from error
     reader = _HistoryReader()

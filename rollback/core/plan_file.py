@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
+from rollback.core import json_text
 from rollback.core.apps import App, Status
 from rollback.core.image import CreatedFrom, Image
 from rollback.core.image_selection import Match
@@ -108,7 +109,7 @@ def loads(text: str, name: str) -> Approved:
         BadInput: it is not a plan file, or was changed after it was made.
     """
     try:
-        data = json.loads(text)
+        data = json_text.loads(text)
         if data["kind"] != _KIND or data["schema"] != SCHEMA:
             raise ValueError(f"it is not a {_KIND} of schema {SCHEMA}")
         content = {key: value for key, value in data.items() if key != "fingerprint"}

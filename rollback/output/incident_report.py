@@ -72,12 +72,12 @@ def markdown(record: Record) -> str:
 
 
 def _services(record: Record) -> list[str]:
-    ended = {row["service"]: row for row in record.outcome.get("services", ())}
+    ended = {row["service"]: row for row in record.outcome.get("services") or ()}
     lines = ["| service | before | after | state |", "|---|---|---|---|"]
     for step in record.header.steps:
         row = ended.get(step["service"], {})
-        state = " ".join(str(part) for part in (row.get("state", step["action"]), row.get("detail", "")) if part)
-        cells = (step["service"], step["before"] or "", step["after"] or "", state)
+        state = " ".join(str(part) for part in (row.get("state", step.get("action")), row.get("detail", "")) if part)
+        cells = (step["service"], step.get("before") or "", step.get("after") or "", state)
         lines.append(f"| {' | '.join(_cell(str(cell)) for cell in cells)} |")
     return lines
 

@@ -35,7 +35,7 @@ def run_text(record: Record, surface: TerminalInfo | None = None) -> str:
             when, event, told = event_row(line)
             lines += paragraph(f"  {when}  {event:<10} ", told, surface)
     if record.outcome:
-        lines += ["", f"{record.outcome['verdict']}: {record.outcome['summary']}"]
+        lines += ["", sanitize(f"{record.outcome['verdict']}: {record.outcome.get('summary', '')}")]
     else:
         lines += ["", "It has no outcome: it was killed, or it is still running."]
     return "\n".join(lines) + "\n"

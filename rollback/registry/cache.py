@@ -21,11 +21,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rollback.core import json_text
 from rollback.registry.manifest import Child, ConfigFacts, Facts, ImageFacts, IndexFacts, UnsupportedManifest
+from rollback.system import files
 
 FILE = "registry.sqlite3"
 LIMIT = 200_000  # entries; an image takes three of some 300 bytes in all, so this is about 20 MB
 _VERSION = 3  # of the file's form; another one's file is begun anew
+_LONGEST = 1 << 16  # characters of an entry; an index of a hundred platforms takes a tenth of it
 _BATCH = 2_000  # new entries after which they are written down
 _WAIT_S = 5.0  # seconds to wait for another run that writes
 _SCHEMA = "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, text TEXT, seal BLOB, used INTEGER) WITHOUT ROWID"
@@ -103,7 +106,7 @@ class Cache:
         if text is None:
             return None
         try:
-            return read(json.loads(text))
+            return read(json_text.loads(text))
         except (ValueError, TypeError, KeyError, IndexError):
             _log.debug("the cache's entry %s has a form that is not known", key)
             return None
@@ -117,7 +120,8 @@ class Cache:
     def _look_up(self, key: str) -> str | None:
         if self._file is None:
             return None
-        row = self._file.execute("SELECT text, seal FROM entry WHERE key = ?", (key,)).fetchone()
+        query = "SELECT text, seal FROM entry WHERE key = ? AND length(text) <= ?"
+        row = self._file.execute(query, (key, _LONGEST)).fetchone()
         if row is None:
             return None
         text, seal = row
@@ -129,7 +133,10 @@ class Cache:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # SQLite would make the file readable for all; its journal takes over the file's permissions.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(files.open_regular(self._path, os.O_RDWR | os.O_CREAT))
+        journal = self._path.with_name(f"{FILE}-journal")  # which SQLite opens by itself
+        if journal.exists():
+            files.require_regular(journal)
         file = sqlite3.connect(self._path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
         try:
             if file.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):

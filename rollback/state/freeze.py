@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from rollback.core import json_text
 from rollback.core.timestamps import Instant
 
 _MOST = 200  # images remembered per environment
@@ -148,7 +149,7 @@ def loads(text: str) -> EnvironmentState:
         ValueError: not one.
     """
     try:
-        data = json.loads(text)
+        data = json_text.loads(text)
         found = Freeze(**data["freeze"]) if data["freeze"] else None
         if found:
             Instant.parse(found.until)

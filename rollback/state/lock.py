@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from rollback.core import json_text
+from rollback.core.plain_text import sanitize
 from rollback.errors import Failed, Reason, Refused, TargetError
 from rollback.state.state_store import file_name
+from rollback.system import files
 from rollback.targets.base import Markers
 
 log = logging.getLogger(__name__)
@@ -59,12 +62,12 @@ class FileLock:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if steal:
                 self._path.unlink(missing_ok=True)  # the other one keeps a file that has no name any more
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._handle = files.open_regular(self._path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise Failed(
                 f"the lock {self._path} cannot be made",
                 why=error.strerror or str(error),
-                hint="make the folder writable, or set XDG_STATE_HOME to another one",
+                hint="make it writable, or choose another: XDG_STATE_HOME, or state_folder in the settings",
             ) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +79,11 @@ class FileLock:
             raise Refused([_taken(env, _holder(told))]) from None
         except OSError as error:
             os.close(self._handle)
-            raise Failed(f"the lock {self._path} cannot be made", why=error.strerror or str(error)) from error
+            raise Failed(
+                f"the lock {self._path} cannot be made",
+                why=error.strerror or str(error),
+                hint="make it writable, or choose another: XDG_STATE_HOME, or state_folder in the settings",
+            ) from error
 
     def lost(self) -> bool:
         """See `Lock`."""
@@ -159,13 +166,13 @@ def _is_dead(other: Mapping[str, str], host: str) -> bool:
 
 def _holder(text: str) -> Mapping[str, str]:
     try:
-        return {str(key): str(value) for key, value in json.loads(text).items()}
+        return {str(key): str(value) for key, value in json_text.loads(text).items()}
     except (ValueError, AttributeError):
         return {}
 
 
 def _taken(env: str, other: Mapping[str, str]) -> Reason:
-    told = ", ".join(f"{key} {value}" for key, value in other.items() if value)
+    told = ", ".join(f"{sanitize(key)} {sanitize(value, 200)}" for key, value in other.items() if value)
     return Reason(
         f"{env} is being rolled back by somebody else at this moment",
         why=told or "it does not say who",

@@ -6,19 +6,25 @@ sent, so that after a kill at any moment the file tells everything that may have
 
 from __future__ import annotations
 
-import json
+import logging
+import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rollback.core.apps import App, Container
+from rollback.core import json_text
+from rollback.core.apps import App
 from rollback.core.preflight import OwnDeployment
 from rollback.errors import BadInput
+from rollback.state import record_format
+from rollback.system import files as file_system
+
+log = logging.getLogger(__name__)
 
 SCHEMA = 1
 FOLDER = "runs"
@@ -118,20 +124,26 @@ def read(path: Path) -> Record:
         BadInput: the file cannot be read, or is not a record.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = file_system.read_text(path, errors="replace")
     except OSError as error:
-        raise BadInput(f"the record {path} cannot be read", why=error.strerror or str(error)) from error
+        raise BadInput(
+            f"the record {path} cannot be read",
+            why=file_system.why(error),
+            hint="move it away, or name another run with --run; `rollback history` lists them",
+        ) from error
     whole = text.split("\n")[:-1]
     lines: list[Mapping[str, Any]] = []
     try:
         for number, line in enumerate(whole, 1):
             try:
-                lines.append(json.loads(line))
+                lines.append(json_text.loads(line))
             except ValueError:
-                if number < len(whole):
+                if number < len(whole) or number == 1:
                     raise
+                continue
+            record_format.check(lines[-1])
         return _assemble(lines, path)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise BadInput(
             f"{path} is not the record of a run",
             why=f"line {len(lines) + 1}: {error}",
@@ -143,10 +155,7 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
     first = lines[0]
     if first["event"] != "began" or first["schema"] != SCHEMA:
         raise ValueError(f"it does not begin a record of schema {SCHEMA}")
-    names = Header.__dataclass_fields__
-    header = Header(
-        **{key: value for key, value in first.items() if key in names and key != "steps"}, steps=tuple(first["steps"])
-    )
+    header = Header(**record_format.members(Header, first))
     captured: dict[str, Captured] = {}
     sent: dict[str, frozenset[str]] = {}
     deployments: set[str] = set()
@@ -161,7 +170,7 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
     }
     for line in lines[1:]:
         if line["event"] == "captured":
-            app = _app(line)
+            app = App(**record_format.members(App, line))
             captured[app.id] = Captured(app, line["ready"], line.get("back"))
         elif line["event"] == "writing":
             for app_id, image in line["images"].items():
@@ -201,22 +210,25 @@ def app_json(app: App) -> dict[str, Any]:
     return {**vars(app), "containers": [vars(container) for container in app.containers]}
 
 
-def _app(line: Mapping[str, Any]) -> App:
-    """The app of a `captured` line; earlier versions know fewer of its members."""
-    members = {key: line[key] for key in App.__dataclass_fields__ if key in line}
-    members["deployments"] = tuple(line["deployments"])
-    members["containers"] = tuple(Container(one["name"], one["image"]) for one in line.get("containers", ()))
-    members["selected"] = tuple(line.get("selected", ()))
-    return App(**members)
-
-
 def files(folder: Path) -> tuple[Path, ...]:
     """The records in a dump folder, newest first; without those that were cut off in their first line.
 
     A run that ended before its first line was written has touched nothing.
+
+    Raises:
+        BadInput: the folder of the records cannot be read.
     """
-    found = sorted((folder / FOLDER).glob("*.jsonl"), key=_age, reverse=True)
-    return tuple(path for path in found if _begun(path))
+    try:
+        found = [path for path in (folder / FOLDER).iterdir() if path.name.endswith(".jsonl")]
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise BadInput(
+            f"the records in {folder / FOLDER} cannot be read",
+            why=file_system.why(error),
+            hint="give this user the right to read the folder, or name another one with --dump",
+        ) from error
+    return tuple(path for path in sorted(found, key=_age, reverse=True) if _begun(path))
 
 
 def _age(path: Path) -> tuple[str, int]:
@@ -229,17 +241,34 @@ def _age(path: Path) -> tuple[str, int]:
 
 def _begun(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return file.readline().endswith(b"\n")
+        with os.fdopen(file_system.open_regular(path), "rb") as file:
+            first = file.readline(file_system.LARGE)
+            return first.endswith(b"\n") or len(first) == file_system.LARGE
     except OSError:
         return True  # reading it tells why it cannot be read
+
+
+def readable(folder: Path) -> Iterator[Record]:
+    """The records of a dump folder, newest first; one that cannot be read is named in a warning and passed over.
+
+    Raises:
+        BadInput: the folder of the records cannot be read.
+    """
+    for path in files(folder):
+        try:
+            yield read(path)
+        except BadInput as error:
+            log.warning("%s is passed over: %s", path, error.why)
 
 
 def begun(folder: Path) -> dict[str, OwnDeployment]:
     """By id, the deployments that the newest runs of a dump folder are known to have begun."""
     found: dict[str, OwnDeployment] = {}
-    for path in files(folder)[:_RECENT]:
-        with suppress(BadInput):  # a hint is not worth a refusal
+    recent: tuple[Path, ...] = ()
+    with suppress(BadInput):  # a hint is not worth a refusal
+        recent = files(folder)[:_RECENT]
+    for path in recent:
+        with suppress(BadInput):
             past = read(path)
             for identity in past.deployments:
                 found.setdefault(identity, OwnDeployment(past.header.run, identity in past.returning))
@@ -257,17 +286,15 @@ def find(folder: Path, run: str | None, env: str | None) -> Record:
     Raises:
         BadInput: there is none.
     """
-    known = files(folder)
     if run:
-        for path in known:
+        for path in files(folder):
             if path.stem == run:
                 return read(path)
         raise BadInput(
             f"there is no record of the run {run!r:.80} in {folder / FOLDER}",
             hint="`rollback history` lists the runs; --dump names the folder",
         )
-    for path in known:
-        record = read(path)
+    for record in readable(folder):
         if record.sent and (env is None or record.header.env == env):
             return record
     raise BadInput(

@@ -13,6 +13,7 @@ from typing import Protocol
 from rollback.errors import Failed
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState
+from rollback.system import files
 from rollback.system.files import write_whole
 from rollback.targets.base import Markers
 
@@ -54,13 +55,13 @@ class FolderStateStore:
     def load(self) -> EnvironmentState:
         """See `StateStore`."""
         try:
-            return freeze.loads(self._path.read_text(encoding="utf-8"))
+            return freeze.loads(files.read_text(self._path, most=files.SMALL))
         except FileNotFoundError:
             return EnvironmentState()
         except (OSError, ValueError) as error:
             raise Failed(
                 f"the state {self._path} cannot be read",
-                why=str(error),
+                why=files.why(error) if isinstance(error, OSError) else str(error),
                 hint="remove the file if nothing needs to stay frozen",
             ) from error
 
@@ -68,9 +69,13 @@ class FolderStateStore:
         """See `StateStore`."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            gate = os.open(self._path.with_suffix(".gate"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            gate = files.open_regular(self._path.with_suffix(".gate"), os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise Failed(f"the state {self._path} cannot be written", why=error.strerror or str(error)) from error
+            raise Failed(
+                f"the state {self._path} cannot be written",
+                why=files.why(error),
+                hint="make it writable, or choose another: XDG_STATE_HOME, or state_folder in the settings",
+            ) from error
         try:
             fcntl.flock(gate, fcntl.LOCK_EX)
             write_whole(self._path, freeze.dumps(how(self.load())), mode=0o600)

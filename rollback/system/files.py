@@ -1,12 +1,134 @@
-"""Files that are there whole or not at all."""
+"""Files: written whole or not at all, read within bounds, and opened only if they are files."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
-from rollback.errors import Failed
+from rollback.errors import BadInput, Failed
+
+SMALL = 1 << 20  # bytes: settings, credentials, state
+LARGE = 64 << 20  # bytes: a history, a plan, the record of a run
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """Open a file, or fail at once if it is anything but a regular file or a link to one.
+
+    To open a named pipe waits for its other end, to open a device can do something, and neither has an end. So the
+    kind is looked at before, and again once it is open.
+
+    Args:
+        path: the file.
+        flags: as for `os.open`; it is never inherited by children.
+        mode: its permissions, if it is made.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file; `strerror` says why in words.
+    """
+    try:
+        _require_regular(path, path.stat().st_mode)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    except ValueError as error:  # a null character in the name
+        raise OSError(errno.EINVAL, "that is not a file's name", str(path)) from error
+    handle = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, mode)
+    try:
+        _require_regular(path, os.fstat(handle).st_mode)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+
+def require_regular(path: Path) -> None:
+    """Make sure that somebody else who opens this path (a library, a program) gets a regular file.
+
+    Raises:
+        OSError: it is none; `strerror` says why in words.
+    """
+    os.close(open_regular(path))
+
+
+def read_bytes(path: Path, *, most: int = LARGE) -> bytes:
+    """Read a regular file as a whole.
+
+    Args:
+        path: the file.
+        most: the number of bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or is too large; `strerror` says why in words.
+    """
+    handle = open_regular(path)
+    try:
+        content = b""
+        if os.fstat(handle).st_size <= most:
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                content = file.read(most + 1)  # files of the kernel have no size, and others may grow meanwhile
+        too_large = os.fstat(handle).st_size > most or len(content) > most
+    finally:
+        os.close(handle)
+    if too_large:
+        size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
+        raise OSError(errno.EFBIG, f"it is larger than {size}", str(path))
+    return content
+
+
+def read_text(path: Path, *, most: int = LARGE, errors: str = "strict") -> str:
+    """Read a regular file of UTF-8 text as a whole, with a plain newline at the end of each line.
+
+    Args:
+        path: the file.
+        most: the number of bytes that it may have.
+        errors: what becomes of bytes that are not UTF-8, as for `bytes.decode`.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, is too large, or not UTF-8; `strerror` says why in words.
+    """
+    try:
+        text = read_bytes(path, most=most).decode("utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, "it is not UTF-8 text", str(path)) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def why(error: OSError) -> str:
+    """The cause of a failure in words."""
+    return error.strerror or str(error)
+
+
+def expand_user(path: str | Path) -> Path:
+    """A path with `~` replaced by the home folder.
+
+    Raises:
+        BadInput: there is no telling which one that is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise BadInput(
+            f"{path} cannot be used",
+            why=f"the home folder is not known: HOME is not set, and user {os.getuid()} has no entry",
+            hint="write the whole path, or set HOME",
+        ) from error
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -22,6 +144,8 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     """
     temporary = None
     try:
+        if path.exists():  # to replace a device or a pipe by a file would break it for everybody
+            _require_regular(path, path.stat().st_mode)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from rollback import __version__
 from rollback.errors import BadInput
+from rollback.system import files
 
 CONNECT_S = 5.0  # seconds to connect
 READ_S = 30.0  # seconds between two bytes of an answer
@@ -111,11 +112,18 @@ def trust(verify: bool | Path = True, client_cert: tuple[Path, Path | None] | No
         if bundle and bundle.is_dir():
             context.load_verify_locations(capath=str(bundle))
         elif bundle:
+            files.require_regular(bundle)
             context.load_verify_locations(cafile=str(bundle))
     except (OSError, ssl.SSLError) as error:
-        raise BadInput(f"{bundle} cannot be used as certificate authorities", why=str(error)) from error
+        raise BadInput(
+            f"{bundle} cannot be used as certificate authorities",
+            why=error.strerror or str(error),
+            hint="name a file of certificates in PEM form: ca_bundle in the settings, or REQUESTS_CA_BUNDLE",
+        ) from error
     if client_cert:
         try:
+            for part in filter(None, client_cert):
+                files.require_regular(part)
             # An encrypted key would make OpenSSL ask at the terminal; an empty password makes it fail instead.
             context.load_cert_chain(client_cert[0], client_cert[1], password="")
         except (OSError, ssl.SSLError) as error:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from rollback.errors import BadInput
+from rollback.errors import BadInput, NoAnswer, TargetError
 from rollback.targets.base import Target, TargetKind, TargetOptions
 
 _WANTED = {
@@ -82,8 +83,43 @@ def connect(options: TargetOptions) -> Target:
     Raises:
         BadInput: there is no such kind, or its settings do not suffice.
     """
-    target: Target = _module(options.name, options.settings).connect(options)
-    return target
+    return cast(Target, _GuardedTarget(_module(options.name, options.settings).connect(options)))
+
+
+_WRITES = frozenset({"update", "cancel", "stop", "place", "relabel", "remove"})
+_ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class _GuardedTarget:
+    """A target whose odd answers are errors of the target.
+
+    What a server or a program sends can be of any form: nested without end, a number where a list belongs, a number
+    that no integer holds. An adapter that stumbles over it must not end a run in the middle, so the target counts as
+    not reachable at that moment; a write counts as sent and not answered.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._target, name)
+        return _guarded(member, name) if callable(member) else member
+
+
+def _guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def guarded(*args: Any, **options: Any) -> Any:
+        try:
+            return method(*args, **options)
+        except _ODD as error:
+            error_kind = NoAnswer if name in _WRITES else TargetError
+            raise error_kind(
+                f"the answer of {method.__self__.name} cannot be used",  # type: ignore[attr-defined]
+                why=f"{type(error).__name__}: {error}"[:300],
+                hint="run it again; if it stays so, run it with --debug and report what it prints",
+            ) from error
+
+    return guarded
 
 
 def _fits(value: Any, wanted: type) -> bool:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from rollback import targets
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings, SharedState
@@ -24,6 +22,7 @@ from rollback.errors import BadInput, Reason, Refused
 from rollback.registry import client as registries
 from rollback.secret import Secret
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
+from rollback.system import files, user_folders
 from rollback.targets.base import Markers, Target, TargetOptions
 
 
@@ -124,7 +123,7 @@ def registry(config: Settings, *, url: str = "", cached: bool = True) -> registr
             hint="give --registry=https://registry.example.com, or set ROLLBACK_REGISTRY, or registry: {url: …} in "
             "the settings",
         )
-    cache = platformdirs.user_cache_path("rollback") if cached else None
+    cache = user_folders.cache_folder(config.cache_folder) if cached else None
     return registries.connect(
         registries.RegistryOptions(
             url=chosen.url or url,
@@ -201,12 +200,11 @@ def read_history(dump: Path) -> History:
     """
     path = dump / history_file.FILE
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        text = files.read_text(path)
+    except OSError as error:
         raise BadInput(
             f"{path} cannot be read",
-            why=why or str(error),
+            why=files.why(error),
             hint="make it with `rollback get`, or name its folder with --dump",
         ) from error
     return history_file.loads(text)
@@ -261,11 +259,6 @@ def consent(question: str, *, given: bool, needed: bool) -> None:
         raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])
 
 
-def state_folder() -> Path:
-    """Where locks and freezes of this machine are kept."""
-    return platformdirs.user_state_path("rollback")
-
-
 def markers(reached: Target) -> Markers:
     """The target as a place for markers.
 
@@ -290,7 +283,7 @@ def state_store(config: Settings, reached: Target, env: str, app_ids: list[str])
         TargetError: there is no place for it on the target.
     """
     if config.shared_state is SharedState.FOLDER:
-        return FolderStateStore(state_folder(), env, reached.name)
+        return FolderStateStore(user_folders.state_folder(config.state_folder), env, reached.name)
     places = markers(reached)
     return TargetStateStore(places, places.marker_id("rollback-freeze", env, app_ids))
 

@@ -31,6 +31,7 @@ from rollback.state.journal import Journal
 from rollback.state.lock import FileLock, Lock, MarkerLock
 from rollback.state.record import Captured, Header
 from rollback.system.files import write_whole
+from rollback.system.user_folders import state_folder
 from rollback.targets.base import Target
 from rollback.workflow import context
 from rollback.workflow.command_result import CommandResult
@@ -172,7 +173,7 @@ def _execute(
 @contextmanager
 def _locked(request: RunRequest, plan: Plan, target: Target, header: Header) -> Iterator[list[Lock]]:
     env, holder, steal = plan.env.name, _holder(header), request.steal_lock
-    locks: list[Lock] = [FileLock(context.state_folder(), env, target.name, holder, steal=steal)]
+    locks: list[Lock] = [FileLock(state_folder(request.config.state_folder), env, target.name, holder, steal=steal)]
     try:
         if request.config.shared_state is SharedState.TARGET:
             markers = context.markers(target)
@@ -190,7 +191,8 @@ def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_
     Raises:
         Refused: another run holds the environment's lock, so that nobody knows what it comes to.
     """
-    FileLock(context.state_folder(), plan.env.name, target.name, _holder(_header(request, plan))).release()
+    folder = state_folder(request.config.state_folder)
+    FileLock(folder, plan.env.name, target.name, _holder(_header(request, plan))).release()
     ended = outcomes.nothing_to_do(plan, took_s)
     slack_client.ended(request.slack, _title(request, plan), ended)
     return ended

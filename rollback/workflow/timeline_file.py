@@ -56,13 +56,7 @@ def write(
 
 def past_runs(dump: Path) -> list[Record]:
     """The records of a dump folder that can be read, newest first."""
-    found = []
-    for path in record.files(dump):
-        try:
-            found.append(record.read(path))
-        except BadInput:
-            continue  # `history` names it; a page of dates need not
-    return found
+    return list(record.readable(dump))
 
 
 def running(history: History, env: Environment, config: Settings, progress: Progress) -> Running:

@@ -111,7 +111,7 @@ class Scene:
                 redirect_stdout(out),
                 redirect_stderr(err),
             ):
-                code = cli.main([*words, f"--dump={self.folder}"])
+                code = cli.main([*words, f"--dump={self.folder}"] if words[0] != "check" else list(words))
         finally:
             logger.propagate = True
             signal.signal(signal.SIGTERM, term)

@@ -10,6 +10,7 @@ import pytest
 
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from rollback.state.lock import FileLock
+from rollback.system.user_folders import state_folder
 from tests.faults.scenario import BILLING, CART, CATALOG, WEB, Scene, scene
 
 
@@ -178,11 +179,8 @@ def test_a_locked_service_is_refused_before_the_first_write(stage: Scene) -> Non
 
 
 def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None:
-    from rollback.workflow import context
-
-    lock = FileLock(
-        context.state_folder(), "prod", f"marathon at {stage.sandbox.service_url}", {"run": "the-first", "by": "ann"}
-    )
+    target = f"marathon at {stage.sandbox.service_url}"
+    lock = FileLock(state_folder(), "prod", target, {"run": "the-first", "by": "ann"})
 
     told = stage.run()
 

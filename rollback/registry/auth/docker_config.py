@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rollback.core import json_text
 from rollback.registry.address import Address
 from rollback.registry.auth import credential_helper
 from rollback.registry.auth.credentials import ANONYMOUS, Login
 from rollback.secret import Secret
+from rollback.system import files, user_folders
 
 _HUB_NAMES = ["index.docker.io", "docker.io", "registry-1.docker.io"]
 _USUAL_PORT = {"http": ":80", "https": ":443"}
@@ -78,7 +79,7 @@ class Keychain:
 def _documents() -> Iterator[tuple[Path, dict[str, Any]]]:
     """The files that exist and can be read, in the order in which they count."""
     environment = os.environ
-    home = Path.home()
+    home = user_folders.home()
     paths: list[Path] = []
     if environment.get("REGISTRY_AUTH_FILE"):
         paths.append(Path(environment["REGISTRY_AUTH_FILE"]))
@@ -87,16 +88,19 @@ def _documents() -> Iterator[tuple[Path, dict[str, Any]]]:
         paths.append(
             Path(runtime, "containers/auth.json") if runtime else Path(f"/run/containers/{os.getuid()}/auth.json")
         )
-        configuration = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-        paths.append(configuration / "containers/auth.json")
-    paths.append(Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json")
+        configuration = environment.get("XDG_CONFIG_HOME") or (home and home / ".config")
+        if configuration:
+            paths.append(Path(configuration, "containers/auth.json"))
+    docker = environment.get("DOCKER_CONFIG") or (home and home / ".docker")
+    if docker:
+        paths.append(Path(docker, "config.json"))
     for path in paths:
         try:
-            document = json.loads(path.read_bytes())
+            document = json_text.loads(files.read_bytes(path, most=files.SMALL))
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, ValueError, RecursionError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        except (OSError, ValueError) as error:
+            why = files.why(error) if isinstance(error, OSError) else "it is not JSON"
             _log.warning("the credentials in %s are not used: %s", path, why)
             continue
         if isinstance(document, dict):

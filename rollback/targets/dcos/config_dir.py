@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rollback.errors import TargetError
+from rollback.system import files
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,12 @@ _PLUG_INS = "subcommands"
 
 
 def source() -> Path:
-    """The user's own folder; it need not exist."""
-    return Path(os.environ.get("DCOS_DIR") or "~/.dcos").expanduser()
+    """The user's own folder; it need not exist.
+
+    Raises:
+        BadInput: it is in the home folder, and that is not known.
+    """
+    return files.expand_user(os.environ.get("DCOS_DIR") or "~/.dcos")
 
 
 class PrivateFolder:
@@ -127,11 +132,11 @@ def address(folder: Path, cluster: str) -> str:
     """
     if os.environ.get("DCOS_URL"):
         return _without_user(os.environ["DCOS_URL"])
-    files = sorted(folder.glob("clusters/*/dcos.toml")) or list(folder.glob("dcos.toml"))
-    for file in files:
+    found = sorted(folder.glob("clusters/*/dcos.toml")) or list(folder.glob("dcos.toml"))
+    for file in found:
         text = _read(file)
         named = cluster in {file.parent.name, _member(text, "name")}
-        if named if cluster else (len(files) == 1 or (file.parent / "attached").exists()):
+        if named if cluster else (len(found) == 1 or (file.parent / "attached").exists()):
             return _without_user(_member(text, "dcos_url"))
     return ""
 
@@ -179,7 +184,7 @@ def _copy_file(file: Path, copy: Path) -> None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return files.read_text(file, most=files.SMALL, errors="replace")
     except OSError:
         return ""
 

@@ -24,7 +24,7 @@ from rollback.errors import (
     TargetError,
 )
 from rollback.secret import Secret
-from rollback.system import process
+from rollback.system import files, process
 from rollback.system.process import CompletedProgram
 from rollback.targets.base import Check, Level, TargetOptions
 from rollback.targets.dcos import config_dir
@@ -197,7 +197,7 @@ class Program:
     def _find(self) -> str:
         named = str(self._options.settings.get("program") or "dcos")
         if os.sep in named:
-            named = str(self._options.folder / Path(named).expanduser())
+            named = str(self._options.folder / files.expand_user(named))
         try:
             return process.find(named)
         except ProgramMissing as error:

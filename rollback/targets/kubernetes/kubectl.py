@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rollback.errors import ProgramMissing, ProgramTimeout, TargetError
-from rollback.system import process
+from rollback.system import files, process
 from rollback.system.process import CompletedProgram
 
 LONGEST = 400  # characters of another program's words that go into an error
@@ -69,7 +69,7 @@ class Kubectl:
         self._options = options
         named = options.program
         if os.sep in named:
-            named = str(options.folder / Path(named).expanduser())
+            named = str(options.folder / files.expand_user(named))
         try:
             self._path = process.find(named)
         except ProgramMissing as error:
@@ -126,7 +126,7 @@ class Kubectl:
 
     def _kubeconfig(self) -> tuple[str, ...]:
         named = self._options.kubeconfig
-        return (f"--kubeconfig={self._options.folder / Path(named).expanduser()}",) if named else ()
+        return (f"--kubeconfig={self._options.folder / files.expand_user(named)}",) if named else ()
 
     def _source(self) -> str:
         """The kubeconfig that kubectl reads."""

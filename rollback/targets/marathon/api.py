@@ -20,7 +20,7 @@ from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, MaxR
 
 from rollback.errors import BadInput, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
-from rollback.system import http_session
+from rollback.system import files, http_session
 from rollback.targets.base import Check, Level, TargetOptions
 from rollback.targets.marathon import response_errors
 
@@ -231,15 +231,15 @@ def _base(url: str, name: str) -> tuple[str, bool]:
 def _path(options: TargetOptions, member: str) -> Path | None:
     """A file that the settings name, relative to the settings' own folder."""
     named = options.settings.get(member)
-    return options.folder / Path(str(named)).expanduser() if named else None
+    return options.folder / files.expand_user(str(named)) if named else None
 
 
 def _read_token(file: Path) -> Secret:
     try:
-        token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        token = files.read_text(file, most=files.SMALL).strip()
+    except OSError as error:
         raise LoginRefused(
-            f"the token file {file} cannot be read", why=getattr(error, "strerror", "") or ""
+            f"the token file {file} cannot be read", why=files.why(error), hint="correct token_file in the settings"
         ) from error
     if not token:
         raise LoginRefused(f"the token file {file} is empty")

@@ -262,7 +262,7 @@ HOSTILE = {
     "a count that is none": (changed(last=-1), "last"),
     "a count that is true": (changed(last=True), "last"),
     "skipped of another type": (changed(skipped=[{"repo": "a"}]), "skipped"),
-    "not a number": ('{"all": ["a"], "rollbacks": {"2026-11-20": NaN}}', "not a tag"),
+    "not a number": ('{"all": ["a"], "rollbacks": {"2026-11-20": NaN}}', "not a JSON number"),
     "a number too long to read": ('{"all": ' + "9" * 5000 + "}", "digits"),
 }
 

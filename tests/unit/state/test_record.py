@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rollback.core.apps import Change, Deployment
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.errors import BadInput, RecordError
+from rollback.output.incident_report import markdown
+from rollback.output.run_history import run_text, runs_json, runs_text
 from rollback.state import record
 from rollback.state.journal import Journal
 from rollback.state.record import Captured, Header
@@ -271,3 +275,75 @@ def test_the_lines_are_json_that_other_programs_read(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in wrote(tmp_path).read_text().splitlines()]
 
     assert all({"event", "when"} <= line.keys() for line in lines)
+
+
+def _mutated(value: Any, draw: Callable[[Any], Any]) -> Any:
+    """The value with one of its members, however deep, replaced or removed."""
+    if isinstance(value, dict) and value and draw(st.booleans()):
+        key = draw(st.sampled_from(sorted(value)))
+        if draw(st.integers(0, 3)) == 0:
+            return {name: member for name, member in value.items() if name != key}
+        return {**value, key: _mutated(value[key], draw)}
+    if isinstance(value, list) and value and draw(st.booleans()):
+        place = draw(st.integers(0, len(value) - 1))
+        return [*value[:place], _mutated(value[place], draw), *value[place + 1 :]]
+    return draw(st.sampled_from([None, True, 0, 1e300, "", "text", [], [1], {}, {"a": 1}, [[]], [{}]]))
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_record_that_is_accepted_can_be_displayed_whatever_was_changed_in_it(tmp_path: Path, data: Any) -> None:
+    path = tmp_path / "runs" / f"{HEADER.run}.jsonl"
+    whole = path if path.exists() else wrote(tmp_path)
+    lines = [json.loads(line) for line in whole.read_text().splitlines()]
+    place = data.draw(st.integers(0, len(lines) - 1))
+    lines[place] = _mutated(lines[place], data.draw)
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    try:
+        found = record.read(broken)
+    except BadInput:
+        return
+
+    json.dumps(runs_json([found]))
+    assert run_text(found)
+    assert runs_text([found])
+    assert markdown(found)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"a":' * 70 + "1" + "}" * 70, "[]", "5", '"text"', "NaN", "{}"])
+def test_a_line_of_any_form_is_bad_input(tmp_path: Path, line: str) -> None:
+    path = wrote(tmp_path)
+    path.write_text(f"{path.read_text()}{line}\n{line}\n")
+
+    with pytest.raises(BadInput, match="not the record of a run"):
+        record.read(path)
+
+
+def test_a_record_that_cannot_be_read_is_named_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = wrote(tmp_path)
+    folder = good.parent
+    (folder / "20261123-000000-prod-bbbb.jsonl").write_text("[1]\n")
+    os.mkfifo(folder / "20261123-000000-prod-cccc.jsonl")
+    (folder / "20261123-000000-prod-dddd.jsonl").mkdir()
+    (folder / "20261123-000000-prod-eeee.jsonl").symlink_to("nowhere")
+
+    found = list(record.readable(tmp_path))
+
+    assert [past.path for past in found] == [good]
+    assert record.find(tmp_path, None, None).path == good
+    for name in ("bbbb", "cccc", "dddd", "eeee"):
+        assert f"{name}.jsonl is passed over: " in caplog.text
+        with pytest.raises(BadInput):
+            record.find(tmp_path, f"20261123-000000-prod-{name}", None)
+
+
+def test_a_folder_of_records_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("in the way")
+
+    with pytest.raises(BadInput, match="cannot be read"):
+        record.files(tmp_path)
+    assert record.begun(tmp_path) == {}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rollback.errors import Failed
+from rollback.errors import BadInput, Failed
+from rollback.system import files
 from rollback.system.files import write_whole
 
 
@@ -67,3 +70,89 @@ def test_a_place_where_no_file_can_be_is_an_error(tmp_path: Path, place: str) ->
 
     assert caught.value.exit_code == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a-file", "a-folder"]
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
+def _device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def _large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(5 << 30)  # without a single block on the disk
+
+
+ODD: dict[str, Callable[[Path], None]] = {
+    "a folder": Path.mkdir,
+    "a named pipe": _pipe,
+    "a named pipe behind a link": _link_to_a_pipe,
+    "a device": _device,
+    "a socket": _socket,
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_not_a_file_is_refused_at_once_and_named(tmp_path: Path, kind: str) -> None:
+    ODD[kind](tmp_path / "f")
+
+    for open_it in (files.read_bytes, files.read_text, files.open_regular, files.require_regular):
+        with pytest.raises(OSError, match="not a regular file") as caught:
+            open_it(tmp_path / "f")
+
+        assert caught.value.strerror == f"it is {kind.partition(' behind')[0]}, not a regular file"
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_not_a_file_is_not_replaced_by_one(tmp_path: Path, kind: str) -> None:
+    ODD[kind](tmp_path / "f")
+    before = (tmp_path / "f").lstat()
+
+    with pytest.raises(Failed):
+        write_whole(tmp_path / "f", "x")
+
+    assert (tmp_path / "f").lstat() == before
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    _large(tmp_path / "f")
+
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        files.read_bytes(tmp_path / "f", most=files.SMALL)
+
+
+def test_a_file_of_the_kernel_without_a_size_is_read_up_to_the_limit() -> None:
+    assert "Name:" in files.read_text(Path("/proc/self/status"))
+    with pytest.raises(OSError, match="larger than 0 KiB"):
+        files.read_bytes(Path("/proc/self/status"), most=10)
+
+
+def test_a_link_to_a_file_is_read_like_the_file(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes("one é\r\ntwo\n".encode())
+    (tmp_path / "link").symlink_to("f")
+
+    assert files.read_text(tmp_path / "link") == "one é\ntwo\n"
+
+
+def test_bytes_that_are_no_text_are_an_error_in_words(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"\xff")
+
+    with pytest.raises(OSError, match="it is not UTF-8 text"):
+        files.read_text(tmp_path / "f")
+
+
+def test_a_home_folder_that_nobody_knows_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="cannot be used"):
+        files.expand_user("~no-such-user/x")
