@@ -82,6 +82,7 @@ def _request(
         dry_run=bool(options["--dry-run"]),
         yes=bool(options["--yes"]),
         undo_options=undo_options(options),
+        undo_template=context.undo_template(),
     )
 
 

@@ -32,8 +32,6 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     dump = option_values.folder(options["--dump"])
     env = context.environment(options["--env"], config).name if options["--env"] else None
     past = record.find(dump, options["--run"], env)
-    if past.header.kind == "undo" and not options["--run"]:
-        raise Refused([_undone_already(past)])
     accepted = option_values.names(options["--accept-moved"])
     request = RunRequest(
         kind="undo",
@@ -49,8 +47,11 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         dry_run=bool(options["--dry-run"]),
         yes=bool(options["--yes"]),
         undo_options=undo_options(options),
+        undo_template=context.undo_template(),
         undoes=past,
     )
+    if past.header.kind == "undo" and not options["--run"]:
+        raise Refused([_undone_already(past, request)])
     target = context.target(config, access)
     try:
         target.login()  # first, since it may reveal the address that the record has
@@ -63,14 +64,14 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         target.close()
 
 
-def _undone_already(past: Record) -> Reason:
+def _undone_already(past: Record, request: RunRequest) -> Reason:
     """Pressed twice, an undo must not bring back what was just taken back."""
     return Reason(
         "the last thing that was done here is an undo",
         why=f"{past.header.run} undid {past.header.as_of}, and ended as "
         f"{past.outcome.get('verdict', 'nobody knows: it was cut off')}",
-        hint=f"to go on with it: rollback undo --run={past.header.as_of}; "
-        f"to take it back: rollback undo --run={past.header.run}",
+        hint=f"to go on with it: {request.undo_line(past.header.as_of)}; "
+        f"to take it back: {request.undo_line(past.header.run)}",
     )
 
 

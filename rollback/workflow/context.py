@@ -19,6 +19,7 @@ from rollback.core import history_file
 from rollback.core.history import History
 from rollback.core.plan import Environment, Rules
 from rollback.errors import BadInput, Reason, Refused
+from rollback.output.text_format import sanitize
 from rollback.registry import client as registries
 from rollback.secret import Secret
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
@@ -300,6 +301,11 @@ def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[St
         yield state_store(config, reached, env, app_ids)
     finally:
         reached.close()
+
+
+def undo_template() -> str:
+    """The way to undo that whoever starts this program has left in the environment; `{run}` is the id of the run."""
+    return sanitize(os.environ.get("ROLLBACK_UNDO_HINT", ""))
 
 
 def user_name(given: str | None) -> str:

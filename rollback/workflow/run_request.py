@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,8 @@ class RunRequest:
         dry_run: show the plan and stop.
         yes: consent was given beforehand.
         undo_options: options that the undo command needs to find this run from the same place; no secrets.
+        undo_template: the way to undo where something else starts this program, such as Ansible; `{run}` in it is the
+            id of the run. Empty for the undo command.
         undoes: the record of the run that an undo undoes; None for a run.
     """
 
@@ -73,7 +76,14 @@ class RunRequest:
     dry_run: bool = False
     yes: bool = False
     undo_options: tuple[str, ...] = ()
+    undo_template: str = ""
     undoes: Record | None = None
+
+    def undo_line(self, run: str) -> str:
+        """What undoes a run, for the place that this one was started from; never with a secret."""
+        if self.undo_template:
+            return self.undo_template.replace("{run}", run)
+        return shlex.join(["rollback", "undo", f"--run={run}", *self.undo_options])
 
 
 def policy(settings: RunSettings, *, on_failure: OnFailure | None = None, timeout_s: float | None = None) -> Policy:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -100,7 +99,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
     """
     began = time.monotonic()
     header = _header(request, plan)
-    undo = _undo_command(request, header.run)
+    undo = request.undo_line(header.run)
     with _locked(request, plan, target, header) as locks, stoppable(locks) as clock:
         captured = _captured(plan, target)
         journal = Journal(request.dump, header, captured, stamp)
@@ -291,8 +290,3 @@ def _holder(header: Header) -> Mapping[str, str]:
         "since": header.at,
         "link": header.link,
     }
-
-
-def _undo_command(request: RunRequest, run: str) -> str:
-    """The command that undoes this run, from the same place; never with a secret."""
-    return shlex.join(["rollback", "undo", f"--run={run}", *request.undo_options])
