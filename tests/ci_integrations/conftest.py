@@ -41,19 +41,19 @@ class Playbook:
     """Starts one version of ansible-playbook as a person does, in `ansible/` or wherever that person stands."""
 
     def __init__(self, program: str, scene: Scene, package: Path, cache: Path) -> None:
-        self._program = program
+        self.program = program
         self._scene = scene
-        self._package = package
+        self.package = package
         self.cache = cache
 
     def leftovers(self) -> list[Path]:
         """What the steps should have cleaned away in the folder that keeps the tool."""
-        return list(self.cache.glob("new-*"))
+        return [*self.cache.glob("new-*"), *self.cache.glob("step-*")]
 
     def __call__(
         self,
         *arguments: str,
-        inventory: str | Path = "inventories/prod/hosts.ini",
+        inventory: str | Path | None = "inventories/prod/hosts.ini",
         environ: Mapping[str, str] | None = None,
         folder: Path = ANSIBLE,
         **extra: str,
@@ -62,19 +62,19 @@ class Playbook:
 
         Args:
             arguments: such as `--tags`, `get`.
-            inventory: what `-i` names.
+            inventory: what `-i` names; None to leave it out.
             environ: what the environment has besides PATH and HOME; the scene's secrets if it is not given.
             folder: where it is started.
             extra: extra variables, each given with `-e`.
         """
         variables = {
-            "rollback_package": str(self._package),
+            "rollback_package": str(self.package),
             "rollback_cache": str(self.cache),
             "rollback_config": str(self._scene.settings),
             "dump_path": str(self._scene.dump),
             **extra,
         }
-        words = [self._program, "-i", str(inventory), str(ANSIBLE / "rollback_service.yaml")]
+        words = [self.program, *(["-i", str(inventory)] if inventory else []), str(ANSIBLE / "rollback_service.yaml")]
         for name, value in variables.items():
             words += ["-e", f"{name}={value}"]
         words += arguments  # last, so that they win

@@ -92,10 +92,10 @@ GOOD = {"billing": "1.8.0-master", "cart": "2.10.0-master", "catalog": "3.4.0-ma
 
 
 @contextlib.contextmanager
-def playing(folder: Path) -> Iterator[Scene]:
+def playing(folder: Path, password: str = PASSWORD) -> Iterator[Scene]:
     """Serve the fleet and the webhook while the block runs."""
     slack = Slack()
-    with serving(speed=SPEED, password=PASSWORD) as sandbox, listening(slack.answer) as url:
+    with serving(speed=SPEED, password=password) as sandbox, listening(slack.answer) as url:
         slack.url = f"{url}/services/{HOOK}"
         settings = folder / "settings.yaml"
         settings.write_text(
