@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from rollback.errors import BadInput
 from rollback.secret import Secret
+from rollback.system.network import http_url
 
 # Docker Hub has three names: people's, the one that credentials are kept under, and the one that answers.
 _HUB = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
@@ -41,18 +42,11 @@ class Address:
         text = text.strip()
         full = text if "://" in text else f"https://{text}"
         try:
-            parts = urlsplit(full)
-            port = parts.port
+            parts = http_url(full)
         except ValueError as error:
-            raise BadInput("the registry's URL cannot be read", why=str(error), hint=_EXAMPLE) from error
-        scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-        shown = f"{scheme}://{host}" if host else "the registry's URL"
-        if scheme not in _PORTS:
-            raise BadInput(
-                f"{shown} cannot be asked", why="a registry is asked by https:// or http://", hint=_EXAMPLE
-            )
-        if not host or any(letter.isspace() or letter in "\\@%" for letter in host):
-            raise BadInput("the registry's URL names no host", hint=_EXAMPLE)
+            raise BadInput("the registry's URL cannot be used", why=str(error), hint=_EXAMPLE) from error
+        scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
+        shown = f"{scheme}://{host}"
         if parts.query or parts.fragment:
             raise BadInput(f"{shown} cannot be asked", why="a registry's URL has no ? and no #", hint=_EXAMPLE)
         if host in _HUB:

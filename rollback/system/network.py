@@ -11,7 +11,7 @@ import ssl
 import urllib.request
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from rollback import __version__
 from rollback.errors import BadInput
@@ -23,6 +23,39 @@ USER_AGENT = f"rollback/{__version__}"
 _HOST_PORT = re.compile(r"(?:\[([^]]*)\]|([^:]*))(?::(\d{1,5}))?", re.ASCII)
 _PORTS = {"https": 443, "http": 80}
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the order in which requests looks at them
+
+
+def http_url(text: str) -> SplitResult:
+    """Take an address apart that requests are to be sent to.
+
+    Raises:
+        ValueError: it is none; the reason repeats neither a user name, a password nor a path.
+    """
+    if any(letter.isspace() or not letter.isprintable() for letter in text):
+        raise ValueError("it holds a blank or a control character")
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # whose text quotes a part of the address
+        raise ValueError("it is no URL") from None
+    if parts.scheme.lower() not in _PORTS:
+        raise ValueError("it does not begin with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    if not (_address(parts.hostname) or all(letter.isalnum() or letter in ".-_" for letter in parts.hostname)):
+        raise ValueError("its host holds a character that no host name has")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("its port is no number from 1 to 65535")
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself, so that what is sent to it leaves no trace on a network."""
+    address = _address(host.strip("[]"))
+    return host.lower() == "localhost" or bool(address and address.is_loopback)
 
 
 def proxy_for(url: str) -> str:

@@ -24,6 +24,7 @@ from rollback.registry import client as registries
 from rollback.secret import Secret
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
 from rollback.system import files, user_folders
+from rollback.system.network import http_url
 from rollback.targets.base import Markers, Target, TargetOptions
 
 
@@ -78,9 +79,9 @@ def access(
     From standard input (`-`) they are read one line each, the password first.
 
     Raises:
-        BadInput: a file cannot be read, or standard input has nothing.
+        BadInput: a file cannot be read, standard input has nothing, or the webhook's address is none.
     """
-    return Access(
+    found = Access(
         user or option_values.from_variable("ROLLBACK_USER", os.environ) or config.login.user,
         option_values.secret(
             what="the password",
@@ -99,6 +100,16 @@ def access(
             fallback=config.slack.url_file,
         ),
     )
+    if found.slack:
+        try:
+            http_url(found.slack.reveal())
+        except ValueError as error:  # the address itself is a secret
+            raise BadInput(
+                "the webhook's address cannot be used",
+                why=str(error),
+                hint="copy it from Slack's app page: --slack=https://hooks.slack.com/services/…",
+            ) from error
+    return found
 
 
 def registry(config: Settings, *, url: str = "", cached: bool = True) -> registries.Registry:

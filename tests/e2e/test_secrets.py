@@ -76,7 +76,43 @@ def test_a_wrong_one_is_not_shown_either(offered: Command, sandbox: Sandbox, deb
     assert_kept(told(offered, *said))
 
 
-@pytest.mark.parametrize("trouble", ["down", "refused", "moved", "no URL", "unknown scheme"])
+@pytest.mark.parametrize("address", [HOOK, f"gopher://127.0.0.1/{HOOK}", f"http://a,http://b/{HOOK}"])
+def test_a_webhook_that_is_no_address_is_bad_input_and_not_shown(
+    sandbox: Sandbox, offered: Command, address: str
+) -> None:
+    said = offered(
+        "run", f"--date={sandbox.story.good_day}", "--env=prod", "--debug",
+        ROLLBACK_USER="oncall", ROLLBACK_PASSWORD=SECRET, ROLLBACK_SLACK=address,
+    )  # fmt: skip
+
+    assert said.code == 2, said.err
+    assert "the webhook's address cannot be used" in said.err
+    assert_kept(told(offered, said))
+
+
+def test_secrets_of_variables_may_end_with_a_newline(sandbox: Sandbox, offered: Command) -> None:
+    said = offered(
+        "plan", f"--date={sandbox.story.good_day}", "--env=prod",
+        ROLLBACK_USER="oncall", ROLLBACK_PASSWORD=f"{SECRET}\n",
+    )  # fmt: skip
+
+    assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize("variable", ["ROLLBACK_PASSWORD", "ROLLBACK_SLACK", "ROLLBACK_REGISTRY_PASSWORD"])
+def test_secrets_with_control_characters_are_refused_by_name(
+    sandbox: Sandbox, offered: Command, variable: str
+) -> None:
+    given = {"ROLLBACK_USER": "oncall", "ROLLBACK_PASSWORD": SECRET, variable: f"{SECRET}\n{SECRET}"}
+
+    said = offered("run", f"--date={sandbox.story.good_day}", "--env=prod", **given)
+
+    assert said.code == 2, said.err
+    assert f"{variable} holds control characters" in said.err
+    assert_kept(told(offered, said))
+
+
+@pytest.mark.parametrize("trouble", ["down", "refused", "moved"])
 def test_a_webhook_that_fails_changes_nothing_and_is_not_shown(
     sandbox: Sandbox, offered: Command, trouble: str
 ) -> None:
@@ -88,11 +124,7 @@ def test_a_webhook_that_fails_changes_nothing_and_is_not_shown(
         return Response(302 if location else 403, b"invalid_token", location)
 
     with listening(answer) as url:
-        address = {
-            "down": f"http://127.0.0.1:{free_port()}/{HOOK}",
-            "no URL": HOOK,
-            "unknown scheme": f"gopher://127.0.0.1/{HOOK}",
-        }.get(trouble, f"{url}/{HOOK}")
+        address = f"http://127.0.0.1:{free_port()}/{HOOK}" if trouble == "down" else f"{url}/{HOOK}"
         said = offered(
             "run", f"--date={sandbox.story.good_day}", "--env=prod", f"--slack={address}", "--debug",
             ROLLBACK_USER="oncall", ROLLBACK_PASSWORD=SECRET,

@@ -9,15 +9,15 @@ from urllib.parse import urljoin, urlsplit
 
 from rollback.errors import RegistryError
 from rollback.registry.address import Address, origin
-from rollback.registry.auth import challenge
 from rollback.registry.auth.credentials import Identity, Login
 from rollback.registry.auth.token import Tokens
 from rollback.registry.retrying_client import RetryingClient
 from rollback.registry.transport import RegistryResponse
 from rollback.secret import Secret
+from rollback.system import http_challenge
+from rollback.system.network import is_loopback
 
 _ATTEMPTS = 3  # times that one question is asked with different headers
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _log = logging.getLogger(__name__)
 
 
@@ -95,7 +95,7 @@ class Authenticator:
         name = self._address.name(repo)
         if answer.status == 403:
             return self._alone(name)
-        offers = challenge.parse(answer.headers.get("WWW-Authenticate", ""))
+        offers = http_challenge.parse(answer.headers.get("WWW-Authenticate", ""))
         bearer = next((offer for offer in offers if offer.scheme == "bearer" and offer.parameters.get("realm")), None)
         if bearer:
             self._bearer = True
@@ -137,10 +137,10 @@ class Authenticator:
 
     def _warn_if_unencrypted(self, what: str) -> None:
         host = urlsplit(self._address.url).hostname
-        if self._address.url.startswith("http:") and host not in _LOOPBACK:
+        if self._address.url.startswith("http:") and not is_loopback(host or ""):
             _log.warning("%s goes to %s unencrypted, since its URL says http", what, host)
 
-    def _answer_bearer(self, name: str, sent: Secret, offer: challenge.Challenge, attempt: int) -> bool:
+    def _answer_bearer(self, name: str, sent: Secret, offer: http_challenge.Challenge, attempt: int) -> bool:
         scope = offer.parameters.get("scope", "")
         with self._lock:
             if self._tokens is None:
@@ -184,6 +184,6 @@ class Authenticator:
             )
         if host != origin(self._address.url)[1]:
             _log.info("%s has its tokens from %s", self._address.host, host)
-            if scheme == "http" and host not in _LOOPBACK:
+            if scheme == "http" and not is_loopback(host):
                 _log.warning("the way to the token server %s is unencrypted", host)
         return realm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 import threading
@@ -20,7 +21,8 @@ from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, MaxR
 
 from rollback.errors import BadInput, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
-from rollback.system import files, http_session
+from rollback.system import files, http_challenge, http_session
+from rollback.system.network import http_url, is_loopback
 from rollback.targets.base import Check, Level, TargetOptions
 from rollback.targets.marathon import response_errors
 
@@ -53,7 +55,8 @@ class MarathonClient:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would come with every request
         self._session = http_session.connect(verify=False if insecure else (bundle or True), read_s=options.timeout_s)
         self.info: Mapping[str, Any] = {}
-        self._token = Secret()
+        self._authorization = Secret()  # the header's whole value
+        self._basic: bool | None = None  # whether the server asks for HTTP Basic; None: not known yet
         self._gate = threading.Lock()
         self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
 
@@ -66,7 +69,7 @@ class MarathonClient:
         """
         if not self._certain:
             self._locate()
-        self._renew(self._token)
+        self._renew(self._authorization)
         info = response_errors.parse(self.read("/v2/info", "Marathon cannot be asked"))
         if not isinstance(info, dict) or "version" not in info:
             raise TargetError(f"{self.url} is not a Marathon", hint="check the url in the settings")
@@ -123,43 +126,70 @@ class MarathonClient:
         return response
 
     def close(self) -> None:
-        """Give back the connections and forget the token."""
+        """Give back the connections and forget the login."""
         self._session.close()
-        self._token = Secret()
+        self._authorization = Secret()
 
     def _ask(self, method: str, path: str, **content: Any) -> requests.Response:
         """Send a request; after a 401, which means that nothing was done, log in anew and send it once more."""
-        token = self._token
-        response = self._send(method, path, token, **content)
+        sent = self._authorization
+        response = self._send(method, path, sent, **content)
         if response.status_code == 401 and self._renewable():
-            self._renew(token)
-            response = self._send(method, path, self._token, **content)
+            self._basic = _asks_for_basic(response)
+            self._renew(sent)
+            if self._authorization != sent:
+                response = self._send(method, path, self._authorization, **content)
         return response
 
-    def _send(self, method: str, path: str, token: Secret, **content: Any) -> requests.Response:
+    def _send(self, method: str, path: str, authorization: Secret, **content: Any) -> requests.Response:
         headers = {"Accept": "application/json"}
-        if token:
-            headers["Authorization"] = f"token={token.reveal()}"
+        if authorization:
+            headers["Authorization"] = authorization.reveal()
         return self._session.request(method, self.url + path, headers=headers, allow_redirects=False, **content)
 
     def _renewable(self) -> bool:
         return bool(self._options.user or self._token_file)
 
     def _renew(self, stale: Secret) -> None:
-        """Get a token, unless another thread has done so since `stale` was read."""
+        """Get another Authorization header, unless another thread has done so since `stale` was read."""
         with self._gate:
-            if self._token != stale:
+            if self._authorization != stale:
                 return
             if self._refused and time.monotonic() < self._refused[0] + _REFUSED_S:
                 raise self._refused[1]
             if self._options.user:
                 try:
-                    self._token = self._log_in()
+                    self._authorization = self._basic_login() if self._is_basic() else self._log_in()
                 except LoginRefused as error:
                     self._refused = (time.monotonic(), error)
                     raise
             elif self._token_file:
-                self._token = _read_token(self._token_file)
+                self._authorization = Secret(f"token={_read_token(self._token_file).reveal()}")
+
+    def _is_basic(self) -> bool:
+        """Whether the server itself asks for HTTP Basic, as Marathon does with `--http_credentials`."""
+        if self._basic is None:
+            self._basic = _asks_for_basic(self._probe("/v2/info"))
+        return self._basic
+
+    def _basic_login(self) -> Secret:
+        """The Authorization header of HTTP Basic (RFC 7617).
+
+        Raises:
+            LoginRefused: it would show the password to the network, or cannot hold this user's name.
+        """
+        what = f"the login of {self._options.user!r} failed"
+        parts = urlsplit(self.url)
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            raise LoginRefused(
+                what,
+                why=f"{self.url} asks for HTTP Basic, which sends the password unencrypted over http",
+                hint="give an https url in the settings, for instance that of a proxy with TLS before Marathon",
+            )
+        if ":" in self._options.user:
+            raise LoginRefused(what, why="with HTTP Basic, a user's name cannot hold a colon", hint="check --user")
+        pair = f"{self._options.user}:{self._options.password.reveal()}".encode()
+        return Secret(f"Basic {base64.b64encode(pair).decode()}")
 
     def _log_in(self) -> Secret:
         """Exchange user and password for a token, which lasts for days and cannot be prolonged."""
@@ -173,7 +203,7 @@ class MarathonClient:
         except requests.RequestException as error:
             raise _unreachable(root, what, error) from error
         if response.status_code in {400, 401, 403}:
-            why = response_errors.words(response).replace(self._options.password.reveal() or "***", "***")
+            why = self._redacted(response_errors.words(response))
             raise LoginRefused(what, why=why, hint="check --user and --pwd")
         if not response.ok or response.is_redirect:
             if root == self.url and response.status_code in {404, 405, 500}:
@@ -183,13 +213,14 @@ class MarathonClient:
         token = response_errors.parse(response)
         if not isinstance(token, dict) or not isinstance(token.get("token"), str):
             raise TargetError(what, why=f"{root} gave no token")
-        return Secret(token["token"])
+        return Secret(f"token={token['token']}")
 
     def _locate(self) -> None:
         """Tell a Marathon's own address from that of a DC/OS cluster, which keeps its Marathon below /service."""
         info = self._probe("/v2/info")
-        direct = info.ok and "json" in info.headers.get("Content-Type", "")
-        if info.status_code in {401, 403}:  # either of them, with a guard before it
+        self._basic = _asks_for_basic(info)
+        direct = self._basic or (info.ok and "json" in info.headers.get("Content-Type", ""))
+        if info.status_code in {401, 403} and not direct:  # either of them, with a guard before it
             direct = self._probe(f"{_SERVICE}/v2/info").status_code in {404, 405, 500}
         if not direct:
             self.url += _SERVICE
@@ -205,9 +236,27 @@ class MarathonClient:
     def _refusal(self, response: requests.Response, what: str) -> TargetError:
         """What an answer that is not a success means, with the next step for this login."""
         error = response_errors.refusal(response, what)
-        if isinstance(error, LoginRefused) and self._token_file and not self._options.user:
+        if not isinstance(error, LoginRefused):
+            return error
+        if self._options.user:
+            why = self._redacted(error.why)
+            return LoginRefused(f"{what} as {self._options.user!r}", why=why, hint="check --user and --pwd")
+        if self._token_file:
             return LoginRefused(what, why=error.why, hint=f"renew the token in {self._token_file}")
         return error
+
+    def _redacted(self, text: str) -> str:
+        """What a server says, without the secrets that it may repeat."""
+        pair = self._authorization.reveal().partition(" ")[2]
+        for secret in (self._options.password.reveal(), pair):
+            text = text.replace(secret or "***", "***")
+        return text
+
+
+def _asks_for_basic(response: requests.Response) -> bool:
+    """Whether a refusal asks for HTTP Basic and not for a login at DC/OS (`acsjwt`, `oauthjwt`)."""
+    offers = {offer.scheme for offer in http_challenge.parse(response.headers.get("WWW-Authenticate", ""))}
+    return response.status_code == 401 and "basic" in offers and not any(one.endswith("jwt") for one in offers)
 
 
 def _base(url: str, name: str) -> tuple[str, bool]:
@@ -219,9 +268,12 @@ def _base(url: str, name: str) -> tuple[str, bool]:
     hint = f"targets: {{{name}: {{kind: marathon, url: https://dcos.example.com/service/marathon}}}}"
     if not url:
         raise BadInput(f"target {name!r} needs the url of its Marathon", hint=f"in the settings: {hint}")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BadInput(f"target {name!r}: the url is not an http or https address", hint=f"in the settings: {hint}")
+    try:
+        parts = http_url(url)
+    except ValueError as error:
+        raise BadInput(
+            f"target {name!r}: its url cannot be used", why=str(error), hint=f"in the settings: {hint}"
+        ) from error
     if "@" in parts.netloc:
         raise BadInput(f"target {name!r}: the url holds a user name", hint="give --user and --pwd instead")
     path = parts.path.rstrip("/").removesuffix("/v2").rstrip("/")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from rollback.registry.address import Address
-from rollback.registry.auth.challenge import Challenge, parse
 from rollback.registry.auth.credentials import Login
 from rollback.registry.auth.docker_config import Keychain
 from rollback.secret import Secret
+from rollback.system.http_challenge import Challenge, parse
 
 HOST = "registry.example.com:5000"
 SECRET = "s3cret: with a colon"

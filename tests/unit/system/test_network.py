@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback.system.network import authorities, proxy_for, trust
+from rollback.system.network import authorities, http_url, is_loopback, proxy_for, trust
 
 HTTPS, HTTP = "https://registry.example.com:5000/v2/", "http://registry.example.com"
 
@@ -92,3 +92,44 @@ def test_nothing_is_verified_only_when_that_was_asked_for() -> None:
     assert trust(verify=True).check_hostname
     assert trust(verify=True).get_ca_certs()
     assert not trust(verify=False).check_hostname
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://a", "https://a.example:5000/x?y", "HTTP://[::1]:80", "https://user:p%20w@a_b", "https://bücher.example"],
+)
+def test_an_address_is_taken_apart(text: str) -> None:
+    assert http_url(text).geturl().lower() == text.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("http://a,http://b", "a character that no host name has"),
+        ("http://a:secret", "its port"),
+        ("http://a:65536", "its port"),
+        ("http://a:0", "its port"),
+        ("http://u:secret/x@a", "its port"),
+        ("http://[::1", "no URL"),
+        ("http:///secret", "no host"),
+        ("http://a/secret\n", "a control character"),
+        ("http://a secret", "a blank"),
+        ("secret", "http:// or https://"),
+        ("gopher://a/secret", "http:// or https://"),
+    ],
+)
+def test_what_is_no_address_is_refused_without_its_secrets(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        http_url(text)
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"])
+def test_loopback_is_this_machine(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "localhost.example.com", "10.0.0.1", "0.0.0.0", "::", "127.0.0.1.example.com"])  # noqa: S104
+def test_other_hosts_are_no_loopback(host: str) -> None:
+    assert not is_loopback(host)
