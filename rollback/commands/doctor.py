@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rollback import __version__, targets
+from rollback import __version__
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings
-from rollback.core import plan as plans
+from rollback.core import matching
+from rollback.core.apps import App
 from rollback.core.history import History
-from rollback.core.plan import Environment
 from rollback.errors import BadInput, LoginRefused, NotInRegistry, RollbackError
 from rollback.output.doctor_report import Finding, Level, checkup_json, checkup_text
 from rollback.output.progress import Progress
@@ -247,7 +247,7 @@ def _target(given: _CheckContext) -> Iterator[Finding]:
         if not apps:
             yield Finding("target", Level.WARN, "this user sees no app at all", "log in as somebody who may see them")
         elif given.history:
-            yield _matched(given.history, [app.id for app in apps], config)
+            yield _matched(given.history, apps, config)
         held = target.deployments()
         if held:
             ids = ", ".join(one.id for one in held[:3])
@@ -256,29 +256,21 @@ def _target(given: _CheckContext) -> Iterator[Finding]:
         target.close()
 
 
-def _matched(history: History, ids: list[str], config: Settings) -> Finding:
-    """Whether each service has an app, by the rules that `plan` uses."""
-    env: Environment = config.environment(history.env) if history.env else Environment("", "")
-    known = set(ids)
-    lacking = []
-    for repo in history.repos:
-        service = plans.service_of(repo)
-        named = config.apps.get(repo) or config.apps.get(service)
-        pattern = plans.app_pattern(context.app_id_pattern(config), env.name, service)
-        count = (
-            int(named.replace("{env}", env.name) in known) if named else sum(map(bool, map(pattern.fullmatch, ids)))
-        )
-        if count != 1:
-            lacking.append(f"{service} has {count}")
+def _matched(history: History, apps: Sequence[App], config: Settings) -> Finding:
+    """Whether each repository has an app, by the rules that `plan` uses."""
+    env = config.environment(history.env).name if history.env else ""
+    rules = context.rules(config, history.registry)
+    found = [matching.find(repo, apps, env, rules) for repo in history.repos]
+    lacking = [one.reason for one in found if one.reason]
     if lacking:
-        example = targets.kind(config.target, config.target_section()).example
-        return Finding(
-            "target",
-            Level.FAIL,
-            f"each service needs one app that fits {context.app_id_pattern(config)}: {', '.join(lacking[:6])}",
-            f"name the app in the settings, e.g. apps: {{billing: {example}}}",
-        )
-    return Finding("target", Level.OK, f"each of {len(history.repos)} services has its app in {env.name}")
+        more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        return Finding("target", Level.FAIL, f"{lacking[0].what} ({lacking[0].why}){more}", lacking[0].hint)
+    left_out = [f"{other.app.id} ({other.reason})" for one in found for other in one.left_out]
+    if left_out:
+        told = f"these run a repository of the history and would not be changed: {', '.join(left_out[:6])}"
+        return Finding("target", Level.WARN, told, "name them in the settings under apps:, or correct app_id")
+    number = sum(len(one.apps) for one in found)
+    return Finding("target", Level.OK, f"each of {len(history.repos)} services has an app in {env} ({number} in all)")
 
 
 def _clock(given: _CheckContext) -> Iterator[Finding]:

@@ -93,7 +93,7 @@ class Settings:
     environments: Mapping[str, str] = field(default_factory=_environments)
     tag_pattern: str = "{version}-{env}"
     app_id: str = ""
-    apps: Mapping[str, str] = field(default_factory=dict)
+    apps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "UTC"
     target: str = "dcos"
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -330,6 +330,9 @@ class _SettingsReader:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             self.mistake(path, f"expected keys and values, found {value!r:.40}")
             return None
+        if kind == tuple[str, ...]:
+            lists = {key: self._texts(member, (*path, key)) for key, member in value.items()}
+            return {key: member for key, member in lists.items() if member}
         if kind is str:
             read = {key: self._value(str, member, (*path, key)) for key, member in value.items()}
             return {key: member for key, member in read.items() if member is not None}
@@ -337,6 +340,14 @@ class _SettingsReader:
             if not isinstance(member, dict):
                 self.mistake((*path, key), f"expected keys and values, found {member!r:.40}")
         return value
+
+    def _texts(self, value: Any, path: tuple[str, ...]) -> tuple[str, ...]:
+        """One text, or a list of them."""
+        found = value if isinstance(value, list) else [value]
+        if found and all(isinstance(one, str) and one for one in found):
+            return tuple(found)
+        self.mistake(path, f"expected a text or a list of texts, found {value!r:.40}")
+        return ()
 
     def check(self, settings: Settings) -> None:
         """What types cannot say."""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from typing import Any
 
+from rollback.core import matching
 from rollback.core.apps import App, Change
 from rollback.core.image import Image
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Choice, Match, Selection, settled
+from rollback.core.matching import Found, Rules, pulled_from, service_of
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason
 
-_MOST_CANDIDATES = 6
-_HUB = "docker.io"
-_HUB_NAMES = {"", _HUB, "index.docker.io", "registry-1.docker.io"}
+LEFT_OUT = "left out on request"
 _NO_IMAGE = {
     Match.MISSING: "nothing on or before this date",
     Match.UNDATED: "no image with a usable time on or before this date",
@@ -58,10 +56,10 @@ class Environment:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to one service.
+    """What happens to one app.
 
     Attributes:
-        service: its name, the last part of the repository.
+        service: what its row is called: the service, or where a repository has several apps, the app.
         repo: its repository.
         action: change, same or stays.
         match: how the image relates to the date.
@@ -91,6 +89,29 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Other:
+    """An app that runs a selected repository and is not changed.
+
+    Attributes:
+        app: its id.
+        repo: the repository.
+        image: the image reference that it runs.
+        reason: why it is not changed, in a few words.
+        differs: whether it runs another image than the selected one.
+    """
+
+    app: str
+    repo: str
+    image: str
+    reason: str
+    differs: bool
+
+    def __str__(self) -> str:
+        """The app, why it is not changed and what it runs."""
+        return f"{self.app} ({self.reason}) runs {self.image or self.repo}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run would do, and why it may not.
 
@@ -98,10 +119,11 @@ class Plan:
         env: the environment.
         target: the target's name.
         as_of: the date or time, as a person gave it.
-        steps: one per service, in the order of the history.
+        steps: one per app, in the order of the history; one without an app where none was found.
         reasons: everything that stands against it; a plan with reasons is never run.
         warnings: what a person should know about the fleet as a whole.
         until: the last moment that `as_of` stands for; None for an undo.
+        others: apps that run a selected repository and are not changed.
     """
 
     env: Environment
@@ -111,6 +133,7 @@ class Plan:
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[str, ...] = ()
     until: Instant | None = None
+    others: tuple[Other, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -122,38 +145,8 @@ class Plan:
         return sum(step.action is action for step in self.steps)
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How apps are found and how images are written.
-
-    Attributes:
-        app_id: pattern of an app's id, with `{service}` and `{env}` and any other `{name}` for part of a segment.
-        apps: app ids by service or repository, for those that do not follow the pattern.
-        pin: write `repo:tag@digest`, so that what was seen is what runs.
-        strict: refuse where a service has nothing on or before the date.
-        host: the registry's host as the history knows it; an app that pulls from another one is noted.
-        environments: deployment names of all environments; an app that the settings name is not another one's.
-        only: services to which the plan is narrowed; empty for all.
-        skip: services that are left out.
-    """
-
-    app_id: str = "/{department}/{env}/{project}/{service}"
-    apps: Mapping[str, str] | None = None
-    pin: bool = True
-    strict: bool = False
-    host: str = ""
-    environments: frozenset[str] = frozenset()
-    only: frozenset[str] = frozenset()
-    skip: frozenset[str] = frozenset()
-
-
-def service_of(repo: str) -> str:
-    """A repository's service: the last part of its path."""
-    return repo.rpartition("/")[2]
-
-
 def build(selection: Selection, apps: Iterable[App], env: Environment, target: str, rules: Rules) -> Plan:
-    """Hold a selection against what runs.
+    """Compare a selection with what runs: one step per app, and every reason against it.
 
     Args:
         selection: one image per repository.
@@ -163,26 +156,44 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
         rules: how apps are found and images written.
 
     Raises:
-        BadInput: `only` or `skip` names a service that the history does not have.
+        BadInput: `only` or `skip` names what the history does not have.
     """
-    repos = [choice.repo for choice in selection.choices]
-    known = {service_of(repo) for repo in repos} | set(repos)
-    for name in sorted((rules.only | rules.skip) - known):
-        raise BadInput(
-            f"there is no service {name!r} in this history",
-            why=f"it has {', '.join(sorted({service_of(repo) for repo in repos}))}",
-            hint="correct --only or --skip",
-        )
     running = tuple(apps)
-    by_id = {app.id: app for app in running}
+    found = {choice.repo: matching.find(choice.repo, running, env.name, rules) for choice in selection.choices}
+    rows = matching.row_names(found.values())
+    only = matching.wanted(rules.only, tuple(found.values()), rows, "--only")
+    skip = matching.wanted(rules.skip, tuple(found.values()), rows, "--skip")
     steps: list[Step] = []
     reasons: list[Reason] = []
+    kept: list[Found] = []
     for choice in selection.choices:
-        found = _apps_of(choice.repo, running, by_id, env, rules)
-        step, against = _step(choice, found, rules)
-        steps.append(step)
-        reasons += against
-    reasons += _shared_apps(steps)
+        its = found[choice.repo]
+        choice = settled(choice, tuple(map(_digest, its.apps)))
+        named = service_of(choice.repo)
+        left_out = {
+            app.id: bool(only and (choice.repo, app.id) not in only) or (choice.repo, app.id) in skip
+            for app in its.apps
+        }
+        whole = bool(only and not any(repo == choice.repo for repo, _ in only)) or (choice.repo, "") in skip
+        if not its.apps:
+            steps.append(_stays(choice, None, named, whole))
+            if its.reason and not whole and choice.image is not None:
+                reasons.append(its.reason)
+        for app in its.apps:
+            name = rows[choice.repo, app.id]
+            if left_out[app.id] or choice.image is None:
+                steps.append(_stays(choice, app, name, left_out[app.id]))
+                continue
+            step, against = _with_image(_stays(choice, app, name, False), app, choice.image, rules)
+            steps.append(replace(step, notes=(*step.notes, *its.notes)))
+            reasons += against
+        if choice.image is None and rules.strict and not whole:
+            reasons.append(_nothing_selected(choice))
+        kept.append(replace(its, apps=tuple(app for app in its.apps if not left_out[app.id])))
+    reasons += matching.shared(kept)
+    others = _others(found, selection)
+    if rules.strict:
+        reasons += [_left_out_reason(other) for other in others]
     return Plan(
         env,
         target,
@@ -191,130 +202,68 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
         tuple(reasons),
         _warnings(steps, selection),
         selection.until,
+        others,
     )
 
 
-def app_pattern(pattern: str, env: str, service: str) -> re.Pattern[str]:
-    """The expression that whole app ids of a service have to fit.
-
-    `{env}` and `{service}` stand for themselves; any other `{name}` is at least one character of one segment,
-    so that no placeholder reaches over a `/`.
-    """
-    known = {"{env}": re.escape(env), "{service}": re.escape(service)}
-    parts = re.split(r"(\{\w+\})", pattern)
-    text = "".join(
-        known.get(part, "[^/]+") if part.startswith("{") and part.endswith("}") else re.escape(part) for part in parts
-    )
-    return re.compile(text)
+def _others(found: Mapping[str, Found], selection: Selection) -> tuple[Other, ...]:
+    """Apps that run a selected repository and are not changed, without anybody having asked for that."""
+    others = []
+    for choice in selection.choices:
+        for one in found[choice.repo].left_out:
+            same = choice.image is not None and _is_same(choice.image, one.app)
+            others.append(Other(one.app.id, one.repo, one.app.image, one.reason, differs=not same))
+    return tuple(others)
 
 
-def _apps_of(
-    repo: str, apps: Sequence[App], by_id: Mapping[str, App], env: Environment, rules: Rules
-) -> tuple[App, ...] | Reason:
-    service = service_of(repo)
-    named = (rules.apps or {}).get(repo) or (rules.apps or {}).get(service)
-    if named:
-        app_id = named.replace("{env}", env.name)
-        segments = app_id.split("/")
-        other = next((part for part in segments if part in rules.environments), "")
-        if other and env.name not in segments:
-            general = "/".join("{env}" if part == other else part for part in segments)
-            return Reason(
-                f"{service}: the settings name the app {app_id}, which is of {other} and not of {env.name}",
-                why="the same line of the settings counts for every environment",
-                hint=f"write it so that it fits them all: apps: {{{service}: {general}}}",
-                service=service,
-            )
-        if app_id in by_id:
-            return (by_id[app_id],)
-        return Reason(
-            f"{service}: the settings name the app {app_id}, and the target shows none of that id",
-            why="it is not there, or this user has no right to see it",
-            hint=f"correct the line in the settings: apps: {{{service}: <id>}}",
-            service=service,
-        )
-    expression = app_pattern(rules.app_id, env.name, service)
-    found = tuple(app for app in apps if expression.fullmatch(app.id))
-    if len(found) == 1:
-        return found
-    if found:
-        ids = ", ".join(app.id for app in found[:_MOST_CANDIDATES])
-        return Reason(
-            f"{service}: {len(found)} apps fit {rules.app_id}",
-            why=f"found: {ids}",
-            hint=f"name the app in the settings, e.g. apps: {{{service}: {found[0].id}}}",
-            service=service,
-        )
-    near = sorted((app.id for app in apps if app.id.rpartition("/")[2] == service), key=len)[:_MOST_CANDIDATES]
-    inside = sum(f"/{env.name}/" in f"{app.id}/" for app in apps)
-    why = f"apps of that name elsewhere: {', '.join(near)}" if near else f"no app is called {service}"
-    if not inside:
-        why = f"no app at all has a segment {env.name!r} ({len(apps)} apps seen); {why}"
+def _left_out_reason(other: Other) -> Reason:
+    service = service_of(other.repo)
     return Reason(
-        f"{service}: no app fits {rules.app_id} in {env.name}",
-        why=f"{why}; an app that this user may not see is absent too",
-        hint=f"name the app in the settings, e.g. apps: {{{service}: {near[0] if near else '/…/' + service}}}",
+        f"{service}: {other.app} runs {other.repo} and would not be changed",
+        why=f"{other.reason}; --strict requires every app of a repository",
+        hint=f"name it in the settings: apps: {{{service}: [{other.app}, …]}}, or leave out --strict",
         service=service,
     )
 
 
-def _step(choice: Choice, found: tuple[App, ...] | Reason, rules: Rules) -> tuple[Step, tuple[Reason, ...]]:
+def _stays(choice: Choice, app: App | None, name: str, on_request: bool) -> Step:
+    """The step of an app as long as nothing is changed."""
+    notes = (LEFT_OUT,) if on_request else (choice.reason,) if choice.image is None else ()
+    return Step(name, choice.repo, Action.STAYS, choice.match, app, choice.image, "", notes, choice.released)
+
+
+def _nothing_selected(choice: Choice) -> Reason:
     service = service_of(choice.repo)
-    app = None if isinstance(found, Reason) else found[0]
-    choice = settled(choice, () if isinstance(found, Reason) else tuple(map(_digest, found)))
-    step = Step(service, choice.repo, Action.STAYS, choice.match, app, choice.image, released=choice.released)
-    if (rules.only and not {service, choice.repo} & rules.only) or {service, choice.repo} & rules.skip:
-        return replace(step, notes=("left out on request",)), ()
-    if choice.image is None:
-        if rules.strict:
-            return step, (
-                Reason(
-                    f"{service}: {_NO_IMAGE[choice.match]}",
-                    why=f"{choice.reason}; --strict requires an image of every service",
-                    hint=f"{_REMEDY[choice.match]}, or leave out --strict to let it stay as it is",
-                    service=service,
-                ),
-            )
-        return replace(step, notes=(choice.reason,)), ()
-    if isinstance(found, Reason):
-        return step, (found,)
-    return _with_image(step, found[0], choice.image, rules)
+    return Reason(
+        f"{service}: {_NO_IMAGE[choice.match]}",
+        why=f"{choice.reason}; --strict requires an image of every service",
+        hint=f"{_REMEDY[choice.match]}, or leave out --strict to let it stay as it is",
+        service=service,
+    )
 
 
 def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step, tuple[Reason, ...]]:
     try:
-        if not app.image:
-            raise BadInput("it runs a command, not an image")
-        now = Reference.parse(app.image)
-    except BadInput as error:
+        now = Reference.parse(app.image or next(part.image for part in app.parts if part.name in app.selected))
+    except (BadInput, StopIteration) as error:
         return step, (
             Reason(
-                f"{step.service}: {app.id} has no image that can be exchanged",
-                why=error.what,
+                f"{step.service}: {app.id} has no image that can be changed",
+                why=getattr(error, "what", "it runs a command, not an image"),
                 hint=f"name another app in the settings: apps: {{{step.service}: <id>}}, or leave it out with --skip",
                 service=step.service,
             ),
         )
-    if not _same_repo(now, step.repo):
-        return step, (
-            Reason(
-                f"{step.service}: {app.id} runs an image of another repository",
-                why=f"it runs {app.image}, and the history is of {step.repo}",
-                hint=f"name the right app in the settings: apps: {{{step.service}: <id>}}, or get the history of "
-                f"{now.path}",
-                service=step.service,
-            ),
-        )
     notes = []
-    if rules.host and _pulled_from(now.host) != _pulled_from(rules.host):
-        notes.append(f"pulls from {_pulled_from(now.host)}")
+    if rules.host and pulled_from(now.host) != pulled_from(rules.host):
+        notes.append(f"pulls from {pulled_from(now.host)}")
     if now.digest and not rules.pin:
         notes.append("is pinned to a digest now, and will not be (pin: false)")
     if app.instances == 0:
         notes.append("0 instances: cannot be verified")
     elif not app.checked:
         notes.append("no health check: up means running")
-    same = image.digest == now.digest if image.digest and now.digest else now.tag in image.tags
+    same = _is_same(image, app)
     if same and app.deployments:
         notes.append("a deployment still holds it: not known to be up")
     # Of several tags of the image, the app keeps the one that it has.
@@ -327,37 +276,21 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
     ), ()
 
 
+def _is_same(image: Image, app: App) -> bool:
+    """Whether an app runs this image already."""
+    try:
+        now = Reference.parse(app.image)
+    except BadInput:
+        return False
+    return image.digest == now.digest if image.digest and now.digest else now.tag in image.tags
+
+
 def _digest(app: App) -> str:
     """The digest in an app's reference; empty if it has none."""
     try:
         return Reference.parse(app.image).digest
     except BadInput:
         return ""
-
-
-def _same_repo(now: Reference, repo: str) -> bool:
-    """Whether a reference names this repository; Docker Hub's own images have a `library/` that nobody writes."""
-    if _pulled_from(now.host) == _HUB:
-        return now.path.removeprefix("library/") == repo.removeprefix("library/")
-    return now.path == repo
-
-
-def _pulled_from(host: str) -> str:
-    """The registry that a reference's host stands for: Docker Hub has several names, and is the default."""
-    return _HUB if host in _HUB_NAMES else host
-
-
-def _shared_apps(steps: Sequence[Step]) -> list[Reason]:
-    times = Counter(step.app.id for step in steps if step.app and step.action is not Action.STAYS)
-    return [
-        Reason(
-            f"{app_id} would be the app of {count} services",
-            why=", ".join(step.repo for step in steps if step.app and step.app.id == app_id),
-            hint="name each service's own app in the settings under apps:, by its whole repository",
-        )
-        for app_id, count in times.items()
-        if count > 1
-    ]
 
 
 def _warnings(steps: Sequence[Step], selection: Selection) -> tuple[str, ...]:
@@ -374,7 +307,7 @@ def _warnings(steps: Sequence[Step], selection: Selection) -> tuple[str, ...]:
         for step in steps
         if step.repo == choice.repo and step.match is choice.match and choice.match in (Match.UNDATED, Match.TIED)
     ]
-    left_out = [step.service for step in steps if "left out on request" in step.notes]
+    left_out = [step.service for step in steps if LEFT_OUT in step.notes]
     if left_out and len(left_out) < len(steps):
         warnings.append(f"{', '.join(left_out)}: left out on request; may not fit the services that go back")
     return tuple(warnings)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from rollback.core.plan import Action, OnFailure, Plan, Step
+from rollback.core.plan import Action, OnFailure, Other, Plan, Step
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.execution.executor import Execution, all_up
 
@@ -70,6 +70,7 @@ class Outcome:
         undo: the command that undoes it; empty where there is nothing to undo.
         touched: how many apps were written.
         remains: what did not go back with the images, a line each.
+        others: apps that run a selected repository and were not changed.
     """
 
     verdict: Verdict
@@ -81,6 +82,12 @@ class Outcome:
     undo: str = ""
     touched: int = 0
     remains: tuple[str, ...] = ()
+    others: tuple[Other, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing needs a second look: it went well, and no app was left on another image."""
+        return self.verdict in {Verdict.DONE, Verdict.NOTHING} and not any(other.differs for other in self.others)
 
 
 def conclude(
@@ -100,7 +107,7 @@ def conclude(
     touched = len(execution.forward)
     problem = _problem(execution, plan)
     if execution.clean:
-        verdict, summary = Verdict.DONE, f"{touched} changed and up"
+        verdict, summary = Verdict.DONE, f"{touched} changed and up{_but(plan)}"
     elif not touched:
         verdict, summary = Verdict.FAILED, f"nothing was changed: {problem}"
     elif execution.restored is not None and all_up(execution.restored):
@@ -115,7 +122,8 @@ def conclude(
         code = INTERRUPTED
         summary = f"interrupted; {summary}" if touched else "interrupted; nothing was changed"
     standing = touched and not (execution.restored is not None and all_up(execution.restored))
-    return Outcome(verdict, code, summary, rows, took_s, run, undo if standing else "", touched)
+    shown = undo if standing else ""
+    return Outcome(verdict, code, summary, rows, took_s, run, shown, touched, others=plan.others)
 
 
 def nothing_to_do(plan: Plan, took_s: float) -> Outcome:
@@ -128,7 +136,13 @@ def nothing_to_do(plan: Plan, took_s: float) -> Outcome:
     held = [s.service for s in plan.steps if s.action is Action.SAME and s.app and s.app.deployments]
     if held:
         summary += f"; a deployment still holds {', '.join(held)}, so that is not known to be up"
-    return Outcome(Verdict.NOTHING, 0, summary, rows, took_s)
+    return Outcome(Verdict.NOTHING, 0, f"{summary}{_but(plan)}", rows, took_s, others=plan.others)
+
+
+def _but(plan: Plan) -> str:
+    """What the first line has to say besides: apps of these repositories that run another image."""
+    differing = [str(other) for other in plan.others if other.differs]
+    return f", but {'; '.join(differing)}" if differing else ""
 
 
 def _problem(execution: Execution, plan: Plan) -> str:

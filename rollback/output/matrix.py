@@ -9,7 +9,7 @@ from datetime import date
 from rollback.core.history import History
 from rollback.core.image import Image
 from rollback.core.image_selection import Match, Selection
-from rollback.core.plan import service_of
+from rollback.core.matching import service_of
 from rollback.output.terminal import Style, TerminalInfo
 
 _LEFT = 2  # columns before the names

@@ -10,7 +10,7 @@ from rollback.core.apps import OperatorCommands
 from rollback.core.history import History
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
-from rollback.core.plan import Action, OnFailure, Plan, Step
+from rollback.core.plan import Action, OnFailure, Other, Plan, Step
 from rollback.errors import Reason
 from rollback.execution.outcome import CODES, Outcome, Row, Verdict
 from rollback.output import incident_report
@@ -81,7 +81,8 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
     for step in plan.steps:
         for note in step.notes:
             lines += paragraph("Note: ", f"{step.service}: {note}", surface)
-    for warning in plan.warnings:
+    not_changed = [f"not changed: {other}" for other in plan.others]
+    for warning in (*plan.warnings, *not_changed):
         told = paragraph("Warning: ", warning, surface)
         lines += [surface.paint(line, Style.CARE) for line in told]
     if lines[-1]:
@@ -138,6 +139,7 @@ def plan_json(plan: Plan, reasons: Sequence[Reason]) -> dict[str, Any]:
         "as_of": plan.as_of,
         "steps": [step_json(step) for step in plan.steps],
         "warnings": list(plan.warnings),
+        "not_changed": [other_json(other) for other in plan.others],
         "reasons": [reason_json(reason) for reason in reasons],
     }
 
@@ -157,6 +159,17 @@ def step_json(step: Step) -> dict[str, Any]:
         "digest": (image.digest or None) if image else None,
         "created": str(image.created) if image else None,
         "notes": list(step.notes),
+    }
+
+
+def other_json(other: Other) -> dict[str, Any]:
+    """One app that runs a selected repository and is not changed."""
+    return {
+        "app": other.app,
+        "repo": other.repo,
+        "image": other.image,
+        "reason": other.reason,
+        "differs": other.differs,
     }
 
 
@@ -198,6 +211,8 @@ def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: O
             lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *ink))
         else:
             lines += [surface.paint(line, *ink), *paragraph("      ", detail, surface)]
+    if outcome.others:
+        lines += ["", *(f"Not changed: {sanitize(str(other))}" for other in outcome.others)]
     for block in (incident_report.by_hand(outcome, operator), incident_report.remains(outcome)):
         lines += ["", *block] if block else []
     if outcome.run:
@@ -242,6 +257,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "undo": outcome.undo or None,
         "changed": outcome.touched,
         "remains": list(outcome.remains),
+        "not_changed": [other_json(other) for other in outcome.others],
         "services": [dict(vars(row)) for row in outcome.rows],
     }
 

@@ -64,8 +64,13 @@ def ended(what: str, outcome: Outcome, header: Header | None = None) -> Message:
     lines = table([_outcome_row(row) for row in differing]) if differing else []
     return _message(
         title,
-        _COLOURS[outcome.verdict],
-        [outcome.summary, *(_about(header) if header else []), *(f"Did not go back: {it}" for it in outcome.remains)],
+        _AMBER if _COLOURS[outcome.verdict] == _GREEN and not outcome.good else _COLOURS[outcome.verdict],
+        [
+            outcome.summary,
+            *(_about(header) if header else []),
+            *(f"Not changed: {it}" for it in outcome.others),
+            *(f"Did not go back: {it}" for it in outcome.remains),
+        ],
         lines,
         outcome.undo,
     )

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from rollback.core.apps import App, Deployment, without_image
 from rollback.core.image_selection import Match
-from rollback.core.plan import Action, Environment, Plan, Step, service_of
+from rollback.core.matching import service_of
+from rollback.core.plan import Action, Environment, Plan, Step
 from rollback.errors import BadInput, Reason
 from rollback.state.record import Captured, Record
 

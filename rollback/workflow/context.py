@@ -17,7 +17,8 @@ from rollback.config import option_values, settings
 from rollback.config.settings import Settings, SharedState
 from rollback.core import history_file
 from rollback.core.history import History
-from rollback.core.plan import Environment, Rules
+from rollback.core.matching import Rules
+from rollback.core.plan import Environment
 from rollback.errors import BadInput, Reason, Refused
 from rollback.output.text_format import sanitize
 from rollback.registry import client as registries

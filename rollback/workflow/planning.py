@@ -136,7 +136,7 @@ def _log_in(target: Target) -> None:
 def _checked(
     made: Plan, target: Target, registry: Registry, unknown: Mapping[str, ImageCheck], dump: Path
 ) -> PreparedPlan:
-    images = [step.image for step in made.steps if step.action is Action.CHANGE and step.image]
+    images = list({s.repo: s.image for s in made.steps if s.action is Action.CHANGE and s.image}.values())
     evidence = {**_evidence(images, registry), **unknown}
     running = target.deployments()
     ours = record.begun(dump) if running else {}

@@ -209,28 +209,27 @@ def test_a_service_without_its_app_is_refused(guarded: Guarded) -> None:
     assert "apps: {billing:" in said.err
 
 
-def test_two_apps_for_a_service_are_refused_by_name(guarded: Guarded) -> None:
-    (guarded.command.folder / "rollback.yaml").write_text(
-        (guarded.command.folder / "rollback.yaml").read_text() + 'app_id: "/{a}/{env}/{b}/{service}"\n'
-    )
+def test_an_app_that_apps_leaves_out_is_named_and_refused_when_strict(guarded: Guarded) -> None:
+    settings = guarded.command.folder / "rollback.yaml"
+    settings.write_text(settings.read_text() + 'apps: {cart: "/ds/{env}/shop/cart"}\n')
     fleet = guarded.sandbox.fleet
-    twin = {**fleet.apps["/ds/prod/shop/cart"].definition, "id": "/xx/prod/shop/cart"}
+    twin = {**fleet.apps["/ds/prod/shop/cart"].definition, "id": "/ds/prod/shop/cart-idle"}
     fleet.install(twin, guarded.sandbox.story.now)
     try:
-        said = guarded("run", guarded.day, "--env=prod", code=3, told="cart: 2 apps fit")
+        said = guarded("run", guarded.day, "--env=prod", "--strict", code=3, told="/ds/prod/shop/cart-idle")
     finally:
-        del fleet.apps["/xx/prod/shop/cart"]
+        del fleet.apps["/ds/prod/shop/cart-idle"]
 
-    assert "/ds/prod/shop/cart, /xx/prod/shop/cart" in said.err
+    assert "not in apps:" in said.err
     assert "apps: {cart: " in said.err
 
 
 def test_ids_at_another_depth_are_found_by_the_pattern_of_the_settings(guarded: Guarded) -> None:
     settings(guarded.command.folder, guarded.sandbox, 'app_id: "/{env}/{service}"\n')
 
-    said = guarded("run", guarded.day, "--env=prod", code=3, told="no app fits /{env}/{service} in prod")
+    said = guarded("run", guarded.day, "--env=prod", code=3, told="cart: no app of prod runs shop/cart")
 
-    assert said.err.count("no app fits") == 4
+    assert said.err.count("no app of prod runs") == 4
 
 
 def test_a_wrong_password_is_refused(guarded: Guarded) -> None:

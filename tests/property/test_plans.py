@@ -9,7 +9,8 @@ from rollback.core import plan
 from rollback.core.apps import App
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import parse_as_of, select
-from rollback.core.plan import Action, Rules
+from rollback.core.matching import Rules
+from rollback.core.plan import Action
 from tests.support.image_factory import HOST, PROD, app, built, image
 
 DAY = "2026-11-20"
@@ -47,28 +48,29 @@ def fleets(draw: st.DrawFn) -> list[App]:
     ]
 
 
-def fits(app_id: str, service: str) -> bool:
-    """What the pattern /{department}/{env}/{project}/{service} means, said without an expression."""
+def fits(app_id: str) -> bool:
+    """What the pattern /{department}/{env}/{project}/{service} means with any service, said without an expression."""
     parts = app_id.split("/")
-    return len(parts) == 5 and parts[0] == "" and all(parts[1:]) and (parts[2], parts[4]) == ("prod", service)
+    return len(parts) == 5 and parts[0] == "" and all(parts[1:]) and parts[2] == "prod"
+
+
+def runs(one: App, repo: str) -> bool:
+    return Reference.parse(one.image).path == repo
 
 
 @given(fleets())
-def test_only_the_one_app_that_fits_is_changed(fleet: list[App]) -> None:
+def test_every_app_of_the_environment_that_runs_the_image_is_in_the_plan_or_named(fleet: list[App]) -> None:
     made = plan.build(CHOSEN, fleet, PROD, "m", Rules(host=HOST))
 
-    for step in made.steps:
-        mine = [one for one in fleet if fits(one.id, step.service)]
-        told = [reason for reason in made.reasons if reason.service == step.service]
-        if len(mine) == 1:
-            assert step.app == mine[0]
-            assert not told
-        else:
-            assert step.action is Action.STAYS
-            assert len(told) == 1
-    assert {change.app.id for change in made.changes} <= {
-        one.id for one in fleet for name in SERVICES if fits(one.id, name)
-    }
+    for name in SERVICES:
+        repo = f"shop/{name}"
+        mine = {one.id for one in fleet if fits(one.id) and runs(one, repo)}
+        rows = {step.app.id for step in made.steps if step.app and step.repo == repo}
+        assert rows == mine
+        assert bool(mine) != any(reason.service == name for reason in made.reasons)
+        others = {other.app for other in made.others if other.repo == repo}
+        assert others == {one.id for one in fleet if runs(one, repo)} - mine
+    assert len({step.service for step in made.steps}) == len(made.steps)
 
 
 @given(fleets(), st.booleans())
@@ -95,6 +97,6 @@ def test_the_order_of_the_apps_is_irrelevant(data: st.DataObject, fleet: list[Ap
 def test_what_is_left_out_is_never_changed(fleet: list[App], only: set[str], skip: set[str]) -> None:
     made = plan.build(CHOSEN, fleet, PROD, "m", Rules(host=HOST, only=frozenset(only), skip=frozenset(skip)))
 
-    changed = {step.service for step in made.steps if step.action is Action.CHANGE}
+    changed = {step.repo.partition("/")[2] for step in made.steps if step.action is Action.CHANGE}
     assert changed <= (only or set(SERVICES)) - skip
     assert {reason.service for reason in made.reasons} <= (only or set(SERVICES)) - skip

@@ -18,7 +18,8 @@ from rollback import cli
 from rollback.commands import undo
 from rollback.config import settings
 from rollback.core.image_selection import Match
-from rollback.core.plan import Action, Environment, OnFailure, Plan, Step, service_of
+from rollback.core.matching import service_of
+from rollback.core.plan import Action, Environment, OnFailure, Plan, Step
 from rollback.errors import RollbackError
 from rollback.output.progress import Progress
 from rollback.secret import Secret

@@ -9,7 +9,7 @@ from datetime import date, timezone, tzinfo
 
 from rollback.core.history import History
 from rollback.core.image import CreatedFrom, Image, builds
-from rollback.core.plan import service_of
+from rollback.core.matching import service_of
 from rollback.core.timestamps import Instant
 from rollback.state.record import Record
 

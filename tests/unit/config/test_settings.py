@@ -54,7 +54,7 @@ def test_a_whole_file_is_read() -> None:
 
     assert found.registry.url == "https://registry.example.com"
     assert found.registry.connections == 8
-    assert found.apps == {"billing": "/ds/prod/shop/billing-api"}
+    assert found.apps == {"billing": ("/ds/prod/shop/billing-api",)}
     assert found.timezone == "Europe/Berlin"
     assert (found.run.timeout_s, found.run.parallel, found.run.pin) == (90.0, 2, False)
     assert found.run.on_failure is OnFailure.KEEP

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from rollback.core import plan
-from rollback.core.apps import App
+from rollback.core.apps import App, Container
 from rollback.core.image_selection import parse_as_of, select
-from rollback.core.plan import Action, Environment, Plan, Rules
+from rollback.core.matching import Rules
+from rollback.core.plan import Action, Environment, Plan
 from rollback.errors import BadInput
 from tests.support.image_factory import HOST, PROD, app, built, digest, image, runs
 
@@ -113,9 +114,6 @@ def test_the_same_tag_of_another_build_is_a_change(reference: str) -> None:
 
 
 DECOYS = [
-    "/ds/prod/shop/superbilling",
-    "/ds/prod/shop/billing-api",
-    "/ds/prod/shop/billing2",
     "/ds/preprod/shop/billing",
     "/ds/prod2/shop/billing",
     "/ds/prod/shop/billing/worker",
@@ -124,27 +122,120 @@ DECOYS = [
     "/ds/shop/prod/billing",
     "/ds/prod//billing",
     "/ds/PROD/shop/billing",
-    "/ds/prod/shop/Billing",
-    "/ds/prod/shop/billing\n",
-    "ds/prod/shop/billing",
 ]
+OLD = f"{HOST}/shop/billing:1.9.0-master"
 
 
 @pytest.mark.parametrize("decoy", DECOYS)
-def test_what_looks_alike_is_never_the_app(decoy: str) -> None:
-    alone = made(app(decoy, f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
-    beside = made(app(decoy, f"{HOST}/shop/billing:1.9.0-master"), *NOW)
+def test_an_app_of_the_image_whose_id_does_not_fit_is_never_changed_and_always_named(decoy: str) -> None:
+    alone, beside = made(app(decoy, OLD), NOW[1]), made(app(decoy, OLD), *NOW)
 
     assert decoy not in {step.app.id for step in (*alone.steps, *beside.steps) if step.app}
     assert [reason.service for reason in alone.reasons] == ["billing"]
+    assert decoy in alone.reasons[0].why
     assert beside.reasons == ()
+    assert [(other.app, other.reason, other.differs) for other in beside.others] == [
+        (decoy, "its id does not fit app_id", True)
+    ]
 
 
-def test_no_app_names_those_of_that_name_elsewhere_and_the_line_that_helps() -> None:
+def test_an_app_of_another_environment_is_no_news() -> None:
+    stage = app("/ds/stage/shop/billing", OLD)
+
+    found = made(*NOW, stage, environments=frozenset({"prod", "stage"}))
+
+    assert found.others == ()
+    assert len(found.changes) == 2
+
+
+FAMILY = (
+    app("web", f"{HOST}/shop/billing:1.9.0-master"),
+    app("web-worker", f"{HOST}/shop/billing:1.8.1-master"),
+    app("web-canary", f"{HOST}/shop/billing:2.0.0-master"),
+)
+
+
+def test_every_app_of_the_image_goes_back_with_a_row_of_its_own() -> None:
+    found = made(*FAMILY, NOW[1])
+
+    assert [(one.service, one.action) for one in found.steps if one.repo == "shop/billing"] == [
+        ("web", Action.CHANGE),
+        ("web-canary", Action.CHANGE),
+        ("web-worker", Action.CHANGE),
+    ]
+    assert {change.image for change in found.changes if change.app.id != "/ds/prod/shop/cart"} == {
+        runs("shop/billing:1.8.0-master")
+    }
+
+
+def test_apps_whose_ids_end_alike_have_rows_of_their_whole_ids() -> None:
+    found = made(*NOW, app("/other/prod/shop/billing", OLD))
+
+    assert [one.service for one in found.steps] == ["/ds/prod/shop/billing", "/other/prod/shop/billing", "cart"]
+
+
+def test_one_app_of_several_can_be_left_out_by_its_row_or_its_id() -> None:
+    for name in ("web-worker", "/ds/prod/shop/web-worker"):
+        found = made(*FAMILY, NOW[1], skip=frozenset({name}))
+
+        stays = [one.service for one in found.steps if one.action is Action.STAYS]
+        assert stays == ["web-worker"]
+        assert "web-worker: left out on request" in found.warnings[0]
+
+
+def test_a_service_or_a_repository_stands_for_all_its_apps() -> None:
+    for name in ("billing", "shop/billing"):
+        found = made(*FAMILY, NOW[1], only=frozenset({name}))
+
+        assert {change.app.id for change in found.changes} == {one.id for one in FAMILY}
+
+
+def test_a_name_that_two_repositories_end_in_is_bad_input_with_both() -> None:
+    held = built([image("shop/web:1-master", DAY), image("blog/web:1-master", DAY)])
+
+    with pytest.raises(BadInput, match="2 repositories") as caught:
+        plan.build(select(held, parse_as_of(DAY)), [], PROD, "m", Rules(only=frozenset({"web"})))
+
+    assert "shop/web, blog/web" in caught.value.why
+
+
+def test_apps_in_the_settings_are_exact_and_the_others_are_named() -> None:
+    found = made(*FAMILY, NOW[1], apps={"billing": ["/ds/prod/shop/web", "/ds/{env}/shop/web-worker"]})
+
+    assert [one.app.id for one in found.steps if one.app] == [
+        "/ds/prod/shop/web",
+        "/ds/prod/shop/web-worker",
+        "/ds/prod/shop/cart",
+    ]
+    assert [(other.app, other.reason, other.differs) for other in found.others] == [
+        ("/ds/prod/shop/web-canary", "not in apps:", True)
+    ]
+
+
+@pytest.mark.parametrize("extra", [app("/else/where", OLD), app("web-canary", OLD)])
+def test_strict_refuses_an_app_of_the_image_that_is_left_out(extra: App) -> None:
+    found = made(*NOW, extra, strict=True, apps={"billing": ["/ds/prod/shop/billing"]})
+
+    (reason,) = found.reasons
+    assert extra.id in reason.what
+    assert "--strict" in reason.why
+
+
+def test_an_app_of_the_name_that_runs_something_else_is_a_note_beside_others_and_a_refusal_alone() -> None:
+    stranger = app("billing", f"{HOST}/old/billing:3-master")
+
+    beside, alone = made(*FAMILY, stranger, NOW[1]), made(stranger, NOW[1])
+
+    assert beside.reasons == ()
+    assert "/ds/prod/shop/billing has its name, but runs" in step(beside, "web").notes[-1]
+    assert "runs an image of another repository" in alone.reasons[0].what
+
+
+def test_no_app_names_those_that_run_the_image_elsewhere_and_the_line_that_helps() -> None:
     (reason,) = made(app("/ds/preprod/shop/billing", f"{HOST}/shop/billing:1-master"), NOW[1]).reasons
 
-    assert "no app fits /{department}/{env}/{project}/{service} in prod" in reason.what
-    assert "/ds/preprod/shop/billing" in reason.why
+    assert reason.what == "billing: no app of prod runs shop/billing"
+    assert "/ds/preprod/shop/billing runs" in reason.why
     assert "apps: {billing: /ds/preprod/shop/billing}" in reason.hint
 
 
@@ -155,33 +246,36 @@ def test_an_environment_that_the_target_does_not_know_is_named_as_such() -> None
     assert "no app at all has a segment 'canary' (2 apps seen)" in found.reasons[0].why
 
 
-def test_two_apps_that_fit_are_refused_with_both_and_the_line_that_helps() -> None:
-    (reason,) = made(*NOW, app("/other/prod/shop/billing", f"{HOST}/shop/billing:1-master")).reasons
+def test_several_containers_of_one_repository_change_together() -> None:
+    pod = app(
+        "pod",
+        "",
+        containers=(
+            Container("migrate", f"{HOST}/shop/billing:1.9.0-master"),
+            Container("main", f"{HOST}/shop/billing:1.9.0-master"),
+            Container("proxy", "docker.io/library/envoy:1"),
+        ),
+    )
 
-    assert reason.what.startswith("billing: 2 apps fit")
-    assert "/ds/prod/shop/billing, /other/prod/shop/billing" in reason.why
-    assert "apps: {billing: /ds/prod/shop/billing}" in reason.hint
+    found = made(pod, NOW[1])
 
-
-def test_a_plan_of_which_one_service_is_unclear_still_tells_of_the_others() -> None:
-    found = made(*NOW, app("/other/prod/shop/billing", f"{HOST}/shop/billing:1-master"))
-
-    assert step(found).action is Action.STAYS
-    assert step(found, "cart").action is Action.CHANGE
+    (change,) = (one for one in found.changes if one.app.id == pod.id)
+    assert change.app.selected == ("migrate", "main")
+    assert change.image == runs("shop/billing:1.8.0-master")
 
 
 @pytest.mark.parametrize("key", ["billing", "shop/billing"])
 def test_the_settings_name_an_app_that_does_not_follow_the_pattern(key: str) -> None:
-    apps = (*NOW, app("/legacy/prod/accounting", f"{HOST}/shop/billing:1.9.0-master"))
+    apps = (NOW[1], app("/legacy/prod/accounting", f"{HOST}/shop/billing:1.9.0-master"))
 
-    found = made(*apps, apps={key: "/legacy/{env}/accounting"})
+    found = made(*apps, apps={key: ["/legacy/{env}/accounting"]})
 
     assert step(found).app == apps[-1]
     assert found.reasons == ()
 
 
 def test_an_app_that_the_settings_name_and_the_target_lacks_is_refused() -> None:
-    (reason,) = made(*NOW, apps={"billing": "/ds/prod/shop/typo"}).reasons
+    (reason,) = made(*NOW, apps={"billing": ["/ds/prod/shop/typo"]}).reasons
 
     assert "/ds/prod/shop/typo" in reason.what
     assert "no right to see" in reason.why
@@ -193,7 +287,7 @@ def test_an_app_that_the_settings_name_for_another_environment_is_refused() -> N
     found = made(
         *apps,
         env=Environment("stage", "stage"),
-        apps={"billing": "/ds/prod/shop/billing-api", "cart": "/elsewhere/cart"},
+        apps={"billing": ["/ds/prod/shop/billing-api"], "cart": ["/elsewhere/cart"]},
         environments=frozenset({"prod", "stage", "dev"}),
     )
 
@@ -206,7 +300,7 @@ def test_an_app_that_the_settings_name_for_another_environment_is_refused() -> N
 def test_an_app_of_its_own_environment_may_have_another_ones_name_in_its_id() -> None:
     apps = (app("/prod/stage/billing", f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
 
-    found = made(*apps, apps={"billing": "/prod/stage/billing"}, environments=frozenset({"prod", "stage"}))
+    found = made(*apps, apps={"billing": ["/prod/stage/billing"]}, environments=frozenset({"prod", "stage"}))
 
     assert step(found).action is Action.CHANGE
 
@@ -224,7 +318,7 @@ def test_an_app_of_its_own_environment_may_have_another_ones_name_in_its_id() ->
 def test_ids_of_other_forms_follow_the_pattern_of_the_settings(pattern: str, app_id: str) -> None:
     decoy = app("/sXhop/prod/billing", f"{HOST}/shop/billing:1.9.0-master")
 
-    found = made(*billing(name=app_id), decoy, app_id=pattern, apps={"cart": "/ds/prod/shop/cart"})
+    found = made(*billing(name=app_id), decoy, app_id=pattern, apps={"cart": ["/ds/prod/shop/cart"]})
 
     assert step(found).app is not None
     assert step(found).before.endswith("1.9.0-master")
@@ -239,10 +333,10 @@ def test_another_repository_is_refused() -> None:
 
 
 @pytest.mark.parametrize("reference", ["", "not an image", "UPPER/case:1"])
-def test_an_app_without_an_exchangeable_image_is_refused(reference: str) -> None:
+def test_an_app_without_an_image_to_change_is_refused(reference: str) -> None:
     (reason,) = made(*billing(reference)).reasons
 
-    assert "no image that can be exchanged" in reason.what
+    assert "no image that can be changed" in reason.what
     assert "--skip" in reason.hint
 
 

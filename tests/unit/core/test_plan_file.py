@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollback.core import image_selection, plan, plan_file
+from rollback.core import image_selection, matching, plan, plan_file
 from rollback.core.apps import App
 from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import Approved
@@ -22,7 +22,7 @@ APPS = (app("billing", runs("shop/billing:2-master")), app("web", runs("shop/web
 def made(apps: tuple[App, ...] = APPS) -> Plan:
     history = built([image("shop/billing:1-master", "2026-11-20"), image("shop/web:1-master", "2026-11-18")])
     chosen = image_selection.select(history, image_selection.parse_as_of("2026-11-20"))
-    return plan.build(chosen, apps, PROD, TARGET, plan.Rules(host="registry.example.com"))
+    return plan.build(chosen, apps, PROD, TARGET, matching.Rules(host="registry.example.com"))
 
 
 def written(plan_: Plan) -> str:
@@ -132,7 +132,7 @@ def test_an_app_that_stays_may_move() -> None:
         APPS,
         PROD,
         TARGET,
-        plan.Rules(host="registry.example.com", skip=frozenset({"web"})),
+        matching.Rules(host="registry.example.com", skip=frozenset({"web"})),
     )
 
     held = plan_file.held_against(read(written(narrowed)), (APPS[0], replace(APPS[1], version="v9")), TARGET)

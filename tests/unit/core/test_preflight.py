@@ -10,7 +10,8 @@ from rollback.core import plan, preflight
 from rollback.core.apps import Deployment
 from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.image_selection import parse_as_of, select
-from rollback.core.plan import Environment, Plan, Rules
+from rollback.core.matching import Rules
+from rollback.core.plan import Environment, Plan
 from rollback.core.preflight import ImageCheck, ImagePresence
 from rollback.core.timestamps import Instant
 from rollback.errors import Reason

@@ -9,7 +9,8 @@ import pytest
 from rollback.core import plan
 from rollback.core.apps import Change
 from rollback.core.image_selection import parse_as_of, select
-from rollback.core.plan import OnFailure, Plan, Rules
+from rollback.core.matching import Rules
+from rollback.core.plan import OnFailure, Plan
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.execution import outcome
 from rollback.execution.executor import Execution

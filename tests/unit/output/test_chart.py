@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rollback.core.history import History
 from rollback.core.image_selection import AsOf, select
-from rollback.core.plan import service_of
+from rollback.core.matching import service_of
 from rollback.output.timeline import chart
 from rollback.output.timeline.chart import NOTHING, Running
 from rollback.output.timeline.page import Commands, page

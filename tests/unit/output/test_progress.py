@@ -9,7 +9,8 @@ import pytest
 from rollback.core import plan as plans
 from rollback.core.apps import Change
 from rollback.core.image_selection import parse_as_of, select
-from rollback.core.plan import Plan, Rules
+from rollback.core.matching import Rules
+from rollback.core.plan import Plan
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.output.progress import Handler, Progress
 from rollback.output.run_status import RunStatus

@@ -6,7 +6,8 @@ import pytest
 
 from rollback.core import plan as plans
 from rollback.core.image_selection import parse_as_of, select
-from rollback.core.plan import Action, Plan, Rules
+from rollback.core.matching import Rules
+from rollback.core.plan import Action, Plan
 from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output.report import error_text, outcome_text, plan_text
 from rollback.output.terminal import TerminalInfo
