@@ -72,7 +72,8 @@ Options:
   --no-cache           Ask the registry everything anew.
   --port=<n>           First port of the sandbox; 0 takes free ones [default: 0].
   --dry-run            Show the plan and stop.
-  --yes                Do not ask.
+  --yes                Do not ask, and read nothing. Without a terminal, `run` goes on unless standard input already
+                       holds nothing but yes or no, of which the first counts; `undo` needs --yes.
   --json               Print the result as JSON.
   --markdown           Print one run as a page for the incident.
   --html=<file>        Write the timeline as a page for a browser, complete in one file.

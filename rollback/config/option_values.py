@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from rollback.core.image_reference import is_repo, is_tag
 from rollback.core.plan import OnFailure
 from rollback.errors import BadInput
 from rollback.secret import Secret
-from rollback.system import files
+from rollback.system import files, standard_input
 
 
 def secret(
@@ -23,7 +22,7 @@ def secret(
     variable: str,
     environ: Mapping[str, str],
     fallback: Path | None = None,
-    stdin: Callable[[], str] = lambda: sys.stdin.readline() if sys.stdin else "",
+    stdin: Callable[[], str] = standard_input.read_line,
 ) -> Secret:
     """Find a secret: flag (`-` reads a line of standard input), file flag, environment variable, settings' file.
 

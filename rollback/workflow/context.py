@@ -24,7 +24,7 @@ from rollback.output.text_format import sanitize
 from rollback.registry import client as registries
 from rollback.secret import Secret
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
-from rollback.system import files, user_folders
+from rollback.system import files, standard_input, user_folders
 from rollback.system.network import http_url
 from rollback.targets.base import Markers, Target, TargetOptions
 
@@ -252,9 +252,12 @@ def on_terminal() -> bool:
 def consent(question: str, *, given: bool, needed: bool) -> None:
     """Ask for consent on a terminal; the default is No.
 
+    Without a terminal the date and the environment are consent, unless standard input already holds nothing but
+    answers: then the first one counts. It is looked at without consuming it; anything else there is not an answer.
+
     Args:
         question: what the user is asked.
-        given: whether consent was given beforehand, with `--yes`; then nothing is asked.
+        given: whether consent was given beforehand, with `--yes`; then nothing is read.
         needed: whether it has to be given beforehand where there is no terminal.
 
     Raises:
@@ -265,6 +268,16 @@ def consent(question: str, *, given: bool, needed: bool) -> None:
     if not on_terminal():
         if needed:
             raise Refused([Reason("this needs your consent, and there is no terminal to ask on", hint="add --yes")])
+        if standard_input.answer(standard_input.waiting_lines()) is False:
+            raise Refused(
+                [
+                    Reason(
+                        "not started: the answer on standard input is no",
+                        why="nothing was changed",
+                        hint="pipe in yes, or nothing, or add --yes",
+                    )
+                ]
+            )
         return
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

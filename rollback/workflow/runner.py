@@ -254,8 +254,8 @@ def _title(request: RunRequest, plan: Plan) -> str:
 
 def _question(request: RunRequest, plan: Plan) -> str:
     if request.undoes is None:
-        return f"Change {plan.count(Action.CHANGE)} services of {plan.env.name}?"
-    return f"Put {len(plan.changes)} services back?"
+        return f"Change {plan.count(Action.CHANGE)} services of {plan.env.name} to their images as of {plan.as_of}?"
+    return f"Put {len(plan.changes)} services of {plan.env.name} back to before the run {plan.as_of}?"
 
 
 def _footer(plan: Plan, request: RunRequest) -> str:

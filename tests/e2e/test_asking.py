@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -86,3 +88,51 @@ def test_ctrl_c_at_the_question_changes_nothing(sandbox: Sandbox, offered: Comma
     assert code == 130
     assert written(sandbox) == []
     assert "Traceback" not in terminal.shown
+
+
+@pytest.mark.parametrize("piped", ["n\n", "NO\n", "n\ny\n"])
+def test_a_piped_no_is_an_answer(sandbox: Sandbox, offered: Command, piped: str) -> None:
+    said = offered("run", day(sandbox), "--env=prod", stdin=piped)
+
+    assert said.code == 3
+    assert written(sandbox) == []
+    assert "not started" in said.err
+
+
+@pytest.mark.parametrize("piped", ["y\n", "", "billing\ncart\n", "n\nrm file\n"])
+def test_what_is_piped_in_and_is_no_answer_changes_nothing(sandbox: Sandbox, offered: Command, piped: str) -> None:
+    said = offered("run", day(sandbox), "--env=prod", stdin=piped)
+
+    assert said.code == 0, said.err
+    assert tags(sandbox)["billing"] == "1.8.0-master"
+
+
+def test_yes_reads_nothing(sandbox: Sandbox, offered: Command) -> None:
+    said = offered("run", day(sandbox), "--env=prod", "--yes", stdin="n\n")
+
+    assert said.code == 0, said.err
+
+
+def test_an_undo_without_a_terminal_needs_yes_whatever_is_piped_in(sandbox: Sandbox, offered: Command) -> None:
+    offered("run", day(sandbox), "--env=prod")
+
+    said = offered("undo", stdin="y\n")
+
+    assert said.code == 3
+    assert "--yes" in said.err
+
+
+def test_commands_in_a_script_on_standard_input_all_run(sandbox: Sandbox, offered: Command) -> None:
+    script = f"{offered.program[0]} run {day(sandbox)} --env=prod >/dev/null 2>&1; echo first $?\necho second\n"
+
+    done = subprocess.run(
+        ["bash", "-s"],
+        cwd=offered.folder,
+        env={**os.environ, **offered.variables},
+        input=script,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "first 0\nsecond\n"
