@@ -50,6 +50,7 @@ class RegistrySettings:
     immutable_tags: bool = False
     tag_date: str = ""
     flavour: str = "auto"
+    deadline_s: float = 900.0
 
 
 @dataclass(frozen=True)
@@ -367,6 +368,8 @@ class _SettingsReader:
                 self.mistake(("run", name), f"expected at least {least:g}")
         if not 1 <= settings.registry.connections <= 128:
             self.mistake(("registry", "connections"), "expected 1 to 128")
+        if settings.registry.deadline_s < 1:
+            self.mistake(("registry", "deadline_s"), "expected at least 1")
         try:
             history.zone(settings.timezone)
         except BadInput as error:

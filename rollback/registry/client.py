@@ -45,6 +45,7 @@ class RegistryOptions:
         cache: folder for what is known by digest; None for no cache.
         immutable_tags: a tag that was seen once names the same image for ever, and is not asked again.
         flavour: `auto`, or the name of a registry with an API of its own.
+        deadline_s: seconds in which a whole survey has to be done.
     """
 
     url: str = field(repr=False)  # can hold a password
@@ -59,6 +60,7 @@ class RegistryOptions:
     cache: Path | None = None
     immutable_tags: bool = False
     flavour: str = "auto"
+    deadline_s: float = 900.0
 
 
 def _utc_now() -> datetime:
@@ -97,7 +99,7 @@ def connect(
         immutable_tags=options.immutable_tags,
         head_first=flavour == docker_hub.NAME or (flavour == "auto" and address.is_hub),
     )
-    return Registry(asker, _memory(options, address), choices, flavour, max(1, options.connections))
+    return Registry(asker, _memory(options, address), choices, flavour, options)
 
 
 def _credentials(options: RegistryOptions, address: Address) -> Callable[[str], Login]:
@@ -128,13 +130,14 @@ class Registry:
         memory: CacheProtocol,
         choices: ResolverOptions,
         flavour: str,
-        connections: int,
+        options: RegistryOptions,
     ) -> None:
         self.url = asker.address.url
         self._asker = asker
         self._memory = memory
         self._flavour = flavour
-        self._connections = connections
+        self._connections = max(1, options.connections)
+        self._deadline_s = options.deadline_s
         self._reader = ImageResolver(asker, memory, choices)
 
     def __enter__(self) -> Registry:
@@ -179,9 +182,11 @@ class Registry:
             _check_repo(repo)
         self._asker.courier.stop.clear()
         try:
-            surveyor = Scanner(self._asker, self._reader, self._flavour, wanted, progress)
+            self._asker.courier.set_deadline(self._deadline_s)
+            surveyor = Scanner(self._asker, self._reader, self._flavour, wanted, progress, self._deadline_s)
             return surveyor.make(repos, self._connections)
         finally:
+            self._asker.courier.set_deadline(float("inf"))
             self._memory.save()
 
     def digest(self, repo: str, tag: str) -> str:

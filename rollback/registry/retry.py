@@ -37,6 +37,15 @@ class Budget:
     first_s: float = 0.5
     longest_s: float = 30.0
 
+    def most_s(self, answer_s: float) -> float:
+        """Seconds that a question can take at most.
+
+        Args:
+            answer_s: seconds that each of its tries can take.
+        """
+        pauses = sum(min(self.first_s * 2.0**at, self.longest_s) * 1.25 for at in range(self.tries - 1))
+        return self.tries * answer_s + min(pauses, self.wait_s)
+
 
 class RetriesExhausted(Exception):
     """No good answer within the budget.

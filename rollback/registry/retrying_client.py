@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 
 from rollback.registry.address import origin
 from rollback.registry.request_counts import RequestCounter, RequestCounts
 from rollback.registry.retry import Budget, Retrier
 from rollback.registry.transport import RegistryResponse, Transport
+from rollback.registry.wait_reporter import WaitReporter
+from rollback.system.network import READ_S
 
 
 class RetryingClient:
@@ -19,6 +22,16 @@ class RetryingClient:
         self._wire = wire
         self._tally = tally
         self._patience = Retrier(budget, self.stop)
+        self._most_s = budget.most_s(READ_S)
+        self._deadline = float("inf")
+        self._waiting = WaitReporter(self._left_s)
+
+    def set_deadline(self, seconds: float) -> None:
+        """Say by when the work has to be done, in seconds from now; for what is said while waiting."""
+        self._deadline = time.monotonic() + seconds
+
+    def _left_s(self) -> float:
+        return max(0.0, min(self._most_s, self._deadline - time.monotonic()))
 
     def carry(
         self,
@@ -50,7 +63,9 @@ class RetryingClient:
             self._tally.add(counted_as)
             return self._wire.send(method, url, headers, limit=limit, body=body)
 
-        return self._patience.ask(origin(url)[1], send, lambda: self._tally.add("repeats"))
+        host = origin(url)[1]
+        with self._waiting.waiting_for(host):
+            return self._patience.ask(host, send, lambda: self._tally.add("repeats"))
 
     def counted(self, name: str) -> None:
         """Count something that happened, a field of `RequestCounts`."""
@@ -62,4 +77,5 @@ class RetryingClient:
 
     def close(self) -> None:
         """Close the connections."""
+        self._waiting.close()
         self._wire.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from rollback.core.creation_time import ResolvedTag
 from rollback.core.image import Skipped
 from rollback.core.timestamps import Instant
-from rollback.errors import BadInput
+from rollback.errors import BadInput, RegistryError
 from rollback.registry import worker_pool
 from rollback.registry.api_client import ApiRequest, RegistryApiClient
 from rollback.registry.image_resolver import ImageResolver
@@ -44,7 +45,20 @@ class Scanner:
         flavour: str,
         wanted: Callable[[str], bool],
         progress: Callable[[int, int], None],
+        deadline_s: float,
     ) -> None:
+        """Prepare a survey.
+
+        Args:
+            asker: asks the registry.
+            reader: finds what a tag names.
+            flavour: `auto`, or the name of a registry with an API of its own.
+            wanted: tells whether a tag counts.
+            progress: hears how many tags are done, and how many are known of so far.
+            deadline_s: seconds from now in which the survey has to be done.
+        """
+        self._deadline_s = deadline_s
+        self._until = time.monotonic() + deadline_s
         self._asker = asker
         self._reader = reader
         self._flavour = flavour
@@ -95,7 +109,15 @@ class Scanner:
         }
 
     def _work(self, jobs: Iterable[Job[ResolvedTag | Skipped]], workers: int) -> None:
-        worker_pool.work(jobs, workers=workers, stop=self._asker.courier.stop, tell=self._tell)
+        stop = self._asker.courier.stop
+        try:
+            worker_pool.work(jobs, workers=workers, stop=stop, tell=self._tell, until=self._until)
+        except TimeoutError as error:
+            raise RegistryError(
+                f"{self._asker.address.url} was not read within {self._deadline_s:g} s",
+                why=f"{len(self._found)} of {self._known} tags are read, of those that it has listed so far",
+                hint="try again, what was read is kept; or set registry.deadline_s in the settings to more seconds",
+            ) from error
 
     def _tell(self, result: ResolvedTag | Skipped) -> None:
         self._found.append(result)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,10 +30,10 @@ from urllib3.util import make_headers, parse_url
 
 from rollback.errors import BadInput
 from rollback.registry.address import origin
+from rollback.registry.answer_deadline import ANSWER_S, AnswerDeadline, AnswerOverdue
 from rollback.registry.request_counts import RequestCounter
 from rollback.system.network import CONNECT_S, READ_S, USER_AGENT, proxy_for, trust
 
-ANSWER_S = 120.0  # seconds for a whole answer, however steadily it drips
 _CHUNK = 1 << 16
 _REACH = "check the URL, and that this machine can reach it"
 _ONCE = urllib3.Retry(total=False, redirect=0)  # errors and redirects come back as they are
@@ -107,6 +106,7 @@ class Pool:
         verify: bool | Path = True,
         client_cert: tuple[Path, Path | None] | None = None,
         read_s: float = READ_S,
+        answer_s: float = ANSWER_S,
     ) -> None:
         # Its debug lines quote whole URLs, and so the signatures of redirected blobs.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
@@ -115,6 +115,7 @@ class Pool:
             _log.warning("certificates are not verified, since the settings say insecure")
         self._tally = tally
         self._read_s = read_s
+        self._answers = AnswerDeadline(answer_s)
         self._verify = verify
         self._client_cert = client_cert
         self._timeout = urllib3.Timeout(connect=CONNECT_S, read=read_s)
@@ -136,29 +137,44 @@ class Pool:
         place = origin(url)
         pool = self._pools.get(place) or self._open(place, url)
         target = url if place in self._forwarding else _target(url)
-        deadline = time.monotonic() + ANSWER_S
         try:
-            response = pool.urlopen(
-                method,
-                target,
-                body=body,
-                headers={"User-Agent": USER_AGENT, **headers},
-                redirect=False,
-                retries=_ONCE,
-                assert_same_host=False,
-                preload_content=False,
-            )
-            try:
-                content = _read(method, response, limit, deadline)
-            except BaseException:
-                response.close()  # the rest of the answer must not be taken for the next one
-                raise
+            with self._answers.limited():
+                return self._exchange(pool, method, target, url, headers, limit, body)
+        except AnswerOverdue as error:
+            raise ConnectionLost(f"{place[1]} did not finish its answer within {error.answer_s:g} s") from error
         except (HTTPError, HTTPException, OSError) as error:
             raise _lost(error, place[1], pool.proxy.host if pool.proxy else "", self._read_s) from error
+
+    def _exchange(
+        self,
+        pool: urllib3.HTTPConnectionPool,
+        method: str,
+        target: str,
+        url: str,
+        headers: Mapping[str, str],
+        limit: int,
+        body: bytes | None,
+    ) -> RegistryResponse:
+        response = pool.urlopen(
+            method,
+            target,
+            body=body,
+            headers={"User-Agent": USER_AGENT, **headers},
+            redirect=False,
+            retries=_ONCE,
+            assert_same_host=False,
+            preload_content=False,
+        )
+        try:
+            content = _read(method, response, limit)
+        except BaseException:
+            response.close()  # the rest of the answer must not be taken for the next one
+            raise
         return RegistryResponse(response.status, response.headers, content, url)
 
     def close(self) -> None:
         """Close the connections."""
+        self._answers.close()
         for pool in self._pools.values():
             pool.close()
         for manager in self._managers:
@@ -170,7 +186,7 @@ class Pool:
                 proxy = proxy_for(url)
                 manager = self._manager(place, proxy)
                 pool = manager.connection_from_host(place[1], place[2], place[0])
-                pool.ConnectionCls = _counting(pool.ConnectionCls, self._tally)
+                pool.ConnectionCls = _observed(pool.ConnectionCls, self._tally, self._answers)
                 if proxy and place[0] == "http":
                     self._forwarding.add(place)
                 self._pools[place] = pool
@@ -199,14 +215,20 @@ def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
     )
 
 
-def _counting(base: type, tally: RequestCounter) -> type:
-    """The connection class, which counts when it connects."""
+def _observed(base: type, tally: RequestCounter, answers: AnswerDeadline) -> type:
+    """The connection class, which counts when it connects, and can be cut off while it is in use."""
 
-    def connect(self: object) -> None:
+    def connect(self: Any) -> None:
         tally.add("connections")
+        answers.use(self)
         base.connect(self)  # type: ignore[attr-defined]
 
-    return type(base.__name__, (base,), {"connect": connect})
+    def request(self: Any, *given: Any, **options: Any) -> None:
+        answers.use(self)
+        base.request(self, *given, **options)  # type: ignore[attr-defined]
+        answers.use(self)  # it may have connected only now
+
+    return type(base.__name__, (base,), {"connect": connect, "request": request})
 
 
 def _target(url: str) -> str:
@@ -214,7 +236,7 @@ def _target(url: str) -> str:
     return url[start:] if start >= 0 else "/"
 
 
-def _read(method: str, response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+def _read(method: str, response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
     """Read the body to its end, so that the connection can be used again."""
     announced = response.headers.get("Content-Length", "")
     if method != "HEAD" and announced.isdigit() and int(announced) > limit:
@@ -226,8 +248,6 @@ def _read(method: str, response: urllib3.BaseHTTPResponse, limit: int, deadline:
         size += len(chunk)
         if size > limit:
             raise TooLarge
-        if time.monotonic() > deadline:
-            raise TimedOut("the answer never ends")
     return b"".join(parts)
 
 
@@ -248,6 +268,4 @@ def _lost(error: BaseException, host: str, proxy: str | None, read_s: float) -> 
         return ConnectionLost(f"no connection to {host}: {getattr(cause, 'strerror', '') or cause}", hint=_REACH)
     if isinstance(error, (TimedOut, OSError)) and "timed out" in str(error):
         return ConnectionLost(f"{host} gave no answer within {read_s:g} s")
-    if isinstance(error, TimedOut):
-        return ConnectionLost(f"{host} did not finish its answer within {ANSWER_S:g} s")
     return ConnectionLost(f"the connection to {host} broke: {type(cause).__name__} {cause}")

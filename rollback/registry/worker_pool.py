@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ def work(
     workers: int,
     stop: threading.Event,
     tell: Callable[[Result], None],
+    until: float = float("inf"),
 ) -> None:
     """Work off the jobs and all that follow from them.
 
@@ -36,8 +39,10 @@ def work(
         workers: how many threads.
         stop: set when the work ends early, so that a job which waits gives up.
         tell: takes each result, in the caller's thread, in the order of arrival.
+        until: when it has to be done, in seconds of the monotonic clock.
 
     Raises:
+        TimeoutError: it was not done by then; jobs that still run are left behind.
         Exception: what the first job raised that failed; the others are dropped.
     """
     waiting: queue.SimpleQueue[Job[Result] | None] = queue.SimpleQueue()
@@ -61,7 +66,7 @@ def work(
             waiting.put(job)
             left += 1
         while left:
-            done = finished.get()
+            done = _next(finished, until)
             left -= 1
             if isinstance(done, BaseException):
                 raise done
@@ -79,6 +84,13 @@ def work(
             waiting.put(None)
         for thread in threads:
             thread.join(timeout=0.0 if stop.is_set() else 5.0)
+
+
+def _next(finished: queue.SimpleQueue[Value], until: float) -> Value:
+    try:
+        return finished.get(timeout=min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX))
+    except queue.Empty:
+        raise TimeoutError from None
 
 
 def _drain(jobs: queue.SimpleQueue[Job[Result] | None]) -> None:

@@ -151,6 +151,7 @@ def registry(config: Settings, *, url: str = "", cached: bool = True) -> registr
             cache=cache,
             immutable_tags=chosen.immutable_tags,
             flavour=chosen.flavour,
+            deadline_s=chosen.deadline_s,
         )
     )
 

@@ -149,6 +149,25 @@ def test_answers_that_drip_slowly_are_waited_for(fleet: Fleet) -> None:
     assert lines(survey) == fleet.of("shop/many")
 
 
+def test_a_survey_that_takes_too_long_says_what_it_waits_for_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    never = threading.Event()
+
+    def dead(_asked: Asked, _go: Go) -> Reply:
+        never.wait()
+        return Reply(gone=True)
+
+    with front("", dead) as registry:
+        client = connect(RegistryOptions(registry.url, deadline_s=1.5))
+        with pytest.raises(RegistryError, match=r"http://127\.0\.0\.1:\d+ was not read within 1\.5 s") as caught:
+            client.survey(["shop/many"], master)
+        never.set()
+        client.close()
+
+    assert caught.value.why == "0 of 0 tags are read, of those that it has listed so far"
+    assert "registry.deadline_s" in caught.value.hint
+    assert re.search(r"waiting for 127\.0\.0\.1, for up to [01] s", caplog.text)
+
+
 @pytest.mark.parametrize("rule", [fronts.zipped, fronts.untyped])
 def test_compressed_answers_and_answers_without_type_and_digest_are_read(fleet: Fleet, rule: fronts.Rule) -> None:
     with front(fleet.url, rule) as registry:

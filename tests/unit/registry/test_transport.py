@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from rollback.registry import transport
 from rollback.registry.request_counts import RequestCounter
 from rollback.registry.transport import ConnectionLost, Pool, RegistryResponse, TooLarge
 from tests.support.registry_proxy import Asked, Go, Reply, front
@@ -77,13 +80,68 @@ def test_silence_is_given_up(pool: Pool) -> None:
         get(pool, server.url)
 
 
-def test_an_answer_that_drips_for_ever_is_given_up(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "ANSWER_S", 0.1)
-    with (
-        front("", lambda _asked, _go: Reply(200, {}, b"x" * 99, drip_s=0.02)) as server,
-        pytest.raises(ConnectionLost, match=r"127\.0\.0\.1 did not finish its answer within 0\.1 s"),
-    ):
-        get(pool, server.url)
+GZIP_NAME = b"\x1f\x8b\x08\x08" + b"\x00" * 6  # a gzip header, after which a file's name of any length may follow
+
+
+@contextmanager
+def dripping(start: bytes, drip: bytes) -> Iterator[str]:
+    """A server that never finishes its answer, and never falls silent; gives its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _address = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(start)
+                while not done.wait(0.01):
+                    connection.sendall(drip)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        done.set()
+        listener.close()
+        thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "drip"),
+    [
+        (b"HTTP/1.1 200 ", b"O"),
+        (OK, b"X"),
+        (OK + b"X: y\r\n", b"z"),
+        (OK + b"Content-Length: 90\r\n\r\n", b"."),
+        (OK + b"\r\n", b"."),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n.\r\n"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x"),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + GZIP_NAME, b"n"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_an_answer_that_drips_for_ever_is_given_up(tally: RequestCounter, start: bytes, drip: bytes) -> None:
+    pool = Pool(tally, read_s=10, answer_s=0.2)
+    with dripping(start, drip) as url, pytest.raises(ConnectionLost) as caught:
+        get(pool, url, limit=1 << 20)
+    pool.close()
+
+    assert str(caught.value) == "127.0.0.1 did not finish its answer within 0.2 s"
+    assert not caught.value.lasting
+
+
+def test_a_connection_that_was_cut_off_is_not_used_again(tally: RequestCounter) -> None:
+    pool = Pool(tally, read_s=10, answer_s=0.2)
+    with dripping(OK + b"Content-Length: 90\r\n\r\n", b".") as url, pytest.raises(ConnectionLost):
+        get(pool, url)
+    with front("", lambda _asked, _go: Reply(200, {}, b"x")) as server:
+        assert get(pool, server.url).body == b"x"
+    pool.close()
 
 
 def test_a_body_cut_short_is_lost(pool: Pool) -> None:

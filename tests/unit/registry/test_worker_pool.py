@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -94,3 +95,17 @@ def test_a_failure_to_find_out_is_not_remembered() -> None:
         once.get("key", fail)
 
     assert once.get("key", lambda: 1) == 1
+
+
+def test_what_is_not_done_in_time_is_left_behind() -> None:
+    never, stop = threading.Event(), threading.Event()
+
+    def stuck() -> Done[int]:
+        never.wait()
+        return Done((1,))
+
+    with pytest.raises(TimeoutError):
+        work([stuck], workers=2, stop=stop, tell=print, until=time.monotonic() + 0.05)
+
+    assert stop.is_set()
+    never.set()
