@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rollback.core.image_reference import is_digest, is_repo, is_tag
 from rollback.errors import BadInput
+from rollback.registry import host_certificates
 from rollback.registry.address import Address
 from rollback.registry.api_client import RegistryApiClient
 from rollback.registry.auth.authenticator import Authenticator
@@ -88,9 +89,7 @@ def connect(
     address = Address.parse(options.url)
     flavour = check_flavour(options.flavour)
     tally = RequestCounter()
-    verify = False if options.insecure else options.ca_bundle or True
-    client_cert = (options.client_cert, options.client_key) if options.client_cert else None
-    wire = wire or Pool(tally, connections=options.connections, verify=verify, client_cert=client_cert)
+    wire = wire or _pool(options, address, tally)
     courier = RetryingClient(wire, tally, budget or Budget())
     asker = RegistryApiClient(address, courier, Authenticator(address, courier, _credentials(options, address)))
     choices = ResolverOptions(
@@ -100,6 +99,18 @@ def connect(
         head_first=flavour == docker_hub.NAME or (flavour == "auto" and address.is_hub),
     )
     return Registry(asker, _memory(options, address), choices, flavour, options)
+
+
+def _pool(options: RegistryOptions, address: Address, tally: RequestCounter) -> Pool:
+    """The connections, with what the settings name, else with the certificates that are kept for this registry."""
+    kept = host_certificates.find(address)
+    return Pool(
+        tally,
+        connections=options.connections,
+        verify=False if options.insecure else options.ca_bundle or True,
+        client_cert=(options.client_cert, options.client_key) if options.client_cert else kept.client,
+        also_trusted=() if options.insecure or options.ca_bundle else kept.authorities,
+    )
 
 
 def _credentials(options: RegistryOptions, address: Address) -> Callable[[str], Login]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -105,6 +105,7 @@ class Pool:
         connections: int = 16,
         verify: bool | Path = True,
         client_cert: tuple[Path, Path | None] | None = None,
+        also_trusted: Sequence[Path] = (),
         read_s: float = READ_S,
         answer_s: float = ANSWER_S,
     ) -> None:
@@ -118,6 +119,7 @@ class Pool:
         self._answers = AnswerDeadline(answer_s)
         self._verify = verify
         self._client_cert = client_cert
+        self._also_trusted = also_trusted
         self._timeout = urllib3.Timeout(connect=CONNECT_S, read=read_s)
         self._options: dict[str, Any] = {
             "maxsize": connections,
@@ -195,7 +197,7 @@ class Pool:
     def _manager(self, place: tuple[str, str, int], proxy: str) -> urllib3.PoolManager:
         options = dict(self._options)
         if place[0] == "https":
-            options["ssl_context"] = trust(self._verify, self._client_cert)
+            options["ssl_context"] = trust(self._verify, self._client_cert, self._also_trusted)
         manager = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
         self._managers.append(manager)
         return manager

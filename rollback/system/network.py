@@ -9,6 +9,7 @@ import os
 import re
 import ssl
 import urllib.request
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -125,13 +126,18 @@ def authorities() -> Path | None:
     return None
 
 
-def trust(verify: bool | Path = True, client_cert: tuple[Path, Path | None] | None = None) -> ssl.SSLContext:
+def trust(
+    verify: bool | Path = True,
+    client_cert: tuple[Path, Path | None] | None = None,
+    also: Sequence[Path] = (),
+) -> ssl.SSLContext:
     """Make the TLS settings for a connection.
 
     Args:
         verify: True for the system's authorities (or those that `REQUESTS_CA_BUNDLE` names), the path of a
             bundle or of a folder of certificates for these alone, False for no verification at all.
         client_cert: certificate and key, both PEM; without a key it is in the certificate's file.
+        also: bundles to trust in addition.
 
     Raises:
         BadInput: a file is missing or is not what it should be.
@@ -141,18 +147,19 @@ def trust(verify: bool | Path = True, client_cert: tuple[Path, Path | None] | No
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    try:
-        if bundle and bundle.is_dir():
-            context.load_verify_locations(capath=str(bundle))
-        elif bundle:
-            files.require_regular(bundle)
-            context.load_verify_locations(cafile=str(bundle))
-    except (OSError, ssl.SSLError) as error:
-        raise BadInput(
-            f"{bundle} cannot be used as certificate authorities",
-            why=error.strerror or str(error),
-            hint="name a file of certificates in PEM form: ca_bundle in the settings, or REQUESTS_CA_BUNDLE",
-        ) from error
+    for one in filter(None, (bundle, *also)):
+        try:
+            if one.is_dir():
+                context.load_verify_locations(capath=str(one))
+            else:
+                files.require_regular(one)
+                context.load_verify_locations(cafile=str(one))
+        except (OSError, ssl.SSLError) as error:
+            raise BadInput(
+                f"{one} cannot be used as certificate authorities",
+                why=error.strerror or str(error),
+                hint="name a file of certificates in PEM form: ca_bundle in the settings, or REQUESTS_CA_BUNDLE",
+            ) from error
     if client_cert:
         try:
             for part in filter(None, client_cert):

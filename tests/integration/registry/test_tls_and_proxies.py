@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rollback.errors import BadInput, RegistryError
+from rollback.registry import host_certificates
 from rollback.registry.client import RegistryOptions, connect
 from tests.support import certificates
 from tests.support import registry as real
@@ -74,6 +75,68 @@ def test_a_client_certificate_is_shown(program: str, fleet: Fleet, authority: Au
         agrees(look(url, ca_bundle=authority.ca, client_cert=certificate, client_key=key), fleet)
         with pytest.raises(RegistryError, match="shop/many cannot be read"):
             look(url, ["shop/many"], ca_bundle=authority.ca)
+
+
+def keep(folder: Path, authority: Authority, *, client: bool) -> None:
+    """Lay certificates down as Docker and Podman want them."""
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(authority.ca.read_bytes())
+    if client:
+        for file, name in zip(authority.client, ("client.cert", "client.key"), strict=True):
+            (folder / name).write_bytes(file.read_bytes())
+
+
+@pytest.mark.parametrize("place", ["user", "podman", "docker"])
+def test_certificates_that_docker_and_podman_keep_are_used(
+    program: str,
+    fleet: Fleet,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    roots = {
+        "user": tmp_path / "home/containers/certs.d",
+        "podman": tmp_path / "podman",
+        "docker": tmp_path / "docker",
+    }
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(host_certificates, "FOLDERS", (roots["podman"], roots["docker"]))
+    demanding = {**files(authority), "clientcas": [str(authority.ca)]}
+    with over_tls(program, fleet, tmp_path, demanding) as url:
+        keep(roots[place] / urlsplit(url).netloc, authority, client=True)
+
+        assert lines(look(url, ["shop/many"])) == fleet.of("shop/many")
+
+
+def test_certificates_of_another_port_are_not_used(
+    program: str, fleet: Fleet, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_certificates, "FOLDERS", (tmp_path,))
+    keep(tmp_path / "127.0.0.1:1", authority, client=False)
+    with over_tls(program, fleet, tmp_path, files(authority)) as url, pytest.raises(RegistryError) as caught:
+        look(url, ["shop/many"])
+
+    assert "certificate verify failed" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("names", "lacking"),
+    [(["client.cert"], "client.key"), (["client.key"], "client.cert"), (["a.cert", "a.key", "b.cert"], "b.key")],
+)
+def test_half_of_a_client_certificate_is_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], lacking: str
+) -> None:
+    monkeypatch.setattr(host_certificates, "FOLDERS", (tmp_path,))
+    folder = tmp_path / "registry.example.com:5000"
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+
+    with pytest.raises(BadInput, match="cannot be used") as caught:
+        connect(RegistryOptions("https://registry.example.com:5000"))
+
+    assert caught.value.why == f"there is no {lacking} beside it"
 
 
 def test_https_is_never_given_up_for_http(fleet: Fleet) -> None:
