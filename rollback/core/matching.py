@@ -183,7 +183,7 @@ def wanted(
         names: the names.
         found: the apps of every repository.
         rows: what each row is called.
-        option: the option that had them, for errors.
+        option: name of the option that had them, for errors: only, skip.
 
     Returns:
         Pairs of a repository and an app id; the id is empty for a repository without apps.
@@ -207,16 +207,16 @@ def wanted(
             pairs.update(_all_of(services))
         elif services:
             raise BadInput(
-                f"{option}: {name!r:.60} is the last part of {len(services)} repositories",
+                f"--{option}: {name!r:.60} is the last part of {len(services)} repositories",
                 why=", ".join(one.repo for one in services),
-                hint=f"name the whole repository: {option}={services[0].repo}",
+                hint=f"name the whole repository: --{option}={services[0].repo}",
             )
         else:
             known = sorted({*rows.values(), *(service_of(one.repo) for one in found)})
             raise BadInput(
                 f"there is no service {name!r:.60} in this history",
                 why=f"it has {', '.join(known)}",
-                hint=f"correct {option}",
+                hint=f"correct --{option}",
             )
     return frozenset(pairs)
 

@@ -161,8 +161,8 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
     running = tuple(apps)
     found = {choice.repo: matching.find(choice.repo, running, env.name, rules) for choice in selection.choices}
     rows = matching.row_names(found.values())
-    only = matching.wanted(rules.only, tuple(found.values()), rows, "--only")
-    skip = matching.wanted(rules.skip, tuple(found.values()), rows, "--skip")
+    only = matching.wanted(rules.only, tuple(found.values()), rows, "only")
+    skip = matching.wanted(rules.skip, tuple(found.values()), rows, "skip")
     steps: list[Step] = []
     reasons: list[Reason] = []
     kept: list[Found] = []
