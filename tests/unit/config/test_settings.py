@@ -103,7 +103,7 @@ def test_every_mistake_is_named_with_line_and_key() -> None:
     ) == [
         "line 2: registry.url: expected a text, found 5",
         "line 3: registry.connection: there is no such key; there are url, ca_bundle, client_cert, client_key, "
-        "insecure, connections, platform, immutable_tags, tag_date, flavour",
+        "insecure, connections, platform, immutable_tags, tag_date, flavour, deadline_s",
         "line 4: registry.insecure: expected true or false, found 'maybe'",
         "line 5: apps: expected keys and values, found ['billing']",
         "line 6: run.on_failure: expected one of restore, keep, stop, found 'panic'",
