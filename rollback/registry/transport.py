@@ -28,11 +28,10 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util import make_headers, parse_url
 
-from rollback.errors import BadInput
 from rollback.registry.address import origin
 from rollback.registry.answer_deadline import ANSWER_S, AnswerDeadline, AnswerOverdue
 from rollback.registry.request_counts import RequestCounter
-from rollback.system.network import CONNECT_S, READ_S, USER_AGENT, proxy_for, trust
+from rollback.system.network import CONNECT_S, READ_S, USER_AGENT, is_socks, proxy_for, trust
 
 _CHUNK = 1 << 16
 _REACH = "check the URL, and that this machine can reach it"
@@ -130,6 +129,7 @@ class Pool:
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, str, int], urllib3.HTTPConnectionPool] = {}
         self._managers: list[urllib3.PoolManager] = []
+        self._proxies: dict[tuple[str, str, int], str] = {}
         self._forwarding: set[tuple[str, str, int]] = set()
 
     def send(
@@ -145,7 +145,7 @@ class Pool:
         except AnswerOverdue as error:
             raise ConnectionLost(f"{place[1]} did not finish its answer within {error.answer_s:g} s") from error
         except (HTTPError, HTTPException, OSError) as error:
-            raise _lost(error, place[1], pool.proxy.host if pool.proxy else "", self._read_s) from error
+            raise _lost(error, place[1], self._proxies[place], self._read_s) from error
 
     def _exchange(
         self,
@@ -189,8 +189,9 @@ class Pool:
                 manager = self._manager(place, proxy)
                 pool = manager.connection_from_host(place[1], place[2], place[0])
                 pool.ConnectionCls = _observed(pool.ConnectionCls, self._tally, self._answers)
-                if proxy and place[0] == "http":
+                if proxy and place[0] == "http" and not is_socks(proxy):
                     self._forwarding.add(place)
+                self._proxies[place] = urlsplit(proxy).hostname or ""
                 self._pools[place] = pool
             return self._pools[place]
 
@@ -203,18 +204,18 @@ class Pool:
         return manager
 
 
-def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
+    """The connections that go through a proxy, which `proxy_for` has checked."""
     parts = urlsplit(proxy)
-    if parts.scheme not in ("http", "https"):
-        raise BadInput(
-            f"a {parts.scheme} proxy cannot be used", hint="name an http:// proxy, or list the host in NO_PROXY"
-        )
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
     bare = parse_url(proxy)._replace(auth=None).url
     _log.debug("using the proxy %s", parts.hostname)
-    return urllib3.ProxyManager(
-        bare, proxy_headers=make_headers(proxy_basic_auth=login) if login else None, **options
-    )
+    if is_socks(proxy):
+        from urllib3.contrib.socks import SOCKSProxyManager  # with PySocks, which few need
+
+        return SOCKSProxyManager(bare, user or None, password or None, **options)
+    login = make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+    return urllib3.ProxyManager(bare, proxy_headers=login, **options)
 
 
 def _observed(base: type, tally: RequestCounter, answers: AnswerDeadline) -> type:
@@ -253,7 +254,7 @@ def _read(method: str, response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _lost(error: BaseException, host: str, proxy: str | None, read_s: float) -> ConnectionLost:
+def _lost(error: BaseException, host: str, proxy: str, read_s: float) -> ConnectionLost:
     """Put the failure into words of ours: those of urllib3 quote the URL, which may carry a signature."""
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
@@ -263,11 +264,17 @@ def _lost(error: BaseException, host: str, proxy: str | None, read_s: float) -> 
         hint = "write http:// where a registry speaks plain http" if plain else "name its authority: ca_bundle"
         return ConnectionLost(f"TLS with {host} failed: {cause}", lasting=True, hint=hint)
     if isinstance(error, ProxyError):
-        return ConnectionLost(f"no connection through the proxy {proxy}: {getattr(cause, 'strerror', '') or cause}")
+        return ConnectionLost(f"no connection through the proxy {proxy}: {_plain(cause)}")
     if isinstance(error, NameResolutionError):
         return ConnectionLost(f"the name {host} is not known", hint=_REACH)
+    if isinstance(error, NewConnectionError) and proxy:  # SOCKS
+        return ConnectionLost(f"no connection to {host} through the proxy {proxy}: {_plain(cause)}")
     if isinstance(error, NewConnectionError):
-        return ConnectionLost(f"no connection to {host}: {getattr(cause, 'strerror', '') or cause}", hint=_REACH)
+        return ConnectionLost(f"no connection to {host}: {_plain(cause)}", hint=_REACH)
     if isinstance(error, (TimedOut, OSError)) and "timed out" in str(error):
         return ConnectionLost(f"{host} gave no answer within {read_s:g} s")
     return ConnectionLost(f"the connection to {host} broke: {type(cause).__name__} {cause}")
+
+
+def _plain(cause: BaseException) -> str:
+    return getattr(cause, "strerror", "") or str(cause)

@@ -5,6 +5,7 @@ Knows neither requests nor urllib3, so that a command pays only for the one that
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import ssl
@@ -23,6 +24,7 @@ READ_S = 30.0  # seconds between two bytes of an answer
 USER_AGENT = f"rollback/{__version__}"
 _HOST_PORT = re.compile(r"(?:\[([^]]*)\]|([^:]*))(?::(\d{1,5}))?", re.ASCII)
 _PORTS = {"https": 443, "http": 80}
+_SOCKS = ("socks5h", "socks5", "socks4a", "socks4")
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the order in which requests looks at them
 
 
@@ -32,14 +34,18 @@ def http_url(text: str) -> SplitResult:
     Raises:
         ValueError: it is none; the reason repeats neither a user name, a password nor a path.
     """
+    return _url(text, tuple(_PORTS))
+
+
+def _url(text: str, schemes: Sequence[str]) -> SplitResult:
     if any(letter.isspace() or not letter.isprintable() for letter in text):
         raise ValueError("it holds a blank or a control character")
     try:
         parts = urlsplit(text)
     except ValueError:  # whose text quotes a part of the address
         raise ValueError("it is no URL") from None
-    if parts.scheme.lower() not in _PORTS:
-        raise ValueError("it does not begin with http:// or https://")
+    if parts.scheme.lower() not in schemes:
+        raise ValueError(f"it does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if not parts.hostname:
         raise ValueError("it names no host")
     if not (_address(parts.hostname) or all(letter.isalnum() or letter in ".-_" for letter in parts.hostname)):
@@ -62,7 +68,12 @@ def is_loopback(host: str) -> bool:
 def proxy_for(url: str) -> str:
     """Name the proxy for a URL by the usual variables; empty for none.
 
-    `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in lower case first.
+    `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in lower case first. With `socks5://` and `socks4://`
+    names are looked up here, with `socks5h://` and `socks4a://` by the proxy.
+
+    Raises:
+        BadInput: it is no address of a proxy, or a SOCKS proxy and PySocks is missing. Nothing of it is repeated, for
+            it may hold a password.
     """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies_environment()
@@ -72,7 +83,30 @@ def proxy_for(url: str) -> str:
     if any(_exempts(entry, parts.hostname, port) for entry in proxies.get("no", "").lower().split(",")):
         return ""
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    return _checked(proxy if "://" in proxy else f"http://{proxy}") if proxy else ""
+
+
+def is_socks(proxy: str) -> bool:
+    """Tell whether a proxy, as `proxy_for` names it, speaks SOCKS."""
+    return urlsplit(proxy).scheme in _SOCKS
+
+
+def _checked(proxy: str) -> str:
+    try:
+        scheme = _url(proxy, (*_PORTS, *_SOCKS)).scheme
+    except ValueError as error:
+        raise BadInput(
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used",
+            why=str(error),
+            hint="write http://proxy.example.com:3128, or list the host in NO_PROXY",
+        ) from error
+    if scheme in _SOCKS and importlib.util.find_spec("socks") is None:
+        raise BadInput(
+            f"a {scheme} proxy cannot be used without PySocks",
+            why="it is not installed",
+            hint="pip install 'fleet-rollback[socks]', or name an http:// proxy, or list the host in NO_PROXY",
+        )
+    return proxy
 
 
 def _exempts(entry: str, host: str, port: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +17,15 @@ import pytest
 from rollback.errors import BadInput, RegistryError
 from rollback.registry import host_certificates
 from rollback.registry.client import RegistryOptions, connect
+from rollback.system import http_session
+from tests.conftest import ON_CI
 from tests.support import certificates
 from tests.support import registry as real
 from tests.support import registry_proxy as fronts
 from tests.support.certificates import Authority
 from tests.support.hostile_images import EAGER, Fleet, agrees, lines, look, master
 from tests.support.registry_proxy import Asked, Go, Reply, front
+from tests.support.socks_proxy import socks_proxy
 
 
 @pytest.fixture(scope="module")
@@ -267,11 +272,97 @@ def test_a_proxy_that_is_down_is_said_without_its_password(monkeypatch: pytest.M
     assert "proxy-secret" not in f"{caught.value.why} {caught.value.__cause__!r} {caught.value.__context__!r}"
 
 
-def test_a_socks_proxy_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+@pytest.fixture
+def _pysocks() -> None:
+    if importlib.util.find_spec("socks") is None:
+        if ON_CI:
+            pytest.fail("PySocks is missing")
+        pytest.skip("PySocks is missing: pip install 'fleet-rollback[socks]'")
 
-    with pytest.raises(BadInput, match="a socks5 proxy cannot be used"):
+
+@pytest.mark.usefixtures("_pysocks")
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_a_socks_proxy_leads_to_the_registry(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    port = urlsplit(fleet.url).port or 0
+    host = "registry.example.com" if scheme == "socks5h" else "127.0.0.1"
+    with socks_proxy({"registry.example.com": port}, login=("eve", "proxy:secret")) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://eve:proxy%3Asecret@{proxy.address}")
+
+        survey = look(f"http://{host}:{port}", ["shop/many"])
+
+    assert lines(survey) == fleet.of("shop/many")
+    assert set(proxy.asked) == {f"{host}:{port}"}
+    assert len(proxy.asked) <= 16
+
+
+@pytest.mark.usefixtures("_pysocks")
+def test_https_goes_through_a_socks_proxy_too(
+    program: str, fleet: Fleet, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with over_tls(program, fleet, tmp_path, files(authority)) as url, socks_proxy({}) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"socks5://{proxy.address}")
+
+        survey = look(url, ["shop/many"], ca_bundle=authority.ca)
+
+    assert lines(survey) == fleet.of("shop/many")
+    assert set(proxy.asked) == {urlsplit(url).netloc}
+
+
+@pytest.mark.usefixtures("_pysocks")
+def test_other_requests_go_through_the_socks_proxy_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    with front("", lambda _asked, _go: Reply(200, {}, b"fine")) as server:
+        with socks_proxy({"marathon.example.com": urlsplit(server.url).port or 0}) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"socks5h://{proxy.address}")
+            with http_session.connect() as session:
+                assert session.get("http://marathon.example.com/").text == "fine"
+        assert proxy.asked == ["marathon.example.com:80"]
+
+
+@pytest.mark.usefixtures("_pysocks")
+@pytest.mark.parametrize("trouble", ["down", "login"])
+def test_a_socks_proxy_that_does_not_serve_is_said_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    caplog.set_level("DEBUG")
+    with socks_proxy({}, login=("eve", "another")) as proxy:
+        address = "127.0.0.1:9" if trouble == "down" else proxy.address
+        monkeypatch.setenv("ALL_PROXY", f"socks5h://eve:proxy-secret@{address}")
+
+        with pytest.raises(RegistryError) as caught:
+            connect(RegistryOptions("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
+
+    assert "no connection to registry.example.com through the proxy 127.0.0.1: " in caught.value.why
+    assert "proxy-secret" not in f"{caught.value.why} {caught.value.__cause__!r} {caplog.text}"
+
+
+def test_a_socks_proxy_without_pysocks_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://eve:proxy-secret@127.0.0.1:9")
+
+    with pytest.raises(BadInput, match="a socks5 proxy cannot be used without PySocks") as caught:
         connect(RegistryOptions("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
+    with http_session.connect() as session, pytest.raises(BadInput):
+        session.get("https://registry.example.com/")
+
+    assert "fleet-rollback[socks]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://eve:proxy-secret@:bad",
+        "gopher://eve:proxy-secret@a",
+        "http://eve:proxy-secret@a b",
+        "eve:proxy-secret@",
+    ],
+)
+def test_a_malformed_proxy_is_bad_input_without_its_password(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    with pytest.raises(BadInput, match="the proxy that HTTPS_PROXY") as caught:
+        connect(RegistryOptions("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
+
+    assert "proxy-secret" not in f"{caught.value.what} {caught.value.why} {caught.value.hint}"
 
 
 def _as_proxy(asked: Asked, go: Go) -> Reply:
