@@ -48,6 +48,8 @@ bench: $(READY) ## measure requests, time and memory against other tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	bash .ci/parts-bench
 	$(BIN)/python -m benchmarks.registry
+	bash .ci/parts-ci-integrations
+	$(BIN)/python -m benchmarks.ansible_step
 
 wheel: $(READY) ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist

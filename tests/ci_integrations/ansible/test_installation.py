@@ -46,6 +46,23 @@ def test_a_checkout_is_installed_once_and_stays_as_it_is(
     assert sorted(path for path in checkout.rglob("*")) == before
 
 
+def test_a_tool_whose_interpreter_is_gone_is_installed_again(
+    newest: Playbook, scene: Scene, tmp_path: Path, wheel: Path
+) -> None:
+    cache = tmp_path / "cache"
+    options = ("-e", NO_INDEX, "-e", f"rollback_package={wheel}", "-e", f"rollback_cache={cache}")
+    first = newest("--tags", "install", *options)
+    (python,) = cache.glob("*/env/bin/python")
+    python.unlink()
+    python.symlink_to("/usr/bin/python3.gone")
+
+    second = newest("--tags", "get", *options, repo=REPOS)
+
+    assert first.code == 0, first.said
+    assert second.code == 0, second.said
+    assert len(list(cache.iterdir())) == 1
+
+
 def test_a_wheel_is_installed_and_removed_again(oldest: Playbook, scene: Scene, tmp_path: Path, wheel: Path) -> None:
     played = oldest(
         *("--tags", "get", "-e", NO_INDEX, "-e", '{"rollback_keep_tool": false}'),

@@ -43,13 +43,15 @@ def test_the_two_steps_roll_back_and_undo_puts_back(playbook: Playbook, scene: S
     assert leaks(got.said + ran.said + undone.said, seen, scene.dump, Path(os.environ["HOME"])) == []
 
 
-def test_a_plan_is_run_as_it_was_shown_and_freezes_the_environment(
+def test_a_plan_is_run_as_it_was_shown_and_freezes_the_environment_until_thawed(
     playbook: Playbook, scene: Scene, history: Path
 ) -> None:
     planned = playbook("--tags", "plan", date=scene.good_day, rollback_plan_file="plan.json")
     before = scene.running()
     ran = playbook("--tags", "run", date=scene.good_day, rollback_plan_file="plan.json")
     frozen = playbook("--tags", "check")
+    thawed = playbook("--tags", "thaw")
+    free = playbook("--tags", "check")
 
     assert planned.code == 0, planned.said
     assert planned.changed == 0
@@ -60,6 +62,7 @@ def test_a_plan_is_run_as_it_was_shown_and_freezes_the_environment(
     assert (scene.dump / "report.txt").read_text().startswith("DONE after ")
     assert frozen.code != 0
     assert "check (exit code 1) says NO: deployments are blocked: NO: prod: frozen until" in frozen.said
+    assert [thawed.code, free.code] == [0, 0], thawed.said + free.said
 
 
 def test_check_mode_shows_the_plan_and_changes_nothing(playbook: Playbook, scene: Scene, history: Path) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import shlex
+import signal
 from pathlib import Path
 
 import yaml
@@ -106,9 +107,7 @@ class ActionModule(ActionBase):
         if "refusal" in found:
             return _failed(found["refusal"])
         if found["shared"]:
-            display.display(
-                f"Others can write to {found['shared']}, so everything is kept in {found['dump']}, mode 0700."
-            )
+            _show(f"Others can write to {found['shared']}, so everything is kept in {found['dump']}, mode 0700.")
         return {"changed": False, "host": {**found, "source": source, "tool": f"{found['cache']}/{tool}"}}
 
     def _package(self, package: str) -> tuple[str, str]:
@@ -167,11 +166,9 @@ class ActionModule(ActionBase):
             request = {"do": "follow", "step": said["step"], "offset": said["offset"], "wait_s": WAIT_S}
             said = self._call("step.py", host["python"], request)
             messages += _show(said["stderr"])
-        lines = said["stdout"].splitlines()
-        for line in lines:
-            display.display(line)
+        lines = _show(said["stdout"], result=True)
         if said["not_copied"]:
-            display.display(f"rollback.json is {host['dump']}/rollback.json; no copy was made: {said['not_copied']}.")
+            _show(f"rollback.json is {host['dump']}/rollback.json; no copy was made: {said['not_copied']}.")
         if said["rc"] != 0:
             return _failed(reason(step, said["rc"], lines, messages), rc=said["rc"])
         return {
@@ -185,11 +182,19 @@ def _failed(message: str, **more: int | None) -> dict:
     return {"failed": True, "changed": False, "msg": message, **more}
 
 
-def _show(text: str) -> list[str]:
-    """Show lines while the tool works; beside the results, which have standard output for themselves."""
+def _show(text: str, *, result: bool = False) -> list[str]:
+    """Show lines while the tool works; results have standard output for themselves.
+
+    The lines travel to Ansible's main process through a queue, whose lock would be held for ever if a signal ended
+    this process meanwhile: `ansible-playbook` would not end then (seen with 2.21). So signals wait.
+    """
     lines = text.splitlines()
-    for line in lines:
-        display.display(line, stderr=True)
+    if lines:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            display.display("\n".join(lines), stderr=not result)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return lines
 
 

@@ -9,6 +9,7 @@ import getpass
 import importlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -135,6 +136,14 @@ def works(tool):
         return False
 
 
+def remove(tool):
+    """Remove a tool that does not start, out of its place at once: another step may put a new one there meanwhile."""
+    if os.path.isdir(tool):
+        aside = tempfile.mkdtemp(prefix="new-", dir=os.path.dirname(tool))
+        os.rename(tool, os.path.join(aside, "tool"))
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def prepare(request):
     cache = os.path.expanduser(request["cache"])
     answer = {
@@ -155,7 +164,10 @@ def prepare(request):
     answer["shared"] = given if answer["dump"] != given else ""
     if request["settings"] and request["needs_dump"]:
         write(os.path.join(answer["dump"], "settings.yaml"), request["settings"])
-    answer["installed"] = works(os.path.join(cache, request["tool"]))
+    tool = os.path.join(cache, request["tool"])
+    answer["installed"] = works(tool)
+    if not answer["installed"]:
+        remove(tool)
     return answer
 
 
