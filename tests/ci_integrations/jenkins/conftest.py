@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -113,13 +114,31 @@ class Button:
 
     Attributes:
         root: where the agent has its workspaces.
+        jenkinsfile: what is built.
+        credentials: what Jenkins keeps, by id.
     """
 
     def __init__(self, jenkins: Jenkins, scene: Scene, root: Path, programs: Path) -> None:
         self._jenkins = jenkins
-        self._scene = scene
         self.root = root
         self._programs = programs
+        self.jenkinsfile = CHECKOUT / "Jenkinsfile"
+        login = {"username": scene.sandbox.user, "password": PASSWORD}
+        self.credentials: dict[str, Mapping[str, str]] = {
+            **{f"rollback-{name}": login for name in ("dev", "stage", "prod")},
+            "rollback-slack": {"secret": scene.slack.url},
+        }
+
+    def edit(self, **fields: str) -> None:
+        """Give fields of the Jenkinsfile other values, as a team does that sets up the job."""
+        text = self.jenkinsfile.read_text()
+        for name, value in fields.items():
+            text, count = re.subn(
+                rf"^(@Field final String {name} = )'.*?'", rf"\g<1>'{value}'", text, flags=re.MULTILINE
+            )
+            assert count == 1, name
+        self.jenkinsfile = self.root / "Jenkinsfile"
+        self.jenkinsfile.write_text(text)
 
     def workspace(self, env: str = "prod") -> Path:
         """The workspace of an environment, with its checkout."""
@@ -133,10 +152,9 @@ class Button:
         """Build with these parameters, giving these answers to its questions."""
         self.workspace(env)
         given = {"ENVIRONMENT": env, "ROLLBACK_REASON": "prices are wrong", **params}
-        login = {"username": self._scene.sandbox.user, "password": PASSWORD}
         build = self._jenkins.run(
             {
-                "jenkinsfile": str(CHECKOUT / "Jenkinsfile"),
+                "jenkinsfile": str(self.jenkinsfile),
                 "root": str(self.root),
                 "params": given,
                 "answers": list(answers),
@@ -145,10 +163,7 @@ class Button:
                     "HOME": os.environ["HOME"],
                     "LANG": "C.UTF-8",
                 },
-                "credentials": {
-                    **{f"rollback-{name}": login for name in ("dev", "stage", "prod")},
-                    "rollback-slack": {"secret": self._scene.slack.url},
-                },
+                "credentials": self.credentials,
             }
         )
         assert build.problem is None, build.problem

@@ -31,6 +31,8 @@ def test_prod_goes_back_and_forward_again_though_slack_is_down(button: Button, s
     assert f"prod: to {scene.good_day}, by alice, confirmed by bob: DONE after" in str(build.description)
     records = [Path(path).read_text() for path in build.archived if path.endswith(".jsonl")]
     assert '"by": "alice, confirmed by bob"' in records[0]
+    (run,) = (Path(path).stem for path in build.archived if path.endswith(".jsonl"))
+    assert f"Undo: Build with Parameters: ENVIRONMENT=prod, ACTION=undo, RUN={run}" in build.console
     assert '"link": "https://jenkins.example.com/job/rollback/7/"' in records[0]
     assert "lookup('env', 'ROLLBACK_PASSWORD')" in records[0]
     assert {"rollback.json", "plan.json", "report.txt"} <= {Path(path).name for path in build.archived}

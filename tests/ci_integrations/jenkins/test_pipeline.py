@@ -176,6 +176,41 @@ def test_secrets_are_there_for_the_tool_alone(quick: Button, stub: Path) -> None
         assert not [call for call in calls(stub) if any(secret in word for word in call["argv"])]
 
 
+@pytest.mark.parametrize(
+    ("fields", "bound"),
+    [
+        ({"LOGIN": "", "SLACK": ""}, set()),
+        ({"LOGIN": ""}, {"ROLLBACK_SLACK"}),
+        ({"SLACK": ""}, {"ROLLBACK_USER", "ROLLBACK_PASSWORD"}),
+    ],
+)
+def test_without_a_login_or_slack_no_credentials_are_needed(
+    quick: Button, stub: Path, fields: dict[str, str], bound: set[str]
+) -> None:
+    quick.edit(**fields)
+    quick.credentials = {
+        name: kept
+        for name, kept in quick.credentials.items()
+        if ("SLACK" if name == "rollback-slack" else "LOGIN") not in fields
+    }
+
+    build = quick.press(choose(DAY), type_in("prod"))
+
+    assert build.result == "SUCCESS", build.console
+    secrets = {"ROLLBACK_USER", "ROLLBACK_PASSWORD", "ROLLBACK_SLACK"}
+    assert [secrets & call["env"].keys() for call in calls(stub)] == [set(), bound, bound]
+
+
+def test_missing_credentials_fail_the_build_before_anything_runs(quick: Button, stub: Path) -> None:
+    del quick.credentials["rollback-prod"]
+
+    build = quick.press(choose(DAY), type_in("prod"))
+
+    assert build.result == "FAILURE"
+    assert "Could not find credentials entry with ID 'rollback-prod'" in build.console
+    assert len(calls(stub)) == 1
+
+
 def test_a_lock_comes_before_the_agent_and_each_environment_has_its_own(quick: Button) -> None:
     first = quick.press(choose(DAY), env="dev")
     second = quick.press(choose(DAY), type_in("prod"))
