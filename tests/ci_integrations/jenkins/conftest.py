@@ -203,7 +203,7 @@ def button(
 def stub(tmp_path: Path) -> Path:
     """A folder whose files a stand-in of ansible-playbook puts into the dump folder, by the step's name."""
     folder = tmp_path / "stub"
-    for step in ("get", "plan", "run", "undo"):
+    for step in ("get", "plan", "run", "undo", "thaw"):
         (folder / step).mkdir(parents=True)
     offered = {"2026-11-9x": [], "2026-11-18": [{"1.7.1-master": "shop/billing"}], "2026-11-20": []}
     offered["2026-11-20"] = [{"1.8.0-master": "shop/billing"}, {"5.3.0-master": "shop/web"}]

@@ -21,9 +21,11 @@ def test_prod_goes_back_and_forward_again_though_slack_is_down(button: Button, s
     with command_lines() as seen:
         build = button.press(choose(scene.good_day), type_in("prod"), ROLLBACK_REASON=reason)
         there = scene.running()
+        thawed = button.press(type_in("prod", who="carol"), ACTION="thaw")
         undone = button.press(type_in("prod", who="carol"), ACTION="undo")
 
-    assert (build.result, undone.result) == ("SUCCESS", "SUCCESS"), build.console
+    assert (build.result, undone.result, thawed.result) == ("SUCCESS", "SUCCESS", "SUCCESS"), build.console
+    assert "is no longer frozen" in thawed.console
     assert there == GOOD
     assert scene.running() == BROKEN
     assert "Slack was not told" in build.console

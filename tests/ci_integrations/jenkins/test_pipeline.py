@@ -146,7 +146,7 @@ def test_an_answer_that_was_not_offered_runs_nothing(quick: Button, stub: Path, 
         ({"REPOS": "$ROLLBACK_PASSWORD"}, "REPOS has to be"),
         ({"REPOS": ""}, "REPOS has to be"),
         ({"RUN": "{{ lookup('pipe','id') }}", "ACTION": "undo"}, "RUN has to be"),
-        ({"ACTION": "drop"}, "ACTION is neither"),
+        ({"ACTION": "drop"}, "ACTION is not one of"),
         ({"ROLLBACK_REASON": ""}, "ROLLBACK_REASON is empty"),
     ],
 )
@@ -229,6 +229,18 @@ def test_undo_shows_its_plan_before_it_asks(quick: Button, stub: Path) -> None:
     assert "--check" not in undone["argv"]
     assert "run=20261122-040512-stage-1a2b" in undone["argv"]
     assert undone["env"]["ROLLBACK_BY"] == "carol"
+
+
+@pytest.mark.parametrize(("env", "answers"), [("dev", []), ("prod", [type_in("prod", who="carol")])])
+def test_thaw_asks_in_prod_only_and_gets_no_dates(quick: Button, stub: Path, env: str, answers: list[Answer]) -> None:
+    build = quick.press(*answers, env=env, ACTION="thaw")
+
+    (thawed,) = calls(stub)
+    assert build.result == "SUCCESS", build.console
+    assert [question["submitter"] for question in build.questions] == ["rollback-prod"] * len(answers)
+    assert thawed["argv"][thawed["argv"].index("-t") + 1] == "thaw"
+    assert thawed["env"]["ROLLBACK_PASSWORD"] == PASSWORD
+    assert str(build.description).startswith(f"{env}: thaw")
 
 
 def test_the_linter_finds_no_error(part: Callable[[str], str]) -> None:
