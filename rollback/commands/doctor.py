@@ -24,18 +24,18 @@ from rollback.config.settings import Settings
 from rollback.core import matching
 from rollback.core.apps import App
 from rollback.core.history import History
-from rollback.errors import BadInput, LoginRefused, NotInRegistry, RollbackError
+from rollback.errors import BadInput, LoginRefused, NotInRegistry, RegistryError, RollbackError
 from rollback.output.doctor_report import Finding, Level, checkup_json, checkup_text
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration
+from rollback.registry.client import Registry
 from rollback.system import user_folders
 from rollback.workflow import context
 from rollback.workflow.command_result import CommandResult
 
 _OLD = timedelta(hours=24)  # a history of yesterday lacks the release that broke things
 _SKEW_S = 30.0  # seconds between two clocks that are let pass; the Date header itself is whole seconds
-_ASK_S = 10.0  # seconds for one answer; who runs this waits in front of it
 _FAILED = 1
 
 
@@ -156,8 +156,7 @@ def _registry(given: _CheckContext) -> Iterator[Finding]:
     history = given.history
     client = context.registry(given.config, url=history.registry if history else "", cached=False)
     try:
-        chosen = given.config.registry
-        reached = _reached("registry", f"{client.url}/v2/", given, False if chosen.insecure else chosen.ca_bundle)
+        reached = _reached(client, given)
         yield reached
         if reached.level is Level.FAIL:
             return
@@ -185,43 +184,28 @@ def _registry(given: _CheckContext) -> Iterator[Finding]:
         client.close()
 
 
-def _reached(about: str, url: str, given: _CheckContext, trusted: Path | bool | None) -> Finding:
-    """Whether a server answers at all, and what its clock says."""
-    import requests
-
-    from rollback.system import http_session
-
+def _reached(client: Registry, given: _CheckContext) -> Finding:
+    """Whether the registry answers at all, and what its clock says."""
+    began = datetime.now(timezone.utc)
     try:
-        with http_session.connect(verify=True if trusted is None else trusted, read_s=_ASK_S, retries=0) as door:
-            began = datetime.now(timezone.utc)
-            answer = door.get(url, allow_redirects=False)
-    except (requests.RequestException, OSError) as error:
+        answer = client.reach()
+    except RegistryError as error:
         return Finding(
-            about,
+            "registry",
             Level.FAIL,
-            f"{_place(url)} cannot be reached ({_cause(error)})",
-            "check the address, the network, the proxy (HTTPS_PROXY, NO_PROXY) and the CA bundle (ca_bundle)",
+            f"{error.what} ({error.why})",
+            error.hint
+            or "check the address, the network, the proxy (HTTPS_PROXY, NO_PROXY) and the CA bundle (ca_bundle)",
         )
-    stamp = answer.headers.get("Date")
-    if stamp:
-        with contextlib.suppress(TypeError, ValueError):  # a clock that cannot be read is not looked at
-            given.clocks[_place(url)] = (parsedate_to_datetime(stamp) - began).total_seconds()
-    return Finding(about, Level.OK, f"{_place(url)} answers ({answer.status_code})")
+    with contextlib.suppress(TypeError, ValueError):  # a clock that cannot be read is not looked at
+        stamp = parsedate_to_datetime(answer.headers.get("Date", ""))
+        given.clocks[_place(client.url)] = (stamp - began).total_seconds()
+    return Finding("registry", Level.OK, f"{_place(client.url)} answers ({answer.status})")
 
 
 def _place(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, which is the one that a person can use; never an address with a secret in it."""
-    inner: BaseException = error
-    while inner.__cause__ or inner.__context__:
-        inner = inner.__cause__ or inner.__context__ or inner
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return type(inner).__name__
 
 
 def _target(given: _CheckContext) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from rollback.core.image_reference import is_digest, is_repo, is_tag
-from rollback.errors import BadInput
+from rollback.errors import BadInput, RegistryError
 from rollback.registry import host_certificates
 from rollback.registry.address import Address
 from rollback.registry.api_client import RegistryApiClient
@@ -22,7 +22,7 @@ from rollback.registry.request_counts import RequestCounter, RequestCounts
 from rollback.registry.retry import Budget
 from rollback.registry.retrying_client import RetryingClient
 from rollback.registry.scanner import Scanner, ScanResult, check_flavour
-from rollback.registry.transport import Pool, Transport
+from rollback.registry.transport import ConnectionLost, Pool, RegistryResponse, TooLarge, Transport
 from rollback.registry.vendors import docker_hub
 from rollback.secret import Secret
 
@@ -166,6 +166,22 @@ class Registry:
     def identity(self) -> Identity:
         """As whom it is asked, and where that was found; may run a credential helper."""
         return self._asker.gate.identity()
+
+    def reach(self) -> RegistryResponse:
+        """Find out whether the registry answers at all, by one request without a login.
+
+        Returns:
+            Its answer, whatever that is.
+
+        Raises:
+            RegistryError: it does not answer.
+        """
+        try:
+            return self._asker.courier.once(f"{self.url}/v2/", limit=1 << 20)
+        except ConnectionLost as error:
+            raise RegistryError(f"{self.url} cannot be reached", why=str(error), hint=error.hint) from error
+        except TooLarge as error:
+            raise RegistryError(f"{self.url} is no registry", why="its answer is larger than 1 MiB") from error
 
     def survey(
         self,

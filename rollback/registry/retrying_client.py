@@ -67,6 +67,16 @@ class RetryingClient:
         with self._waiting.waiting_for(host):
             return self._patience.ask(host, send, lambda: self._tally.add("repeats"))
 
+    def once(self, url: str, *, limit: int) -> RegistryResponse:
+        """GET a page once, without credentials and without a count.
+
+        Raises:
+            ConnectionLost: no usable answer.
+            TooLarge: the answer is larger than `limit`.
+        """
+        with self._waiting.waiting_for(origin(url)[1]):
+            return self._wire.send("GET", url, {}, limit=limit)
+
     def counted(self, name: str) -> None:
         """Count something that happened, a field of `RequestCounts`."""
         self._tally.add(name)
