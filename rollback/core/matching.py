@@ -276,7 +276,7 @@ def _named(
                 reason=Reason(
                     f"{service}: the settings name the app {app_id}, which is of {other} and not of {env}",
                     why="the same line of the settings counts for every environment",
-                    hint=f"write it so that it fits them all: apps: {{{service}: {general}}}",
+                    hint=f'write it so that it fits them all: apps: {{{service}: "{general}"}}',
                     service=service,
                 ),
             )

@@ -48,11 +48,54 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """A run or an undo that has begun to write and has no outcome yet: it goes on, or it was cut off.
+
+    Attributes:
+        run: its id.
+        by: who started it.
+        host: the machine that it runs on.
+        dump: the folder of its record there.
+        since: RFC 3339 time of its start.
+    """
+
+    run: str
+    by: str
+    host: str
+    dump: str
+    since: str
+
+
+@dataclass(frozen=True)
 class EnvironmentState:
     """What is remembered of one environment on one target."""
 
     freeze: Freeze | None = None
     withdrawn: tuple[Withdrawn, ...] = ()
+    unfinished: Unfinished | None = None
+
+
+def begun(state: EnvironmentState, unfinished: Unfinished, freeze: Freeze | None) -> EnvironmentState:
+    """The state before the first write of a run.
+
+    Args:
+        state: before it.
+        unfinished: the run.
+        freeze: the freeze that counts from now on; None leaves an earlier one as it is.
+    """
+    return replace(state, freeze=freeze or state.freeze, unfinished=unfinished)
+
+
+def reverted(state: EnvironmentState, run: str, before: Freeze | None) -> EnvironmentState:
+    """The state after a run of which nothing is left: the freeze that was there before it counts again.
+
+    Args:
+        state: the state that the run began with, perhaps changed meanwhile.
+        run: the run.
+        before: the freeze before it.
+    """
+    ours = state.freeze is not None and state.freeze.run == run
+    return replace(state, freeze=before if ours else state.freeze, unfinished=None)
 
 
 def after_run(
@@ -83,8 +126,8 @@ def after_undo(
 
 
 def thawed(state: EnvironmentState) -> EnvironmentState:
-    """The state without its freeze."""
-    return replace(state, freeze=None)
+    """The state without its freeze, and without a run that was cut off."""
+    return replace(state, freeze=None, unfinished=None)
 
 
 def make(by: str, reason: str, run: str, now: datetime, seconds: float) -> Freeze:
@@ -101,10 +144,18 @@ def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str,
         now: the time.
     """
     told = []
+    cut = state.unfinished
+    if cut:
+        told.append(
+            f"the run {cut.run} by {cut.by} has not ended: it began at {cut.since} on {cut.host}, and its "
+            f"record is in {cut.dump}. If it is no longer running: rollback undo --run={cut.run} --dump={cut.dump}, "
+            "or rollback thaw if nothing needs to be undone"
+        )
     frozen = state.freeze
     if frozen and Instant.parse(frozen.until).time > now:
         why = f" because {frozen.reason}" if frozen.reason else ""
-        told.append(f"frozen until {frozen.until} by {frozen.by}{why} (run {frozen.run})")
+        lift = "`rollback thaw` lifts it"
+        told.append(f"frozen until {frozen.until} by {frozen.by}{why} (run {frozen.run}); {lift}")
     for one in state.withdrawn:
         if image and _same_image(one.image, image):
             why = f" because {one.reason}" if one.reason else ""
@@ -139,6 +190,7 @@ def as_json(state: EnvironmentState) -> dict[str, Any]:
     return {
         "freeze": asdict(state.freeze) if state.freeze else None,
         "withdrawn": [asdict(one) for one in state.withdrawn],
+        "unfinished": asdict(state.unfinished) if state.unfinished else None,
     }
 
 
@@ -153,6 +205,7 @@ def loads(text: str) -> EnvironmentState:
         found = Freeze(**data["freeze"]) if data["freeze"] else None
         if found:
             Instant.parse(found.until)
-        return EnvironmentState(found, tuple(Withdrawn(**one) for one in data["withdrawn"]))
+        unfinished = Unfinished(**data["unfinished"]) if data.get("unfinished") else None  # 0.1 has none
+        return EnvironmentState(found, tuple(Withdrawn(**one) for one in data["withdrawn"]), unfinished)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a state: {error}") from error

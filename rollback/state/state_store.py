@@ -31,6 +31,10 @@ class StateStore(Protocol):
         """
         ...
 
+    def exists(self) -> bool:
+        """Whether anything was ever kept, even if the state is empty by now; never raises."""
+        ...
+
     def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
         """Replace the state by what `how` makes of it.
 
@@ -64,6 +68,10 @@ class FolderStateStore:
                 why=files.why(error) if isinstance(error, OSError) else str(error),
                 hint="remove the file if nothing needs to stay frozen",
             ) from error
+
+    def exists(self) -> bool:
+        """See `StateStore`."""
+        return self._path.exists()
 
     def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
         """See `StateStore`."""
@@ -106,6 +114,10 @@ class TargetStateStore:
                 why=str(error),
                 hint="remove that app if nothing needs to stay frozen",
             ) from error
+
+    def exists(self) -> bool:
+        """See `StateStore`. What is kept on the target is whole: that there is no marker is an answer, too."""
+        return True
 
     def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
         """See `StateStore`; an empty state is no marker at all."""

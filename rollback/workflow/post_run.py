@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import cast
@@ -10,11 +11,12 @@ from typing import cast
 from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Plan, Step
 from rollback.errors import RollbackError, TargetError
-from rollback.execution.executor import Execution
+from rollback.execution.executor import Execution, all_up
 from rollback.output.progress import stamp
 from rollback.state import freeze
-from rollback.state.freeze import Withdrawn
+from rollback.state.freeze import EnvironmentState, Freeze, Unfinished, Withdrawn
 from rollback.state.record import Header
+from rollback.state.state_store import StateStore
 from rollback.targets.base import Remembering, Target
 from rollback.workflow import context
 from rollback.workflow.run_request import RunRequest
@@ -22,31 +24,76 @@ from rollback.workflow.run_request import RunRequest
 log = logging.getLogger(__name__)
 
 
-def remember(request: RunRequest, env: str, header: Header, execution: Execution, target: Target) -> None:
-    """Freeze the environment, and remember what was taken out, for deployment jobs that ask."""
-    stands = {
+def begin(request: RunRequest, header: Header, plan: Plan, target: Target) -> Freeze | None:
+    """Before the first write: freeze the environment, and note that a run is under way.
+
+    Returns:
+        The freeze that was there before; None if there was none.
+
+    Raises:
+        Failed: the state cannot be kept; a deployment job could not know of this run.
+        TargetError: likewise, where it is kept on the target.
+    """
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    seconds = 0.0 if request.undoes else request.freeze_s
+    frozen = freeze.make(header.by, header.reason, header.run, now, seconds) if seconds else None
+    dump = str(request.dump.absolute())
+    unfinished = Unfinished(header.run, header.by, platform.node(), dump, header.at)
+    store = _store(request, plan, target)
+    before = store.load().freeze
+    store.change(lambda state: freeze.begun(state, unfinished, frozen))
+    return before
+
+
+def finish(
+    request: RunRequest, header: Header, plan: Plan, execution: Execution, target: Target, before: Freeze | None
+) -> None:
+    """After a run: remember what was taken out for deployment jobs that ask; without changes, the state as before it.
+
+    Args:
+        request: the run.
+        header: of its record.
+        plan: what was to be done.
+        execution: what came of it.
+        target: where.
+        before: the freeze before the run.
+    """
+    changed = {
         app_id: watch for app_id, watch in execution.forward.items() if app_id not in (execution.restored or {})
     }
-    if not stands:
-        return
     out = [
-        Withdrawn(watch.change.app.image, header.by, stamp(), header.reason, header.run) for watch in stands.values()
+        Withdrawn(watch.change.app.image, header.by, stamp(), header.reason, header.run) for watch in changed.values()
     ]
-    brought = [watch.change.image for watch in stands.values()]
-    now, seconds = datetime.now(timezone.utc).replace(microsecond=0), request.freeze_s
-    frozen = freeze.make(header.by, header.reason, header.run, now, seconds) if seconds else None
+    brought = [watch.change.image for watch in changed.values()]
+
+    def after(state: EnvironmentState) -> EnvironmentState:
+        if not changed and (execution.restored is None or all_up(execution.restored)):
+            return freeze.reverted(state, header.run, before)
+        if request.undoes:
+            return freeze.after_undo(state, request.undoes.header.run, out, brought)
+        return freeze.after_run(state, out, None, brought)
+
+    try:
+        _store(request, plan, target).change(after)
+    except RollbackError as error:
+        log.warning("`rollback check` keeps saying no for %s: %s", plan.env.name, error.why or error.what)
+
+
+def nothing_left(request: RunRequest, plan: Plan, target: Target) -> None:
+    """After an undo that found nothing to do: the run that it undoes is no longer unfinished."""
     undone = request.undoes.header.run if request.undoes else ""
     try:
-        store = context.state_store(request.config, target, env, list(stands))
-        store.change(
-            lambda state: (
-                freeze.after_undo(state, undone, out, brought)
-                if undone
-                else freeze.after_run(state, out, frozen, brought)
-            )
-        )
+        store = _store(request, plan, target)
+        found = store.load()
+        if undone and found.unfinished and found.unfinished.run == undone:
+            store.change(lambda state: freeze.after_undo(state, undone, (), ()))
     except RollbackError as error:
-        log.warning("%s is not frozen: %s", env, error.why or error.what)
+        log.warning("whether %s is frozen is not known: %s", plan.env.name, error.why or error.what)
+
+
+def _store(request: RunRequest, plan: Plan, target: Target) -> StateStore:
+    ids = [step.app.id for step in plan.steps if step.app]
+    return context.state_store(request.config, target, plan.env.name, ids)
 
 
 def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> tuple[str, ...]:

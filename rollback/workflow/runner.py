@@ -35,7 +35,7 @@ from rollback.targets.base import Target
 from rollback.workflow import context
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.planning import PreparedPlan
-from rollback.workflow.post_run import remains, remember
+from rollback.workflow.post_run import begin, finish, nothing_left, remains
 from rollback.workflow.run_request import RunRequest
 from rollback.workflow.signals import stoppable
 
@@ -103,6 +103,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
     with _locked(request, plan, target, header) as locks, stoppable(locks) as clock:
         captured = _captured(plan, target)
         journal = Journal(request.dump, header, captured, stamp)
+        before = begin(request, header, plan, target)
         try:
             _announce(request, plan, header, progress)
             execution = _execute(request, plan, target, clock, journal, captured, progress)
@@ -116,10 +117,11 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
             )
             ended = replace(ended, remains=remains(plan, request.config.run.parallel, execution, target))
             _close(journal, ended, execution)
-        except RecordError:  # raised before the first write is sent, and never after it
-            raise
         except Exception as error:
-            if not journal.began_writing:
+            if (
+                not journal.began_writing
+            ):  # a RecordError is raised before the first write is sent, and never after it
+                finish(request, header, plan, Execution(), target, before)
                 raise
             raise Partly(
                 f"the {request.kind} {header.run} broke off, and some services may be changed",
@@ -129,7 +131,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         finally:
             journal.close()
         _write_page(journal.path, request.dump)
-        remember(request, plan.env.name, header, execution, target)
+        finish(request, header, plan, execution, target, before)
         # A signal meanwhile does not make the outcome untrue, so this is still under `stoppable`.
         slack_client.ended(request.slack, _title(request, plan), ended, header)
     return ended
@@ -192,6 +194,7 @@ def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_
     """
     folder = state_folder(request.config.state_folder)
     FileLock(folder, plan.env.name, target.name, _holder(_header(request, plan))).release()
+    nothing_left(request, plan, target)
     ended = outcomes.nothing_to_do(plan, took_s)
     slack_client.ended(request.slack, _title(request, plan), ended)
     return ended

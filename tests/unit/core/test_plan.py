@@ -294,7 +294,7 @@ def test_an_app_that_the_settings_name_for_another_environment_is_refused() -> N
     assert step(found).app is None
     assert found.changes == ()
     assert "is of prod" in found.reasons[0].what
-    assert "apps: {billing: /ds/{env}/shop/billing-api}" in found.reasons[0].hint
+    assert 'apps: {billing: "/ds/{env}/shop/billing-api"}' in found.reasons[0].hint
 
 
 def test_an_app_of_its_own_environment_may_have_another_ones_name_in_its_id() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from rollback.state import freeze
-from rollback.state.freeze import EnvironmentState, Freeze, Withdrawn
+from rollback.state.freeze import EnvironmentState, Freeze, Unfinished, Withdrawn
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=timezone.utc)
 BAD = "registry.example.com/shop/billing:1.9.0-master"
@@ -32,7 +32,9 @@ def test_a_frozen_environment_objects_until_the_freeze_runs_out() -> None:
 def test_the_objection_names_who_why_until_when_and_the_run() -> None:
     told = freeze.objections(EnvironmentState(frozen()), "", NOW)
 
-    assert told == ("frozen until 2026-11-22T05:00:00Z by alice because it answers 503 (run r1)",)
+    assert told == (
+        "frozen until 2026-11-22T05:00:00Z by alice because it answers 503 (run r1); `rollback thaw` lifts it",
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,3 +107,39 @@ def test_a_state_is_read_back_as_written() -> None:
 def test_what_is_no_state_is_an_error_and_not_a_free_environment(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         freeze.loads(text)
+
+
+CUT = Unfinished("r2", "bob", "host", "/srv/rollback", "2026-11-22T04:00:00Z")
+
+
+def test_a_run_without_an_outcome_is_an_objection_with_its_folder_and_what_to_do() -> None:
+    (told,) = freeze.objections(freeze.begun(EnvironmentState(), CUT, None), "", NOW)
+
+    for words in ("r2 by bob has not ended", "/srv/rollback", "rollback undo --run=r2", "rollback thaw"):
+        assert words in told
+
+
+def test_an_outcome_a_thaw_and_a_restore_each_end_it() -> None:
+    state = freeze.begun(EnvironmentState(frozen()), CUT, None)
+
+    for after in (
+        freeze.after_run(state, (), None, ()),
+        freeze.after_undo(state, "r2", (), ()),
+        freeze.thawed(state),
+        freeze.reverted(state, "r2", None),
+    ):
+        assert after.unfinished is None
+
+
+def test_a_run_that_leaves_nothing_brings_the_freeze_before_it_back() -> None:
+    ours = freeze.make("bob", "", "r2", NOW, 3600)
+    state = freeze.begun(EnvironmentState(frozen()), CUT, ours)
+
+    assert freeze.reverted(state, "r2", frozen()).freeze == frozen()
+    assert freeze.reverted(freeze.after_run(state, (), None, ()), "another", None).freeze == ours
+
+
+def test_a_state_of_version_0_1_is_read() -> None:
+    assert freeze.loads('{"freeze": null, "withdrawn": []}') == EnvironmentState()
+    state = freeze.begun(EnvironmentState(frozen()), CUT, None)
+    assert freeze.loads(freeze.dumps(state)) == state
