@@ -23,7 +23,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """List the runs of a dump folder, newest first, or tell one."""
     folder = option_values.folder(options["--dump"])
     if options["--run"]:
-        found = record.find(folder, options["--run"], None)
+        found = record.find(folder, options["--run"])
         if options["--markdown"]:
             return CommandResult(incident_report.markdown(found))
         return CommandResult(run_text(found, TerminalInfo.of(sys.stdout)), [dict(line) for line in found.lines])

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from rollback.commands.run import undo_options
 from rollback.config import option_values
+from rollback.core.rollout_status import LOST_S
 from rollback.errors import Reason, Refused
 from rollback.output.progress import Progress
-from rollback.state import record
+from rollback.state import record, undo_choice
 from rollback.state.record import Record
+from rollback.state.undo_plan import UndoRules
 from rollback.workflow import context, planning
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.run_request import RunRequest, policy
 from rollback.workflow.runner import carry_out
+
+log = logging.getLogger(__name__)
 
 
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:
@@ -31,8 +38,13 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     )
     dump = option_values.folder(options["--dump"])
     env = context.environment(options["--env"], config).name if options["--env"] else None
-    past = record.find(dump, options["--run"], env)
-    accepted = option_values.names(options["--accept-moved"])
+    past = _chosen(dump, options["--run"], env)
+    rules = UndoRules(
+        accepted=option_values.names(options["--accept-moved"]),
+        only=option_values.names(options["--only"]),
+        skip=option_values.names(options["--skip"]),
+        unanswered=undo_choice.unanswered(past, datetime.now(timezone.utc), LOST_S),
+    )
     request = RunRequest(
         kind="undo",
         config=config,
@@ -49,6 +61,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         undo_options=undo_options(options),
         undo_template=context.undo_template(),
         undoes=past,
+        unanswered=rules.unanswered,
     )
     if past.header.kind == "undo" and not options["--run"]:
         raise Refused([_undone_already(past, request)])
@@ -58,10 +71,20 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         if target.name != past.header.target:
             raise Refused([_elsewhere(past.header.target, target.name)])
         return carry_out(
-            request, planning.prepare_undo(past, config, dump, accepted, target), target, progress, began=began
+            request, planning.prepare_undo(past, config, dump, rules, target), target, progress, began=began
         )
     finally:
         target.close()
+
+
+def _chosen(dump: Path, run: str | None, env: str | None) -> Record:
+    """The run that is undone: the named one, or the newest one that left something changed."""
+    if run:
+        return record.find(dump, run)
+    choice = undo_choice.choose(record.readable(dump), dump, env)
+    for other in choice.passed_over:
+        log.warning("passed over %s: its writes were all refused or put back", other.header.run)
+    return choice.record
 
 
 def _undone_already(past: Record, request: RunRequest) -> Reason:

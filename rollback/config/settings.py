@@ -65,6 +65,7 @@ class RunSettings:
     pin: bool = True
     max_age_s: float = 0.0
     freeze_s: float = 4 * 3600.0
+    deadline_s: float = 3600.0
 
 
 @dataclass(frozen=True)
@@ -363,6 +364,7 @@ class _SettingsReader:
             ("parallel", 1),
             ("max_age_s", 0),
             ("freeze_s", 0),
+            ("deadline_s", 1.0),
         ):
             if getattr(settings.run, name) < least:
                 self.mistake(("run", name), f"expected at least {least:g}")

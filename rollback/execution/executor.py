@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rollback.core.apps import Change, Deployment
+from rollback.core.apps import Change, Deployment, Status
 from rollback.core.plan import OnFailure
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.execution.policy import Clock, Policy, RunJournal
@@ -28,6 +28,9 @@ class Execution:
         restored: by app id, the same for what was put back; None if nothing was put back.
         interrupted: whether it was stopped from outside.
         stopped_because: why nothing more was written; empty if that was not so.
+        last: by app id, the last look at each app of the run, those included that were not written; an app that is
+            gone is absent, and without a look all are.
+        hanging: ids of deployments that this run began and that still hold an app.
     """
 
     forward: Mapping[str, RolloutStatus] = field(default_factory=dict)
@@ -35,11 +38,18 @@ class Execution:
     restored: Mapping[str, RolloutStatus] | None = None
     interrupted: bool = False
     stopped_because: str = ""
+    last: Mapping[str, Status] = field(default_factory=dict)
+    hanging: frozenset[str] = frozenset()
 
     @property
     def clean(self) -> bool:
         """Everything that was to be written was, and is up."""
         return not self.refused and not self.stopped_because and all_up(self.forward) and not self.interrupted
+
+    @property
+    def is_back(self) -> bool:
+        """Everything that was written was put back, and nothing of it is left on the target."""
+        return self.restored is not None and all_up(self.restored) and not self.hanging
 
 
 def all_up(watches: Mapping[str, RolloutStatus]) -> bool:
@@ -73,7 +83,16 @@ def execute(
     """
     rollout = Rollout(target, policy, clock, journal, look)
     rollout.deploy(changes)
-    result = Execution(rollout.watches, rollout.refused, None, rollout.interrupted, rollout.stopped_because)
+    rollout.look_at_all([change.app for change in changes])
+    result = Execution(
+        rollout.watches,
+        rollout.refused,
+        None,
+        rollout.interrupted,
+        rollout.stopped_because,
+        rollout.seen,
+        rollout.hanging(rollout.deployments),
+    )
     if result.clean or result.interrupted or policy.on_failure is not OnFailure.RESTORE or not result.forward:
         return result
     touched = list(result.forward.values())
@@ -94,7 +113,16 @@ def execute(
             if watch.change.app.id in rollout.unanswered
         },
     )
-    return replace(result, restored=restored.forward, interrupted=restored.interrupted)
+    return replace(
+        result,
+        restored=restored.forward,
+        interrupted=restored.interrupted,
+        last={**result.last, **restored.last},
+        hanging=frozenset(
+            held for status in restored.last.values() for held in status.deployments if held in rollout.deployments
+        )
+        | restored.hanging,
+    )
 
 
 def put_back(
@@ -134,4 +162,9 @@ def put_back(
     away = OwnChanges(ours, versions or {}, late or {}, is_ours)
     restore = Revert(target, policy, clock, journal, look, changes, away, was_ready)
     restore.run()
-    return Execution(restore.watches, interrupted=restore.waiting() > 0)
+    return Execution(
+        restore.watches,
+        interrupted=restore.waiting() > 0,
+        last=restore.seen,
+        hanging=restore.hanging(restore.returning),
+    )

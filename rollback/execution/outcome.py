@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from rollback.core.apps import Status
 from rollback.core.plan import Action, OnFailure, Other, Plan, Step
+from rollback.core.preflight import OwnDeployment
 from rollback.core.rollout_status import RolloutState, RolloutStatus
-from rollback.execution.executor import Execution, all_up
+from rollback.execution.executor import Execution
 
 
 class Verdict(str, Enum):
@@ -31,6 +33,7 @@ CODES: Mapping[Verdict, int] = {
     Verdict.RESTORED: 5,
 }
 INTERRUPTED = 130
+_NOT_WRITTEN = frozenset({"not taken", "not reached"})
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Outcome:
         touched: how many apps were written.
         remains: what did not go back with the images, a line each.
         others: apps that run a selected repository and were not changed.
+        down: whether an app of the run or of the plan does not run, though nothing failed.
+        but: what the verdict alone does not tell: `web is down (0 of 2 ready)`; empty if there is nothing.
     """
 
     verdict: Verdict
@@ -83,11 +88,20 @@ class Outcome:
     touched: int = 0
     remains: tuple[str, ...] = ()
     others: tuple[Other, ...] = ()
+    down: bool = False
+    but: str = ""
+
+    @property
+    def headline(self) -> str:
+        """The first words of every report."""
+        return f"{self.verdict.value}, but {self.but}" if self.but else self.verdict.value
 
     @property
     def good(self) -> bool:
-        """Whether nothing needs a second look: it went well, and no app was left on another image."""
-        return self.verdict in {Verdict.DONE, Verdict.NOTHING} and not any(other.differs for other in self.others)
+        """Whether nothing needs a second look: all runs, and no app was left on another image."""
+        if self.but or self.down or any(other.differs for other in self.others):
+            return False
+        return self.verdict in {Verdict.DONE, Verdict.NOTHING}
 
 
 def conclude(
@@ -106,12 +120,19 @@ def conclude(
     rows = tuple(_row(step, execution) for step in plan.steps)
     touched = len(execution.forward)
     problem = _problem(execution, plan)
-    if execution.clean:
-        verdict, summary = Verdict.DONE, f"{touched} changed and up{_but(plan)}"
+    if execution.clean and not execution.hanging:
+        not_up = _down(plan, execution)
+        changed = f"{touched} changed; {not_up}" if not_up else f"{touched} changed and up"
+        verdict, summary = Verdict.DONE, f"{changed}{_but(plan)}"
+    elif execution.clean:
+        held = ", ".join(sorted(execution.hanging))
+        verdict, summary = Verdict.PARTLY, f"{touched} changed; a deployment of this run still hangs: {held}"
     elif not touched:
         verdict, summary = Verdict.FAILED, f"nothing was changed: {problem}"
-    elif execution.restored is not None and all_up(execution.restored):
-        verdict, summary = Verdict.RESTORED, f"everything is as it was: {problem}"
+    elif execution.is_back:
+        foreign = [row.service for row in rows if row.state in _NOT_WRITTEN and row.stands != row.before]
+        back = f"what this run changed is as it was, and {', '.join(foreign)} was changed by somebody else"
+        verdict, summary = Verdict.RESTORED, f"{back if foreign else 'everything is as it was'}: {problem}"
     elif execution.restored is not None:
         verdict, summary = Verdict.PARTLY, f"not everything could be put back, a person is needed: {problem}"
     else:
@@ -121,22 +142,68 @@ def conclude(
     if execution.interrupted:
         code = INTERRUPTED
         summary = f"interrupted; {summary}" if touched else "interrupted; nothing was changed"
-    standing = touched and not (execution.restored is not None and all_up(execution.restored))
-    shown = undo if standing else ""
-    return Outcome(verdict, code, summary, rows, took_s, run, shown, touched, others=plan.others)
+    shown = undo if touched and not execution.is_back else ""
+    down = verdict is Verdict.DONE and bool(_down(plan, execution))
+    return Outcome(verdict, code, summary, rows, took_s, run, shown, touched, others=plan.others, down=down)
 
 
-def nothing_to_do(plan: Plan, took_s: float) -> Outcome:
-    """The outcome of a plan without changes."""
+def nothing_to_do(
+    plan: Plan, took_s: float, last: Mapping[str, Status], begun: Mapping[str, OwnDeployment]
+) -> Outcome:
+    """The outcome of a plan without changes.
+
+    Args:
+        plan: it.
+        took_s: seconds.
+        last: by app id, a look at its apps.
+        begun: by id, deployments of earlier runs of this tool.
+    """
     rows = tuple(_row(step, Execution()) for step in plan.steps)
     stays = plan.count(Action.STAYS)
     summary = "every service runs its image of that date already"
     if stays:
         summary = f"{plan.count(Action.SAME)} run their image of that date already, {stays} stay as they are"
-    held = [s.service for s in plan.steps if s.action is Action.SAME and s.app and s.app.deployments]
-    if held:
-        summary += f"; a deployment still holds {', '.join(held)}, so that is not known to be up"
-    return Outcome(Verdict.NOTHING, 0, f"{summary}{_but(plan)}", rows, took_s, others=plan.others)
+    same = [(s.service, last[s.app.id]) for s in plan.steps if s.action is Action.SAME and s.app and s.app.id in last]
+    down = [f"{name} is down ({_ready(status)})" for name, status in same if status.ready < status.instances]
+    ours = sorted({held for _, status in same for held in status.deployments if held in begun})
+    for held in ours:
+        names = ", ".join(name for name, status in same if held in status.deployments)
+        down.append(f"the deployment {held} of the run {begun[held].run} still holds {names}")
+    foreign = [name for name, status in same if status.deployments and not set(status.deployments) <= set(ours)]
+    if foreign:
+        summary += f"; a deployment still holds {', '.join(foreign)}, so that is not known to be up"
+    code = CODES[Verdict.PARTLY] if ours else 0
+    return Outcome(
+        Verdict.NOTHING,
+        code,
+        f"{summary}{_but(plan)}",
+        rows,
+        took_s,
+        others=plan.others,
+        down=bool(down),
+        but="; ".join(down),
+    )
+
+
+def _down(plan: Plan, execution: Execution) -> str:
+    """Which of the changed apps do not run, though everything was done; empty if all do."""
+    parts = []
+    for step in plan.steps:
+        watch = execution.forward.get(step.app.id) if step.app else None
+        seen = execution.last.get(step.app.id) if step.app else None
+        if watch is None or seen is None:
+            continue
+        if seen.ready < seen.instances and not watch.healthy:
+            parts.append(f"{step.service} is down ({_ready(seen)}), as it was before that run")
+        elif seen.ready < seen.instances:
+            parts.append(f"{step.service} is down ({_ready(seen)})")
+        elif not seen.instances:
+            parts.append(f"{step.service} has no instances, so its image was not started")
+    return "; ".join(parts)
+
+
+def _ready(status: Status) -> str:
+    return f"{status.ready} of {status.instances} ready"
 
 
 def _but(plan: Plan) -> str:
@@ -160,27 +227,42 @@ def _problem(execution: Execution, plan: Plan) -> str:
 
 def _row(step: Step, execution: Execution) -> Row:
     app_id = step.app.id if step.app else ""
+    seen = execution.last.get(app_id)
     state, stands, detail = step.action.value, step.before, "; ".join(step.notes)
     if step.action is Action.CHANGE:
         forward = execution.forward.get(app_id)
         back = (execution.restored or {}).get(app_id)
-        if app_id in execution.refused:
-            state, detail = "not taken", execution.refused[app_id]
-        elif forward is None:
-            state, detail = "not reached", "as it was"
+        if app_id in execution.refused or forward is None:
+            state = "not taken" if app_id in execution.refused else "not reached"
+            stands = (seen.image or "no image") if seen else step.before
+            foreign = (
+                f"somebody else changed it meanwhile: it is to run {stands} now" if stands != step.before else ""
+            )
+            detail = "; ".join(text for text in (execution.refused.get(app_id, ""), foreign) if text) or "as it was"
         elif back is not None:
-            state, stands, detail = _restored(forward, back, step)
+            state, detail = _restored(forward, back)
+            stands = _runs(seen, back, step, sure=back.state is RolloutState.UP, image=step.before)
         elif forward.state is RolloutState.UP:
-            state, stands, detail = "changed", step.after, forward.detail
+            state, detail = "changed", forward.detail
+            stands = _runs(seen, forward, step, sure=True, image=step.after)
         else:
-            state = "failed" if forward.state is RolloutState.FAILED else "unknown"
-            stands, detail = step.after if forward.answered else f"{step.after} or {step.before}", forward.detail
+            state, detail = ("failed" if forward.state is RolloutState.FAILED else "unknown"), forward.detail
+            stands = _runs(seen, forward, step, sure=forward.answered, image=step.after)
     return Row(step.service, app_id, step.before, step.after, stands, state, detail)
 
 
-def _restored(forward: RolloutStatus, back: RolloutStatus, step: Step) -> tuple[str, str, str]:
+def _runs(seen: Status | None, watch: RolloutStatus, step: Step, *, sure: bool, image: str) -> str:
+    """The image that an app is to run as it was seen last; both that it may be if nobody has seen it since."""
+    if seen is not None:
+        return seen.image or "no image"
+    if watch.image is not None:
+        return watch.image or "no image"
+    return image if sure else f"{step.after} or {step.before}"
+
+
+def _restored(forward: RolloutStatus, back: RolloutStatus) -> tuple[str, str]:
     why = forward.detail if forward.state is RolloutState.FAILED else ""
     if back.state is not RolloutState.UP:
-        return "failed", f"{step.after} or {step.before}", f"not put back: {back.detail}"
+        return "failed", f"not put back: {back.detail}"
     as_before = "" if back.healthy else "it was not up before either"
-    return "restored", step.before, "; ".join(text for text in (why, as_before) if text)
+    return "restored", "; ".join(text for text in (why, as_before) if text)

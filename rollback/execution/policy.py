@@ -42,8 +42,8 @@ class RunJournal(Protocol):
         """About to be ended where it stands. Raises RecordError if that cannot be recorded."""
         ...
 
-    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
-        """What came back: a deployment, or why there is none."""
+    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str, *, taken: bool) -> None:
+        """What came back: a deployment, or why there is none; `taken` is True too where nobody knows."""
         ...
 
     def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from rollback.core.apps import Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, Status
 from rollback.core.rollout_status import RolloutState, RolloutStatus, extended, judge
 from rollback.errors import NoAnswer, RecordError, TargetError
 from rollback.execution.policy import Clock, Policy, RunJournal
@@ -24,6 +24,7 @@ class StatusPoller:
     ) -> None:
         self.target, self.policy, self.clock, self.journal, self.look = target, policy, clock, journal, look
         self.watches: dict[str, RolloutStatus] = {}
+        self.seen: Mapping[str, Status] = {}  # the last look
         self._unreachable_since: float | None = None
         self._unreachable_reason = ""
 
@@ -40,10 +41,29 @@ class StatusPoller:
             self._unreachable_reason = error.why or error.what
             return None
         self._unreachable_since = None
-        return {
+        self.seen = {
             app_id: replace(status, image=status.image_of(self.watches[app_id].change.app))
             for app_id, status in found.items()
         }
+        return self.seen
+
+    def look_at_all(self, apps: Sequence[App]) -> None:
+        """Look once more at the end, at apps that were not written, too: what is reported is what was seen last."""
+        if self.clock.stopping():
+            return
+        try:
+            found = self.target.status([app.id for app in apps])
+        except TargetError as error:
+            log.warning("how it ended cannot be looked at (%s)", error.why or error.what)
+            return
+        self.seen = {
+            app.id: replace(found[app.id], image=found[app.id].image_of(app)) for app in apps if app.id in found
+        }
+
+    def hanging(self, deployments: Collection[str]) -> frozenset[str]:
+        """Which of these deployments held an app at the last look."""
+        held = {identity for status in self.seen.values() for identity in status.deployments}
+        return frozenset(held.intersection(deployments))
 
     def unreachable_too_long(self) -> bool:
         """Whether the target has not been asked successfully for as long as an app may take."""
@@ -106,7 +126,7 @@ def send(target: Target, batch: Sequence[Change]) -> WriteResult:
 def record_answer(journal: RunJournal, batch: Sequence[Change], answer: WriteResult) -> None:
     """Tell the journal what came back; that it cannot be told changes nothing any more."""
     try:
-        journal.written(batch, answer.deployment, answer.problem)
+        journal.written(batch, answer.deployment, answer.problem, taken=answer.taken)
     except RecordError as error:
         log.warning("%s: %s", error.what, error.why)
 

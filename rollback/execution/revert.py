@@ -62,10 +62,13 @@ class Revert(StatusPoller):
         super().__init__(target, policy, clock, journal, look)
         self._away = away
         self._cancelled: set[str] = set()
-        self._returning: set[str] = set()  # deployments of ours that bring apps back
-        self._seen: Mapping[str, Status] = {}  # the last look
+        self.returning: set[str] = set()  # deployments of ours that bring apps back
         # An app that has the image already and another definition around it is not back before it was written.
-        self._unlike = {c.app.id for c in changes if c.captured is not None and c.app.image == c.image}
+        self._unlike = {
+            c.app.id
+            for c in changes
+            if c.captured is not None and c.app.image == c.image and c.fingerprint != c.app.fingerprint
+        }
         now = clock.now()
         for change in changes:
             app_id = change.app.id
@@ -75,13 +78,16 @@ class Revert(StatusPoller):
         """Go on until every app is back, given up, or the time for the whole way back is over."""
         self._bring_back()
         self._end_deployments()
+        self.look_at_all([watch.change.app for watch in self.watches.values()])
+        for app_id, status in self.seen.items():
+            if self.watches[app_id].state is RolloutState.UP:
+                self.keep(self._still_back(self.watches[app_id], status))
 
     def _bring_back(self) -> None:
         deadline = self.clock.now() + self.policy.deadline_s
         while self.waiting() and not self.clock.stopping():
             statuses = self.statuses()
             if statuses is not None:
-                self._seen = statuses
                 self._push(statuses)
                 self._judge(statuses)
             elif self.unreachable_too_long():
@@ -105,7 +111,7 @@ class Revert(StatusPoller):
         Left alone they would lock their apps, so that the next run were refused. Ended are only those whose apps all
         have their old definition again; what instances are too many, Marathon's next check of their number removes.
         """
-        hung = self._hung(self._seen) & self._returning
+        hung = self._hung(self.seen) & self.returning
         if not hung or self.clock.stopping():
             return
         back = {app_id for app_id, watch in self.watches.items() if watch.state is RolloutState.UP}
@@ -141,6 +147,15 @@ class Revert(StatusPoller):
                 self.keep(replace(watch, since=now, image=status.image))  # its time begins once it is free
             elif now - watch.since >= watch.limit_s(limits):
                 self.keep(self._late(watch))
+
+    def _still_back(self, watch: RolloutStatus, status: Status) -> RolloutStatus:
+        """What the last look of all says of an app that was back."""
+        if status.image != watch.change.image:
+            return self._no_longer_back(watch, status)
+        known = bool(status.fingerprint and watch.change.fingerprint)
+        if known and status.fingerprint != watch.change.fingerprint:
+            return replace(watch, state=RolloutState.FAILED, detail=FOREIGN)
+        return watch
 
     def _no_longer_back(self, watch: RolloutStatus, status: Status) -> RolloutStatus:
         """An app that was back and is to run another image: somebody else's, or ours by a write that came late."""
@@ -205,7 +220,7 @@ class Revert(StatusPoller):
         for batch, answer in zip(batches, answers, strict=True):
             record_answer(self.journal, batch, answer)
             if answer.deployment:
-                self._returning.add(answer.deployment.id)
+                self.returning.add(answer.deployment.id)
             for change in batch:
                 if answer.deployment:
                     self._unlike.discard(change.app.id)
@@ -247,7 +262,7 @@ class Revert(StatusPoller):
             return
         self._cancelled.add(deployment.id)
         if made:
-            self._returning.add(made.id)
+            self.returning.add(made.id)
             record_answer(
                 self.journal, [self.watches[app_id].change for app_id in deployment.apps], WriteResult(made)
             )

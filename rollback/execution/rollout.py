@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from rollback.core.apps import Change
+from rollback.core.apps import App, Change
 from rollback.core.plan import OnFailure
-from rollback.core.rollout_status import RolloutState, RolloutStatus, too_slow
+from rollback.core.rollout_status import RolloutState, RolloutStatus, judge, too_slow
 from rollback.errors import RecordError
 from rollback.execution.policy import Clock, Policy, RunJournal
 from rollback.execution.polling import StatusPoller, batches, record_answer, send
@@ -53,6 +53,17 @@ class Rollout(StatusPoller):
             if self.clock.now() >= deadline and (queue or self.waiting()):
                 self._end_late(queue)
         self.interrupted = bool(queue or self.waiting())
+
+    def look_at_all(self, apps: Sequence[App]) -> None:
+        """See `StatusPoller`; an app that is not as it was written any more was changed by somebody else."""
+        super().look_at_all(apps)
+        now = self.clock.now()
+        for app_id, status in self.seen.items():
+            watch = self.watches.get(app_id)
+            if watch and watch.state is RolloutState.UP:
+                judged = judge(watch, status, now, self.policy.limits)
+                if judged.state is RolloutState.FAILED:
+                    self.keep(judged)
 
     def _end_late(self, queue: deque[list[Change]]) -> None:
         """The whole way forward has taken too long: nothing more is written, and what is not up has failed."""

@@ -199,18 +199,19 @@ def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: O
 
     On a terminal a long detail goes below its service, in lines that fit; the undo command is never broken.
     """
-    verdict = surface.paint(outcome.verdict.value, _INKS[outcome.verdict], Style.STRONG)
+    ink = _INKS[outcome.verdict] if outcome.good or not outcome.but else Style.CARE
+    verdict = surface.paint(sanitize(outcome.headline), ink, Style.STRONG)
     lines = [f"{verdict} after {duration(outcome.took_s)}: {sanitize(outcome.summary)}", ""]
     rows = [_outcome_row(row, surface) for row in outcome.rows]
     told = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
     edge = max(map(len, told), default=0)
     for line, row in zip(told, outcome.rows, strict=True):
-        ink = [_STATES[row.state]] if row.state in _STATES else []
+        inks = [_STATES[row.state]] if row.state in _STATES else []
         detail = sanitize(row.detail)
         if not detail or surface.width is None or edge + 2 + len(detail) < surface.width:
-            lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *ink))
+            lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *inks))
         else:
-            lines += [surface.paint(line, *ink), *paragraph("      ", detail, surface)]
+            lines += [surface.paint(line, *inks), *paragraph("      ", detail, surface)]
     if outcome.others:
         lines += ["", *(f"Not changed: {sanitize(str(other))}" for other in outcome.others)]
     for block in (incident_report.by_hand(outcome, operator), incident_report.remains(outcome)):
@@ -252,6 +253,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict.value,
         "exit_code": outcome.code,
         "summary": outcome.summary,
+        "but": outcome.but or None,
         "took_s": round(outcome.took_s, 3),
         "run": outcome.run or None,
         "undo": outcome.undo or None,

@@ -58,7 +58,7 @@ def ended(what: str, outcome: Outcome, header: Header | None = None) -> Message:
         outcome: how it ended.
         header: who and why; None where nothing was begun.
     """
-    title = f"{outcome.verdict.value}: {what} after {duration(outcome.took_s)}"
+    title = f"{outcome.headline}: {what} after {duration(outcome.took_s)}"
     differing = [row for row in outcome.rows if row.state in _WORST_FIRST]
     differing.sort(key=lambda row: _WORST_FIRST.index(row.state))
     lines = table([_outcome_row(row) for row in differing]) if differing else []

@@ -6,14 +6,18 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rollback.core.apps import Change, Deployment
 from rollback.core.rollout_status import RolloutStatus
 from rollback.errors import RecordError
-from rollback.state.record import FOLDER, SCHEMA, Captured, Header, app_json
+from rollback.state.record import FOLDER, SCHEMA, Captured, Header, app_json, number_of
 from rollback.system.files import sync_folder
+
+_CLAIM = ".number"
+_CLAIMS_KEPT = 20
 
 
 class Journal:
@@ -36,6 +40,7 @@ class Journal:
         self._stamp = stamp
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            header = replace(header, number=_claim_number(self.path.parent))
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._cannot(error) from error
@@ -64,10 +69,11 @@ class Journal:
         """About to be ended where it stands."""
         self._append("stopping", deployment=deployment.id, apps=list(deployment.apps))
 
-    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
+    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str, *, taken: bool) -> None:
         """What came back."""
         apps = [change.app.id for change in changes]
-        self._append("written", apps=apps, deployment=deployment.id if deployment else "", problem=problem)
+        answer = deployment.id if deployment else ""
+        self._append("written", apps=apps, deployment=answer, problem=problem, taken=taken)
 
     def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:
         """An app's state changed."""
@@ -113,3 +119,26 @@ class Journal:
             why=error.strerror or str(error),
             hint="make room, or choose another folder with --dump",
         )
+
+
+def _claim_number(runs: Path) -> int:
+    """The next number in a folder of records, for this run alone: its claim is a file that nobody else can create.
+
+    Older claims are removed, but not the newest ones: another run may be about to compare its number with them.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    claims = {path: int(path.suffix[1:]) for path in runs.glob(f"{_CLAIM}.*") if path.suffix[1:].isdigit()}
+    number = max([0, *claims.values(), *(number_of(path) for path in runs.glob("*.jsonl"))])
+    while True:
+        number += 1
+        try:
+            os.close(os.open(runs / f"{_CLAIM}.{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            continue
+        break
+    for path, claimed in claims.items():
+        if claimed <= number - _CLAIMS_KEPT:
+            path.unlink(missing_ok=True)
+    return number

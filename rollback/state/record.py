@@ -49,6 +49,8 @@ class Header:
         at: RFC 3339 time of its start.
         on_failure: the policy.
         steps: one JSON object per service: service, repo, action, match, app, before, after.
+        number: its place among the runs of its dump folder, from 1 on; 0 in a record of version 0.1. Clocks are set
+            back, so the times of runs say nothing about their order.
     """
 
     run: str
@@ -64,6 +66,7 @@ class Header:
     link: str = ""
     place: str = ""
     steps: tuple[Mapping[str, Any], ...] = ()
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -231,19 +234,32 @@ def files(folder: Path) -> tuple[Path, ...]:
     return tuple(path for path in sorted(found, key=_age, reverse=True) if _begun(path))
 
 
-def _age(path: Path) -> tuple[str, int]:
-    """A sort key: the second in the name, and within one second the time of the last line."""
+def _age(path: Path) -> tuple[int, str, int]:
+    """A sort key: the number; for those without one the second in the name, and then the time of the last line."""
     try:
-        return path.name[: len("20261122-040512")], path.stat().st_mtime_ns
+        return number_of(path), path.name[: len("20261122-040512")], path.stat().st_mtime_ns
     except OSError:
-        return path.name, 0
+        return 0, path.name, 0
+
+
+def number_of(path: Path) -> int:
+    """The number of a run by its file; 0 for a file that has none or cannot be read."""
+    try:
+        number = json_text.loads(_first_line(path)).get("number", 0)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return 0
+    return number if isinstance(number, int) and number > 0 else 0
+
+
+def _first_line(path: Path) -> bytes:
+    with os.fdopen(file_system.open_regular(path), "rb") as file:
+        return file.readline(file_system.LARGE)
 
 
 def _begun(path: Path) -> bool:
     try:
-        with os.fdopen(file_system.open_regular(path), "rb") as file:
-            first = file.readline(file_system.LARGE)
-            return first.endswith(b"\n") or len(first) == file_system.LARGE
+        first = _first_line(path)
+        return first.endswith(b"\n") or len(first) == file_system.LARGE
     except OSError:
         return True  # reading it tells why it cannot be read
 
@@ -275,29 +291,20 @@ def begun(folder: Path) -> dict[str, OwnDeployment]:
     return found
 
 
-def find(folder: Path, run: str | None, env: str | None) -> Record:
-    """The record of one run, or of the newest one that changed something.
+def find(folder: Path, run: str) -> Record:
+    """The record of one run.
 
     Args:
         folder: the dump folder.
-        run: its id, or None for the newest.
-        env: only runs of this environment; None for any.
+        run: its id.
 
     Raises:
         BadInput: there is none.
     """
-    if run:
-        for path in files(folder):
-            if path.stem == run:
-                return read(path)
-        raise BadInput(
-            f"there is no record of the run {run!r:.80} in {folder / FOLDER}",
-            hint="`rollback history` lists the runs; --dump names the folder",
-        )
-    for record in readable(folder):
-        if record.sent and (env is None or record.header.env == env):
-            return record
+    for path in files(folder):
+        if path.stem == run:
+            return read(path)
     raise BadInput(
-        f"there is no run to undo in {folder / FOLDER}",
-        hint="name the folder of its rollback.json with --dump; `rollback history` lists the runs",
+        f"there is no record of the run {run!r:.80} in {folder / FOLDER}",
+        hint="`rollback history` lists the runs; --dump names the folder",
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from rollback.core.apps import App, Deployment, without_image
 from rollback.core.image_selection import Match
@@ -11,30 +11,58 @@ from rollback.core.matching import service_of
 from rollback.core.plan import Action, Environment, Plan, Step
 from rollback.errors import BadInput, Reason
 from rollback.state.record import Captured, Record
+from rollback.state.undo_choice import left_changed
 
 
-def build(record: Record, apps: Iterable[App], env: Environment, accepted: frozenset[str]) -> Plan:
+@dataclass(frozen=True)
+class UndoRules:
+    """Which services an undo is about.
+
+    Attributes:
+        accepted: services that go back although somebody has changed them since.
+        only: services to which it is narrowed; empty for all.
+        skip: services that are left out.
+        unanswered: by app id, for how many seconds a write of the undone run may still arrive.
+    """
+
+    accepted: frozenset[str] = frozenset()
+    only: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+    unanswered: Mapping[str, float] = field(default_factory=dict)
+
+
+def build(record: Record, apps: Iterable[App], env: Environment, rules: UndoRules) -> Plan:
     """Plan an undo.
 
     Args:
         record: the run that is undone.
         apps: what the target runs now.
         env: the run's environment.
-        accepted: services that go back although somebody has changed them since.
+        rules: which services it is about.
 
     Raises:
-        BadInput: `accepted` names a service that the run did not change.
+        BadInput: one of the rules names a service that the run did not change.
     """
     running = {app.id: app for app in apps}
     names = {step["app"]: (step["service"], step["repo"]) for step in record.header.steps if step.get("app")}
     services = {names.get(app_id, (service_of(app_id), ""))[0] for app_id in record.sent}
-    for name in sorted(accepted - services):
-        raise BadInput(f"--accept-moved: the run {record.header.run} did not change {name!r}")
+    for name in sorted((rules.accepted | rules.only | rules.skip) - services):
+        raise BadInput(
+            f"the run {record.header.run} did not change {name!r:.80}",
+            why=f"it changed {', '.join(sorted(services))}",
+            hint="check --accept-moved, --only and --skip",
+        )
+    left = left_changed(record)
     steps: list[Step] = []
     reasons: list[Reason] = []
     for app_id in record.sent:
         service, repo = names.get(app_id, (service_of(app_id), ""))
         before, now = record.captured[app_id], running.get(app_id)
+        left_out = service in rules.skip or bool(rules.only and service not in rules.only)
+        if left_out or app_id not in left:
+            note = "left out" if left_out else "that run left it as it was"
+            steps.append(Step(service, repo, Action.STAYS, Match.EXACT, now, notes=(note,)))
+            continue
         if now is None:
             reasons.append(
                 Reason(
@@ -46,23 +74,28 @@ def build(record: Record, apps: Iterable[App], env: Environment, accepted: froze
             )
             continue
         moved = _moved(before, now, record.sent[app_id])
-        if moved and service not in accepted:
+        if moved and service not in rules.accepted:
             reasons.append(
                 Reason(
                     f"{service}: somebody has changed it since the run {record.header.run}",
                     why=moved,
-                    hint=f"keep it as it is, or put it back all the same with --accept-moved={service}",
+                    hint=f"keep it and undo the others with --skip={service}, or put it back all the same with "
+                    f"--accept-moved={service}",
                     service=service,
                 )
             )
-        steps.append(_step(service, repo, before, now))
+        steps.append(_step(service, repo, before, now, moved, pending=app_id in rules.unanswered))
     return Plan(env, record.header.target, record.header.run, tuple(steps), tuple(reasons))
 
 
-def _step(service: str, repo: str, before: Captured, now: App) -> Step:
+def _step(service: str, repo: str, before: Captured, now: App, moved: str, *, pending: bool) -> Step:
     back = before.app
-    same = now.image == back.image and not _differences(back, now)
-    notes = () if before.ready else ("it was not up before that run either",)
+    same = now.image == back.image and not _differences(back, now) and not pending
+    notes = [] if before.ready else ["it was not up before that run either"]
+    if moved:
+        notes.append(f"replaces what somebody else changed since: {moved}")
+    if pending:
+        notes.append("a write of that run got no answer and may still arrive")
     return Step(
         service,
         repo,
@@ -70,7 +103,7 @@ def _step(service: str, repo: str, before: Captured, now: App) -> Step:
         Match.EXACT,
         now,
         after=back.image,
-        notes=() if same else notes,
+        notes=() if same else tuple(notes),
         captured=back.definition,
     )
 

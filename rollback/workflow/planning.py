@@ -24,6 +24,7 @@ from rollback.errors import LoginRefused, NotInRegistry, Reason, Refused, Regist
 from rollback.registry.client import Registry
 from rollback.state import record, undo_plan
 from rollback.state.record import Record
+from rollback.state.undo_plan import UndoRules
 from rollback.targets.base import Target
 from rollback.workflow import context
 from rollback.workflow.run_request import PlanRequest
@@ -93,23 +94,21 @@ def prepare_approved(approved: Approved, config: Settings, dump: Path, target: T
         )
 
 
-def prepare_undo(
-    past: Record, config: Settings, dump: Path, accepted: frozenset[str], target: Target
-) -> PreparedPlan:
+def prepare_undo(past: Record, config: Settings, dump: Path, rules: UndoRules, target: Target) -> PreparedPlan:
     """Plan an undo, and find every reason against it.
 
     Args:
         past: the record of the run that is undone.
         config: the settings.
         dump: folder of the records.
-        accepted: services that go back although they were changed since.
+        rules: which services it is about.
         target: where; already logged in.
 
     Raises:
-        BadInput: `accepted` names a service that the run did not change.
+        BadInput: one of the rules names a service that the run did not change.
         TargetError: the target cannot be queried.
     """
-    made = undo_plan.build(past, target.apps(past.header.env), config.environment(past.header.env), accepted)
+    made = undo_plan.build(past, target.apps(past.header.env), config.environment(past.header.env), rules)
     foreign = [held for held in target.deployments() if not undo_plan.is_of(past, made, held)]
     return PreparedPlan(
         made, (*made.reasons, *preflight.of_locks(made, foreign, record.begun(dump), target.operator))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollback.config.settings import RunSettings, Settings
@@ -61,6 +62,7 @@ class RunRequest:
         undo_template: the way to undo where something else starts this program, such as Ansible; `{run}` in it is the
             id of the run. Empty for the undo command.
         undoes: the record of the run that an undo undoes; None for a run.
+        unanswered: for an undo, by app id, for how many seconds a write of that run may still arrive.
     """
 
     kind: str
@@ -78,6 +80,7 @@ class RunRequest:
     undo_options: tuple[str, ...] = ()
     undo_template: str = ""
     undoes: Record | None = None
+    unanswered: Mapping[str, float] = field(default_factory=dict)
 
     def undo_line(self, run: str) -> str:
         """What undoes a run, for the place that this one was started from; never with a secret."""
@@ -99,4 +102,5 @@ def policy(settings: RunSettings, *, on_failure: OnFailure | None = None, timeou
         settings.parallel,
         on_failure or settings.on_failure,
         settings.poll_s,
+        settings.deadline_s,
     )

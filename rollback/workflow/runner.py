@@ -59,6 +59,7 @@ def carry_out(
     Raises:
         Refused: there are reasons against it, or the user says no.
     """
+    prepared = _with_warnings(prepared, request)
     plan = prepared.plan
     if request.dry_run:
         return plan_result(prepared, request)
@@ -78,6 +79,7 @@ def carry_out(
 
 def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
     """The plan as a result; the exit code says whether it could be run."""
+    prepared = _with_warnings(prepared, request)
     plan, reasons = prepared.plan, prepared.reasons
     text = report.plan_text(plan, surface=TerminalInfo.of(sys.stdout), footer=_footer(plan, request))
     data = report.plan_json(plan, reasons)
@@ -87,6 +89,16 @@ def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
         sys.stderr.write(f"rollback: {report.reason_text(reason)}\n")
     number = f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} not to run this plan"
     return CommandResult(f"{text}\nREFUSED: {number}\n", data, Refused.exit_code)
+
+
+def _with_warnings(prepared: PreparedPlan, request: RunRequest) -> PreparedPlan:
+    """The plan with a warning if the durations that its apps announce do not fit into the run's deadline."""
+    plan, deadline_s = prepared.plan, request.policy.deadline_s
+    announced_s = sum(change.app.announced_s for change in plan.changes)
+    told = f"the apps announce {announced_s:g} s for starting and draining, and the run ends after {deadline_s:g} s"
+    if announced_s <= deadline_s or told in plan.warnings:
+        return prepared
+    return replace(prepared, plan=replace(plan, warnings=(*plan.warnings, told)))
 
 
 def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress) -> Outcome:
@@ -100,9 +112,12 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
     began = time.monotonic()
     header = _header(request, plan)
     undo = request.undo_line(header.run)
-    with _locked(request, plan, target, header) as locks, stoppable(locks) as clock:
+    locks: list[Lock] = []
+    wrote: list[Journal] = []  # a signal that comes after the first write does not end the program without a report
+    with stoppable(locks, wrote) as clock, _locked(request, plan, target, header, locks):
         captured = _captured(plan, target)
         journal = Journal(request.dump, header, captured, stamp)
+        wrote.append(journal)
         before = begin(request, header, plan, target)
         try:
             _announce(request, plan, header, progress)
@@ -168,19 +183,20 @@ def _execute(
         was_ready={app_id: before.ready for app_id, before in past.captured.items()},
         look=progress.look,
         is_ours=lambda held: undo_plan.is_of(past, plan, held),
+        late={app_id: clock.now() + seconds for app_id, seconds in request.unanswered.items()},
     )
 
 
 @contextmanager
-def _locked(request: RunRequest, plan: Plan, target: Target, header: Header) -> Iterator[list[Lock]]:
+def _locked(request: RunRequest, plan: Plan, target: Target, header: Header, locks: list[Lock]) -> Iterator[None]:
     env, holder, steal = plan.env.name, _holder(header), request.steal_lock
-    locks: list[Lock] = [FileLock(state_folder(request.config.state_folder), env, target.name, holder, steal=steal)]
+    locks.append(FileLock(state_folder(request.config.state_folder), env, target.name, holder, steal=steal))
     try:
         if request.config.shared_state is SharedState.TARGET:
             markers = context.markers(target)
             marker = markers.marker_id("rollback-lock", env, [change.app.id for change in plan.changes])
             locks.append(MarkerLock(markers, marker, env, holder, steal=steal))
-        yield locks
+        yield
     finally:
         for lock in reversed(locks):
             lock.release()
@@ -195,7 +211,8 @@ def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_
     folder = state_folder(request.config.state_folder)
     FileLock(folder, plan.env.name, target.name, _holder(_header(request, plan))).release()
     nothing_left(request, plan, target)
-    ended = outcomes.nothing_to_do(plan, took_s)
+    ids = [step.app.id for step in plan.steps if step.action is Action.SAME and step.app]
+    ended = outcomes.nothing_to_do(plan, took_s, target.status(ids), record.begun(request.dump))
     slack_client.ended(request.slack, _title(request, plan), ended)
     return ended
 
@@ -258,7 +275,8 @@ def _title(request: RunRequest, plan: Plan) -> str:
 def _question(request: RunRequest, plan: Plan) -> str:
     if request.undoes is None:
         return f"Change {plan.count(Action.CHANGE)} services of {plan.env.name} to their images as of {plan.as_of}?"
-    return f"Put {len(plan.changes)} services of {plan.env.name} back to before the run {plan.as_of}?"
+    past = request.undoes.header
+    return f"Put {len(plan.changes)} services of {past.env} back to before the run of {past.at[:10]} ({past.run})?"
 
 
 def _footer(plan: Plan, request: RunRequest) -> str:

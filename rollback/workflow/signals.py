@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from rollback.execution.outcome import INTERRUPTED
 from rollback.execution.policy import Clock
+from rollback.state.journal import Journal
 from rollback.state.lock import Lock
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,11 @@ _NAP_S = 0.05  # seconds after which a sleeper looks whether it shall stop
 # Whoever stops a build signals each of its processes, and some of these hand the signal on to their children: what
 # arrives within so many seconds is one wish.
 _ONE_WISH_S = 0.5
+_OVER = b"\nrollback: the run is over and its report follows; again to end at once\n"
+_LEFT = (
+    b"\nrollback: ended at once; what was sent goes on at the target"
+    b"\n  next: rollback history, then rollback undo to put it back\n"
+)
 
 
 class _Clock:
@@ -51,19 +57,31 @@ class _Clock:
 
 
 @contextmanager
-def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
-    """While the block runs, the first signal asks to stop, and one that comes later ends the program at once."""
+def stoppable(locks: Sequence[Lock], wrote: Sequence[Journal] = ()) -> Iterator[Clock]:
+    """While the block runs, the first signal asks to stop, and one that comes later ends the program at once.
+
+    Args:
+        locks: those that are held; one that is lost asks to stop, too.
+        wrote: the journal, once there is one. If something was written, signals are handled so until the program
+            ends: its report is still to come, and no other handler could tell what stands.
+    """
     clock = _Clock(locks)
+    over = False
+
+    def has_written() -> bool:
+        return any(journal.began_writing for journal in wrote)
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
         now = clock.now()
         if clock.asked:
             if now - clock.asked_at >= _ONE_WISH_S:
+                with contextlib.suppress(OSError):
+                    os.write(2, _LEFT if has_written() else b"\nrollback: ended; nothing was changed\n")
                 os._exit(INTERRUPTED)
             return
         clock.asked, clock.asked_at = True, now
         with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
-            os.write(2, b"\nrollback: stopping: no new write is started; again to end at once\n")
+            os.write(2, _OVER if over else b"\nrollback: stopping: no new write is started; again to end at once\n")
 
     wanted = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to go on without a terminal
@@ -72,5 +90,7 @@ def stoppable(locks: Sequence[Lock]) -> Iterator[Clock]:
     try:
         yield clock
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        over = True
+        if not has_written():
+            for number, handler in before.items():
+                signal.signal(number, handler)

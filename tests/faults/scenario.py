@@ -107,7 +107,7 @@ class Scene:
         self.time.wants_to_stop = False
         try:
             with (
-                patch.multiple(runner, stoppable=lambda _locks: nullcontext(self.time), **parts),
+                patch.multiple(runner, stoppable=lambda *_: nullcontext(self.time), **parts),
                 redirect_stdout(out),
                 redirect_stderr(err),
             ):

@@ -67,7 +67,7 @@ def test_a_kill_between_write_and_answer_is_undone(stage: Scene) -> None:
     before = stage.tags()
 
     class Killed(Journal):
-        def written(self, *_: object) -> None:
+        def written(self, *_: object, taken: bool) -> None:
             raise Gone
 
     with pytest.raises(Gone):

@@ -86,7 +86,7 @@ class Journal:
     def stopping(self, deployment: Deployment) -> None:
         self._tell("stopping", deployment.id)
 
-    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str) -> None:
+    def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str, *, taken: bool) -> None:
         self._tell("written", problem)
 
     def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:

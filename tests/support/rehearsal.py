@@ -23,7 +23,7 @@ from rollback.core.plan import Action, Environment, OnFailure, Plan, Step
 from rollback.errors import RollbackError
 from rollback.output.progress import Progress
 from rollback.secret import Secret
-from rollback.state import record
+from rollback.state import record, undo_choice
 from rollback.state.journal import Journal
 from rollback.state.record import Record
 from rollback.workflow import context, runner
@@ -160,8 +160,9 @@ class Rehearsal:
 
     def newest(self) -> Record | None:
         """The record of the newest run that may have changed something."""
+        records = [record.read(path) for path in record.files(self.folder)]
         try:
-            return record.find(self.folder, None, None)
+            return undo_choice.choose(records, self.folder, None).record
         except RollbackError:
             return None
 
@@ -174,7 +175,7 @@ class Rehearsal:
         """Our clock instead of the system's, and a program that may end."""
         doom = doom or Doom()
         with (
-            patch.object(runner, "stoppable", lambda _locks: nullcontext(self.fleet.clock)),
+            patch.object(runner, "stoppable", lambda *_: nullcontext(self.fleet.clock)),
             patch.object(runner, "Journal", doom.journal()),
             patch.object(os, "fsync", lambda _handle: None),  # it outlives a power cut, which is not rehearsed here
         ):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rollback.core import plan
-from rollback.core.apps import Change
+from rollback.core.apps import Change, Status
 from rollback.core.image_selection import parse_as_of, select
 from rollback.core.matching import Rules
 from rollback.core.plan import OnFailure, Plan
+from rollback.core.preflight import OwnDeployment
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.execution import outcome
 from rollback.execution.executor import Execution
@@ -21,7 +23,7 @@ DAY = "2026-11-20"
 HELD = built([image(f"shop/{name}:1-master", DAY) for name in ("billing", "cart", "web")])
 APPS = tuple(app(n, f"{HOST}/shop/{n}:{v}-master") for n, v in (("billing", 2), ("cart", 2), ("web", 1)))
 PLAN: Plan = plan.build(select(HELD, parse_as_of(DAY)), APPS, PROD, "m", Rules(pin=False))
-BILLING, CART = (step.app.id for step in PLAN.steps[:2] if step.app)
+BILLING, CART, WEB = (step.app.id for step in PLAN.steps if step.app)
 
 
 def watches(
@@ -134,10 +136,86 @@ def test_a_record_that_could_not_be_written_any_more_is_no_success() -> None:
 def test_nothing_to_do_says_why() -> None:
     same = replace(PLAN, steps=PLAN.steps[2:])
 
-    found = outcome.nothing_to_do(same, 1)
+    found = outcome.nothing_to_do(same, 1, {WEB: seen(WEB)}, {})
 
     assert (found.verdict, found.code, found.touched) == (Verdict.NOTHING, 0, 0)
     assert states(found) == {"web": "same"}
+    assert found.headline == "NOTHING TO DO"
+    assert found.good
+
+
+def test_nothing_to_do_never_hides_what_is_down() -> None:
+    same = replace(PLAN, steps=PLAN.steps[2:])
+
+    found = outcome.nothing_to_do(same, 1, {WEB: seen(WEB, ready=0)}, {})
+
+    assert (found.headline, found.code) == ("NOTHING TO DO, but web is down (0 of 2 ready)", 0)
+    assert not found.good
+
+
+def test_a_deployment_of_ours_that_still_hangs_needs_somebody() -> None:
+    same = replace(PLAN, steps=PLAN.steps[2:])
+    held = {WEB: seen(WEB, deployments=("d1",))}
+
+    ours = outcome.nothing_to_do(same, 1, held, {"d1": OwnDeployment("r0", back=True)})
+    foreign = outcome.nothing_to_do(same, 1, held, {})
+
+    assert ours.code == 4
+    assert "the deployment d1 of the run r0 still holds web" in ours.headline
+    assert foreign.code == 0
+    assert "a deployment still holds web" in foreign.summary
+
+
+def test_what_is_not_ready_is_never_called_up() -> None:
+    forward = watches()
+    forward[BILLING] = replace(forward[BILLING], healthy=False)
+
+    found = ended(Execution(forward, last={BILLING: seen(BILLING, ready=0), CART: seen(CART)}))
+
+    assert (found.verdict, found.code) == (Verdict.DONE, 0)
+    assert found.summary == "2 changed; billing is down (0 of 2 ready), as it was before that run"
+    assert not found.good
+
+
+def test_what_stands_is_what_was_seen_last() -> None:
+    refused = Execution({}, refused={BILLING: "HTTP 409: locked"}, last={BILLING: seen(BILLING, image="r/x:hotfix")})
+
+    row = ended(refused).rows[0]
+
+    assert (row.state, row.stands) == ("not taken", "r/x:hotfix")
+    assert row.detail == "HTTP 409: locked; somebody else changed it meanwhile: it is to run r/x:hotfix now"
+
+
+def test_restored_does_not_claim_what_somebody_else_changed() -> None:
+    forward = {CART: watches(cart=RolloutState.FAILED)[CART]}
+    back = {CART: watches()[CART]}
+
+    found = ended(
+        Execution(forward, restored=back, refused={BILLING: "409"}, last={BILLING: seen(BILLING, image="r/x:hotfix")})
+    )
+
+    assert found.verdict is Verdict.RESTORED
+    assert "billing was changed by somebody else" in found.summary
+
+
+def test_a_deployment_that_hangs_is_not_restored() -> None:
+    found = ended(Execution(watches(RolloutState.FAILED), restored=watches(), hanging=frozenset({"d1"})))
+
+    assert (found.verdict, found.code) == (Verdict.PARTLY, 4)
+
+
+def seen(app_id: str, **members: Any) -> Status:
+    whole: dict[str, Any] = {
+        "id": app_id,
+        "image": "r/a:1",
+        "version": "v1",
+        "instances": 2,
+        "deployments": (),
+        "ready": 2,
+        "started": 2,
+        "stale": 0,
+    }
+    return Status(**{**whole, **members})
 
 
 def test_every_verdict_has_its_code() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,7 +21,7 @@ from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.errors import BadInput, RecordError
 from rollback.output.incident_report import markdown
 from rollback.output.run_history import run_text, runs_json, runs_text
-from rollback.state import record
+from rollback.state import record, undo_choice
 from rollback.state.journal import Journal
 from rollback.state.record import Captured, Header
 from tests.support.image_factory import app
@@ -53,7 +54,7 @@ def wrote(folder: Path, run: str = HEADER.run, **members: Any) -> Path:
     journal = started(folder, run, **members)
     change = Change(A, "r/a:1")
     journal.writing([change], restoring=False)
-    journal.written([change], Deployment("d1", ("/a",), "v2"), "")
+    journal.written([change], Deployment("d1", ("/a",), "v2"), "", taken=True)
     journal.judged(RolloutStatus(change, 0, state=RolloutState.UP, detail="2 of 2 ready"), restoring=False)
     journal.ended(verdict="DONE", summary="1 changed and up")
     journal.close()
@@ -63,7 +64,7 @@ def wrote(folder: Path, run: str = HEADER.run, **members: Any) -> Path:
 def test_what_was_told_is_read_back(tmp_path: Path) -> None:
     found = record.read(wrote(tmp_path))
 
-    assert found.header == HEADER
+    assert found.header == replace(HEADER, number=1)
     assert found.captured == {"/a": Captured(A, ready=True), "/b": Captured(B, ready=False)}
     assert found.sent == {"/a": frozenset({"r/a:1"})}
     assert found.deployments == {"d1"}
@@ -233,18 +234,36 @@ def test_runs_are_found_newest_first(tmp_path: Path) -> None:
         wrote(tmp_path, run, env=run.split("-")[2])
 
     assert [path.stem[:15] for path in record.files(tmp_path)] == [
-        *("20261122-040000", "20261122-030000", "20261121-040000")
+        *("20261122-030000", "20261122-040000", "20261121-040000")
     ]
-    assert record.find(tmp_path, None, None).header.env == "stage"
-    assert record.find(tmp_path, None, "prod").header.run == "20261122-030000-prod-bbbb"
-    assert record.find(tmp_path, "20261121-040000-prod-ffff", None).header.run == "20261121-040000-prod-ffff"
+    assert [record.read(path).header.number for path in record.files(tmp_path)] == [3, 2, 1]
+    assert record.find(tmp_path, "20261121-040000-prod-ffff").header.run == "20261121-040000-prod-ffff"
 
 
-def test_a_run_that_sent_nothing_is_not_the_one_to_undo(tmp_path: Path) -> None:
-    wrote(tmp_path, "20261121-040000-prod-aaaa")
-    started(tmp_path, "20261122-040000-prod-aaaa").close()
+def test_records_without_a_number_are_older_than_all_with_one(tmp_path: Path) -> None:
+    older = wrote(tmp_path, "20991122-040000-prod-aaaa")
+    older.write_text(older.read_text().replace('"number": 1', '"old": 1'))
 
-    assert record.find(tmp_path, None, None).header.run == "20261121-040000-prod-aaaa"
+    wrote(tmp_path, "20261122-040000-prod-bbbb")
+
+    assert [path.stem[:8] for path in record.files(tmp_path)] == ["20261122", "20991122"]
+
+
+def test_a_number_is_given_once_though_its_run_has_no_record_yet(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / ".number.7").touch()
+    (tmp_path / "runs" / ".number.8").touch()
+
+    numbers = [record.read(wrote(tmp_path, f"2026112{n}-040000-prod-aaaa")).header.number for n in range(3)]
+
+    assert numbers == [9, 10, 11]
+
+
+def test_runs_that_begin_together_get_different_numbers(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda n: wrote(tmp_path, f"20261122-0400{n:02}-prod-aaaa"), range(24)))
+
+    assert sorted(record.number_of(path) for path in paths) == list(range(1, 25))
 
 
 def test_a_run_that_was_killed_before_its_first_line_is_passed_over(tmp_path: Path) -> None:
@@ -252,14 +271,13 @@ def test_a_run_that_was_killed_before_its_first_line_is_passed_over(tmp_path: Pa
     for number, text in enumerate(["", '{"event": "beg']):
         (tmp_path / "runs" / f"20261122-04000{number}-prod-aaaa.jsonl").write_text(text)
 
-    assert record.find(tmp_path, None, None).header.run == "20261121-040000-prod-aaaa"
     assert len(record.files(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("run", [None, "20261122-040000-prod-dddd", "../../etc/passwd"])
-def test_no_such_run_is_bad_input(tmp_path: Path, run: str | None) -> None:
+@pytest.mark.parametrize("run", ["20261122-040000-prod-dddd", "../../etc/passwd"])
+def test_no_such_run_is_bad_input(tmp_path: Path, run: str) -> None:
     with pytest.raises(BadInput, match="there is no") as caught:
-        record.find(tmp_path, run, None)
+        record.find(tmp_path, run)
 
     assert "rollback history" in caught.value.hint
 
@@ -334,11 +352,11 @@ def test_a_record_that_cannot_be_read_is_named_and_passed_over(
     found = list(record.readable(tmp_path))
 
     assert [past.path for past in found] == [good]
-    assert record.find(tmp_path, None, None).path == good
+    assert undo_choice.choose(record.readable(tmp_path), tmp_path, None).record.path == good
     for name in ("bbbb", "cccc", "dddd", "eeee"):
         assert f"{name}.jsonl is passed over: " in caplog.text
         with pytest.raises(BadInput):
-            record.find(tmp_path, f"20261123-000000-prod-{name}", None)
+            record.find(tmp_path, f"20261123-000000-prod-{name}")
 
 
 def test_a_folder_of_records_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:

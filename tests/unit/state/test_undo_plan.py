@@ -13,6 +13,7 @@ from rollback.core.plan import Action, Plan
 from rollback.errors import BadInput
 from rollback.state import undo_plan
 from rollback.state.record import Captured, Header, Record
+from rollback.state.undo_plan import UndoRules
 from tests.support.image_factory import PROD, app
 
 
@@ -43,7 +44,55 @@ RECORD = Record(
 
 
 def undo(*apps: App, accepted: str = "", record: Record = RECORD) -> Plan:
-    return undo_plan.build(record, apps or AFTER, PROD, frozenset(accepted.split(",")) - {""})
+    return undo_plan.build(record, apps or AFTER, PROD, UndoRules(frozenset(accepted.split(",")) - {""}))
+
+
+def test_services_can_be_left_out_or_chosen() -> None:
+    without = undo_plan.build(RECORD, AFTER, PROD, UndoRules(skip=frozenset({"billing"})))
+    alone = undo_plan.build(RECORD, AFTER, PROD, UndoRules(only=frozenset({"billing"})))
+
+    assert [change.app.id for change in without.changes] == [CART]
+    assert [change.app.id for change in alone.changes] == [BILLING]
+    with pytest.raises(BadInput, match="did not change 'web'"):
+        undo_plan.build(RECORD, AFTER, PROD, UndoRules(skip=frozenset({"web"})))
+
+
+def test_a_hotfix_in_one_service_does_not_keep_the_others_from_going_back() -> None:
+    hotfixed = (replace(AFTER[0], image="r/billing:hotfix"), AFTER[1])
+
+    found = undo_plan.build(RECORD, hotfixed, PROD, UndoRules(skip=frozenset({"billing"})))
+
+    assert found.reasons == ()
+    assert [change.app.id for change in found.changes] == [CART]
+    assert "--skip=billing" in undo(*hotfixed).reasons[0].hint
+
+
+def test_a_service_whose_write_was_refused_is_named_and_left_alone() -> None:
+    services = [{"app": BILLING, "state": "not taken"}, {"app": CART, "state": "changed"}]
+    refused = replace(RECORD, outcome={"verdict": "PARTLY", "services": services})
+    foreign = (replace(AFTER[0], image="r/billing:hotfix"), AFTER[1])
+
+    found = undo(*foreign, record=refused)
+
+    assert found.reasons == ()
+    first = found.steps[0]
+    assert (first.service, first.action, first.notes) == ("billing", Action.STAYS, ("that run left it as it was",))
+
+
+def test_the_plan_shows_what_an_accepted_undo_would_replace() -> None:
+    hotfixed = (replace(AFTER[0], image="r/billing:hotfix"), AFTER[1])
+
+    found = undo(*hotfixed, accepted="billing")
+
+    (note,) = found.steps[0].notes
+    assert note.startswith("replaces what somebody else changed since: it runs r/billing:hotfix now")
+
+
+def test_a_service_for_which_a_write_may_still_arrive_is_not_the_same() -> None:
+    found = undo_plan.build(RECORD, BEFORE, PROD, UndoRules(unanswered={BILLING: 12.0}))
+
+    assert [change.app.id for change in found.changes] == [BILLING]
+    assert "may still arrive" in found.steps[0].notes[0]
 
 
 def test_everything_the_run_changed_goes_back_to_its_captured_definition() -> None:
