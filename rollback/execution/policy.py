@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rollback.core.apps import Change, Deployment
 from rollback.core.plan import OnFailure
 from rollback.core.rollout_status import Limits, RolloutStatus
+
+Result = TypeVar("Result")
 
 
 class Clock(Protocol):
@@ -24,6 +26,18 @@ class Clock(Protocol):
 
     def stopping(self) -> bool:
         """Whether a person or the system wants it to stop."""
+        ...
+
+    def call(self, function: Callable[[], Result], within_s: float) -> Result:
+        """Call something that may take long, such as a request.
+
+        Args:
+            function: it.
+            within_s: seconds that it may take.
+
+        Raises:
+            TimeoutError: its time was up, or somebody wants to stop; what it does may still be done.
+        """
         ...
 
 

@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 from rollback.core.apps import App, Change, Deployment, Status
 from rollback.core.rollout_status import RolloutState, RolloutStatus, extended, judge
 from rollback.errors import NoAnswer, RecordError, TargetError
-from rollback.execution.policy import Clock, Policy, RunJournal
+from rollback.execution.policy import Clock, Policy, Result, RunJournal
 from rollback.targets.base import Target
 
 log = logging.getLogger(__name__)
+
+_SHORTEST_ASK_S, _LONGEST_ASK_S = 10.0, 60.0  # between these, a question takes as long as an app may take at most
+LONGEST_WRITE_S = 300.0  # seconds; every kind of target has shorter limits of its own
 
 
 class StatusPoller:
@@ -33,7 +36,7 @@ class StatusPoller:
     def statuses(self) -> Mapping[str, Status] | None:
         """One look at everything watched; None if the target cannot be asked just now."""
         try:
-            found = self.target.status(list(self.watches))
+            found = self.ask(lambda: self.target.status(list(self.watches)))
         except TargetError as error:
             if self._unreachable_since is None:
                 self._unreachable_since = self.clock.now()
@@ -47,12 +50,24 @@ class StatusPoller:
         }
         return self.seen
 
+    def ask(self, question: Callable[[], Result]) -> Result:
+        """Read something from the target, in limited time.
+
+        Raises:
+            TargetError: it cannot be asked, does not answer in time, or somebody wants to stop meanwhile.
+        """
+        limit_s = min(max(self.policy.limits.timeout_s, _SHORTEST_ASK_S), _LONGEST_ASK_S)
+        try:
+            return self.clock.call(question, limit_s)
+        except TimeoutError as error:
+            raise TargetError("the target cannot be asked", why=str(error)) from error
+
     def look_at_all(self, apps: Sequence[App]) -> None:
         """Look once more at the end, at apps that were not written, too: what is reported is what was seen last."""
         if self.clock.stopping():
             return
         try:
-            found = self.target.status([app.id for app in apps])
+            found = self.ask(lambda: self.target.status([app.id for app in apps]))
         except TargetError as error:
             log.warning("how it ended cannot be looked at (%s)", error.why or error.what)
             return
@@ -113,10 +128,12 @@ class WriteResult:
     taken: bool = True
 
 
-def send(target: Target, batch: Sequence[Change]) -> WriteResult:
+def send(target: Target, batch: Sequence[Change], clock: Clock) -> WriteResult:
     """Write one batch, once."""
     try:
-        return WriteResult(target.update(batch))
+        return WriteResult(clock.call(lambda: target.update(batch), LONGEST_WRITE_S))
+    except TimeoutError as error:
+        return WriteResult(None, f"sent, and no answer was waited for any longer: {error}")
     except NoAnswer as error:
         return WriteResult(None, f"{error.what}: {error.why}")
     except TargetError as error:

@@ -12,7 +12,7 @@ from rollback.core.apps import Change, Deployment, Status
 from rollback.core.rollout_status import FOREIGN, RolloutState, RolloutStatus, judge
 from rollback.errors import NoAnswer, RecordError, TargetError
 from rollback.execution.policy import Clock, Policy, RunJournal
-from rollback.execution.polling import StatusPoller, WriteResult, batches, record_answer, send
+from rollback.execution.polling import LONGEST_WRITE_S, StatusPoller, WriteResult, batches, record_answer, send
 from rollback.targets.base import Target
 
 log = logging.getLogger(__name__)
@@ -116,10 +116,10 @@ class Revert(StatusPoller):
             return
         back = {app_id for app_id, watch in self.watches.items() if watch.state is RolloutState.UP}
         try:
-            for deployment in self.target.deployments():
+            for deployment in self.ask(self.target.deployments):
                 if deployment.id in hung and back.issuperset(deployment.apps):
                     self._record(partial(self.journal.stopping, deployment))
-                    self.target.stop(deployment)
+                    self.ask(partial(self.target.stop, deployment))
         except TargetError as error:
             log.warning("a deployment that may never end is left behind (%s)", error.why or error.what)
 
@@ -211,7 +211,7 @@ class Revert(StatusPoller):
         def write(batch: Sequence[Change]) -> WriteResult:
             if self.clock.stopping():  # while others were being sent
                 return WriteResult(None, "not sent: it was interrupted", taken=False)
-            return send(self.target, batch)
+            return send(self.target, batch, self.clock)
 
         for batch in batches:
             self._record(partial(self.journal.writing, batch, restoring=True))
@@ -233,7 +233,7 @@ class Revert(StatusPoller):
         if not holding:
             return ()
         try:
-            running = self.target.deployments()
+            running = self.ask(self.target.deployments)
         except TargetError as error:
             log.warning("the deployments cannot be listed (%s); asking again", error.why or error.what)
             return ()
@@ -251,7 +251,10 @@ class Revert(StatusPoller):
             return
         self._record(partial(self.journal.cancelling, deployment))
         try:
-            made = self.target.cancel(deployment)
+            made = self.clock.call(lambda: self.target.cancel(deployment), LONGEST_WRITE_S)
+        except TimeoutError as error:
+            log.warning("deployment %s was to be rolled back (%s); looking again", deployment.id, error)
+            return
         except NoAnswer as error:
             log.warning("deployment %s was to be rolled back (%s); looking again", deployment.id, error.why)
             return  # one that is still there at the next look was not rolled back

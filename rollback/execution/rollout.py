@@ -120,7 +120,7 @@ class Rollout(StatusPoller):
             self.stopped_because = f"{error.what}: {error.why}"
             return
         with ThreadPoolExecutor(max_workers=len(batches)) as pool:
-            answers = list(pool.map(lambda batch: send(self.target, batch), batches))
+            answers = list(pool.map(lambda batch: send(self.target, batch, self.clock), batches))
         now = self.clock.now()
         for batch, answer in zip(batches, answers, strict=True):
             record_answer(self.journal, batch, answer)

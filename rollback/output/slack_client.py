@@ -15,9 +15,8 @@ from rollback.state.record import Header
 
 log = logging.getLogger(__name__)
 
-_SECONDS = 5.0  # for connecting, and for each byte of the answer
+_IN_ALL_S = 2.5  # for one message, whatever happens; a run posts two, and does not wait for a chat
 _TIMES = 3  # so often is a message offered at most
-_PAUSE_S = 5.0  # all pauses of one message together; a rollback does not wait for a chat
 
 
 def started(webhook: Secret, header: Header, plan: Plan) -> bool:
@@ -58,22 +57,25 @@ def post(webhook: Secret, message: slack_messages.Message, *, sleep: Callable[[f
 
     from rollback.errors import RollbackError
     from rollback.system import http_session
+    from rollback.system.bounded_call import bounded
 
-    left = _PAUSE_S
+    end = time.monotonic() + _IN_ALL_S
     answered = ""
     try:
-        with http_session.connect(read_s=_SECONDS, retries=0) as door:
+        with http_session.connect(read_s=_IN_ALL_S, retries=0, total_s=_IN_ALL_S) as door:
             for _ in range(_TIMES):
-                answer = door.post(webhook.reveal(), json=message, allow_redirects=False)
+                answer = bounded(
+                    lambda: door.post(webhook.reveal(), json=message, allow_redirects=False),
+                    within_s=end - time.monotonic(),
+                )
                 if answer.status_code == requests.codes.ok:
                     return True
                 answered = f"it answered {answer.status_code} {_word(answer.text)}".rstrip()
                 pause = _pause(answer.headers.get("Retry-After", ""))
                 if not (answer.status_code == requests.codes.too_many_requests or answer.status_code >= 500):
                     break
-                if pause > left:
+                if pause >= end - time.monotonic():
                     break
-                left -= pause
                 sleep(pause)
     except (requests.RequestException, RollbackError, ValueError, OSError) as error:
         answered = type(error).__name__

@@ -28,7 +28,7 @@ class UndoChoice:
 
 
 def choose(records: Iterable[Record], folder: Path, env: str | None) -> UndoChoice:
-    """The newest run that left something changed.
+    """The newest run that left something changed; where none did, the newest of all, so that it can be said of it.
 
     Args:
         records: the runs of a dump folder, newest first.
@@ -52,13 +52,10 @@ def choose(records: Iterable[Record], folder: Path, env: str | None) -> UndoChoi
         if left_changed(record):
             return UndoChoice(record, tuple(passed_over))
         passed_over.append(record)
-    why = ""
     if passed_over:
-        runs = ", ".join(record.header.run for record in passed_over[:5])
-        why = f"passed over, since their writes were all refused or put back: {runs}"
+        return UndoChoice(passed_over[0], tuple(passed_over[1:]))
     raise BadInput(
         f"there is no run to undo in {folder / FOLDER}",
-        why=why,
         hint="name the folder of its rollback.json with --dump; `rollback history` lists the runs",
     )
 

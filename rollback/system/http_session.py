@@ -13,20 +13,39 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from rollback.system.bounded_call import bounded
 from rollback.system.network import CONNECT_S, READ_S, USER_AGENT, authorities, proxy_for
+
+_TOTAL_S = 60.0  # for one request with all its repetitions, until the last byte of its answer
+_LARGEST = 64 * 2**20  # bytes of an answer; Marathon's list of a thousand apps with their tasks takes about a tenth
+_PIECE = 2**16
 
 
 class _Adapter(HTTPAdapter):
-    """Gives every request a timeout, since requests has none of its own."""
+    """Gives every request a time limit for its whole answer, and a size limit, since requests has neither."""
 
-    def __init__(self, timeout: tuple[float, float], **options: Any) -> None:
-        self._timeout = timeout
+    def __init__(self, timeout: tuple[float, float], total_s: float, **options: Any) -> None:
+        self._timeout, self._total_s = timeout, total_s
         super().__init__(**options)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         if options.get("timeout") is None:
             options["timeout"] = self._timeout
-        return super().send(request, **options)
+        try:
+            return bounded(lambda: self._read_whole(request, {**options, "stream": True}), within_s=self._total_s)
+        except TimeoutError as error:
+            raise requests.ReadTimeout(str(error)) from error
+
+    def _read_whole(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
+        response = super().send(request, **options)
+        body = bytearray()
+        for piece in response.iter_content(_PIECE):
+            body += piece
+            if len(body) > _LARGEST:
+                response.close()
+                raise requests.ConnectionError(f"an answer of more than {_LARGEST // 2**20} MiB")
+        response._content = bytes(body)  # where `Response.content` keeps it
+        return response
 
 
 class _Session(requests.Session):
@@ -48,6 +67,7 @@ def connect(
     connections: int = 16,
     read_s: float = READ_S,
     retries: int = 4,
+    total_s: float = _TOTAL_S,
 ) -> requests.Session:
     """Make a session over one pool of connections.
 
@@ -62,6 +82,7 @@ def connect(
         connections: size of the pool.
         read_s: seconds without a byte after which an answer counts as lost.
         retries: how many times a read is repeated.
+        total_s: seconds that a request may take in all, from the first connection to the last byte of its answer.
     """
     session = _Session()
     session.trust_env = False
@@ -80,7 +101,7 @@ def connect(
         retry_after_max=60,
         raise_on_status=False,
     )
-    adapter = _Adapter((CONNECT_S, read_s), pool_connections=4, pool_maxsize=connections, max_retries=retry)
+    adapter = _Adapter((CONNECT_S, read_s), total_s, pool_connections=4, pool_maxsize=connections, max_retries=retry)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

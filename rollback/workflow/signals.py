@@ -7,13 +7,14 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rollback.execution.outcome import INTERRUPTED
 from rollback.execution.policy import Clock
 from rollback.state.journal import Journal
 from rollback.state.lock import Lock
+from rollback.system.bounded_call import Result, bounded
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ _NAP_S = 0.05  # seconds after which a sleeper looks whether it shall stop
 # Whoever stops a build signals each of its processes, and some of these hand the signal on to their children: what
 # arrives within so many seconds is one wish.
 _ONE_WISH_S = 0.5
+_GRACE_S = 0.7  # seconds that a request under way still has after a signal, so that its answer can be recorded
+_LOST_S = 10.0  # seconds for asking whether a lock is still ours
 _OVER = b"\nrollback: the run is over and its report follows; again to end at once\n"
 _LEFT = (
     b"\nrollback: ended at once; what was sent goes on at the target"
@@ -49,8 +52,18 @@ class _Clock:
         while not self.asked and (rest := end - self.now()) > 0:
             time.sleep(min(rest, _NAP_S))
 
+    def call(self, function: Callable[[], Result], within_s: float) -> Result:
+        return bounded(function, within_s=within_s, stopping=lambda: self.asked, grace_s=_GRACE_S)
+
+    def _lost(self) -> bool:
+        """Whether a lock was taken over; nobody knows if the target does not say so soon."""
+        try:
+            return self.call(lambda: any(lock.lost() for lock in self._locks), _LOST_S)
+        except TimeoutError:
+            return False
+
     def stopping(self) -> bool:
-        if not self.asked and any(lock.lost() for lock in self._locks):
+        if not self.asked and self._locks and self._lost():
             log.warning("somebody has taken over the lock: this run writes nothing more")
             self.asked = True
         return self.asked

@@ -67,6 +67,9 @@ class Time:
             self.events.remove(event)
             event[1]()
 
+    def call(self, function: Callable[[], Any], within_s: float) -> Any:
+        return function()
+
     def stopping(self) -> bool:
         return self.wants_to_stop
 

@@ -58,6 +58,9 @@ class ManualClock:
         while self.meanwhile and self.meanwhile[0][0] <= self.at:
             self.meanwhile.popleft()[1]()
 
+    def call(self, function: Callable[[], Any], within_s: float) -> Any:
+        return function()
+
     def stopping(self) -> bool:
         return self.stop_at is not None and self.at >= self.stop_at
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Failure, Status
 from rollback.core.rollout_status import RolloutStatus
@@ -38,6 +39,9 @@ class Clock:
         self._coming = [event for event in self._coming if event[0] > self.seconds]
         for _, happen in due:
             happen()
+
+    def call(self, function: Callable[[], Any], within_s: float) -> Any:
+        return function()
 
     def stopping(self) -> bool:
         return self.seconds >= self.stop_at

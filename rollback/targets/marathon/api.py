@@ -53,7 +53,9 @@ class MarathonClient:
         insecure = bool(options.settings.get("insecure"))
         if insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would come with every request
-        self._session = http_session.connect(verify=False if insecure else (bundle or True), read_s=options.timeout_s)
+        self._session = http_session.connect(
+            verify=False if insecure else (bundle or True), read_s=options.timeout_s, total_s=options.timeout_s
+        )
         self.info: Mapping[str, Any] = {}
         self._authorization = Secret()  # the header's whole value
         self._basic: bool | None = None  # whether the server asks for HTTP Basic; None: not known yet

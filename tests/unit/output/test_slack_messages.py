@@ -189,12 +189,12 @@ def test_a_message_is_posted_once(slackd: Slack) -> None:
 
 
 def test_429_is_waited_for_and_tried_again(slackd: Slack) -> None:
-    slackd.answers = [(429, {"Retry-After": "2"}, "rate_limited")]
+    slackd.answers = [(429, {"Retry-After": "1"}, "rate_limited")]
     waited: list[float] = []
 
     assert slack_client.post(Secret(slackd.url), {"text": "x"}, sleep=waited.append)
 
-    assert waited == [2.0]
+    assert waited == [1.0]
     assert len(slackd.heard) == 2
 
 

@@ -92,11 +92,14 @@ def test_several_environments_need_a_name() -> None:
     assert undo_choice.choose(records, FOLDER, "prod").record.header.run == "a"
 
 
-def test_with_nothing_to_undo_the_runs_that_were_passed_over_are_named() -> None:
-    with pytest.raises(BadInput, match="there is no run to undo") as caught:
-        undo_choice.choose([run("b", "restored", verdict="RESTORED")], FOLDER, None)
+def test_where_no_run_left_anything_it_is_the_newest_one_of_which_there_is_nothing_to_undo() -> None:
+    records = [run("b", "restored", verdict="RESTORED"), run("a", "not taken", verdict="FAILED")]
 
-    assert "b" in caught.value.why
+    choice = undo_choice.choose(records, FOLDER, None)
+
+    assert (choice.record.header.run, undo_choice.left_changed(choice.record)) == ("b", frozenset())
+    with pytest.raises(BadInput, match="there is no run to undo"):
+        undo_choice.choose([], FOLDER, None)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,35 @@ def test_every_request_says_who_asks() -> None:
         assert server.seen[0].headers["user-agent"].startswith("rollback/")
 
 
+def test_an_answer_that_drips_is_given_up_as_a_whole() -> None:
+    with (
+        front("", lambda _asked, _go: Reply(200, {}, b"x" * 50, drip_s=0.1)) as server,
+        http_session.connect(read_s=5, total_s=0.3) as opened,
+        pytest.raises(requests.exceptions.Timeout, match=r"within 0\.3 s"),
+    ):
+        opened.get(server.url + "/")
+
+
+def test_pauses_between_repetitions_count_too() -> None:
+    rule = Faults("/", fronts.status(503, Retry_After="60"), times=9)
+    with (
+        front("", rule) as server,
+        http_session.connect(total_s=0.3) as opened,
+        pytest.raises(requests.exceptions.Timeout),
+    ):
+        opened.get(server.url + "/")
+
+
+def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_session, "_LARGEST", 2**20)
+    with (
+        front("", lambda _asked, _go: Reply(200, {}, b"x" * 2**21)) as server,
+        http_session.connect() as opened,
+        pytest.raises(requests.exceptions.ConnectionError, match="more than 1 MiB"),
+    ):
+        opened.get(server.url + "/")
+
+
 def test_an_answer_that_does_not_come_is_given_up() -> None:
     with (
         front("", lambda _asked, _go: Reply(200, {}, b"xx", drip_s=1)) as server,
