@@ -43,7 +43,8 @@ Commands:
 Options:
   --repo=<r>           Repositories, separated by commas.
   --env=<e>            Environment, by either of its names (prod or master).
-  --date=<d>           A date that `get` offered, or a time: 2026-11-20T14:30+01:00.
+  --date=<d>           A date that `get` offered, a time (2026-11-20T14:30+01:00), or a relative moment:
+                       yesterday, '3 days ago' (the end of that day), '2 hours ago'.
   --dump=<dr>          Folder of rollback.json and of the records [default: .].
   --last=<n>           How many of the newest images per repository count [default: 10].
   --slack=<s>          Address of a Slack webhook; - reads it from standard input.

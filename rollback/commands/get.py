@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from rollback.commands.run import undo_options
@@ -14,7 +15,7 @@ from rollback.core.creation_time import TagDate, date_images
 from rollback.core.history import History
 from rollback.core.image_selection import AsOf, Selection
 from rollback.core.timestamps import Instant
-from rollback.errors import Refused
+from rollback.errors import BadInput, Failed, Refused
 from rollback.output import report
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
@@ -30,16 +31,16 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Ask which images existed when, write them down, and show the dates."""
     repos = option_values.repos(options["--repo"])
     last = option_values.count(options["--last"], "--last")
-    as_of = image_selection.parse_as_of(options["--date"]) if options["--date"] else None
     dump = option_values.folder(options["--dump"])
     config = context.load_settings(options["--config"], registry=options["--registry"], target=options["--target"])
+    as_of = context.as_of(options["--date"], config, dump) if options["--date"] else None
     env = context.environment(options["--env"], config)
     tags = config.tags(env)
     tag_date = TagDate(config.registry.tag_date) if config.registry.tag_date else None
     registry = context.registry(config, cached=not options["--no-cache"])
     now = datetime.now(timezone.utc).replace(microsecond=0)
     try:
-        found = registry.survey(repos, tags.fits, progress.count)
+        found = registry.survey(repos, tags.fits, progress.count, tags.near_miss)
     finally:
         log.debug("requests: %s", registry.counts)
         registry.close()
@@ -55,12 +56,18 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         generated=Instant(now),
         timezone=config.timezone,
     )
-    for skip in made.skipped:
-        log.warning("%s:%s is left out: %s", skip.repo, skip.tag, skip.reason)
+    if not config.knows(env.name) and not found.resolved:
+        raise context.unknown_environment(env, config, "no tag of these repositories")
+    for repo in made.repos:
+        for line in made.left_out(repo):
+            log.warning("%s", line)
+    if not made.images:
+        raise _no_image(made)
     for repo in made.repos:
         if not made.of(repo):
             log.warning("%s has no image of %s: it can only stay as it is", repo, env.name)
     path = dump / history_file.FILE
+    _warn_of_fewer(dump, made)
     write_whole(path, history_file.dumps(made))
     progress.say(f"wrote {path}")
     if options["--html"]:
@@ -70,6 +77,30 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         timeline_file.write(page, progress, made, past, running, run_options=undo_options(options))
     chosen = _chosen(made, as_of)
     return CommandResult(report.history_text(made, TerminalInfo.of(sys.stdout), chosen), report.history_json(made))
+
+
+def _no_image(made: History) -> Failed:
+    """The error where there is no date to go back to; the history in the dump folder stays."""
+    return Failed(
+        f"there is no image of {made.env} with a usable time, and so no date to go back to",
+        why="\n".join(f"{repo}: {made.without_image(repo)}" for repo in made.repos),
+        hint="nothing was written; correct --repo or --env, or set registry.tag_date if the tags hold dates",
+    )
+
+
+def _warn_of_fewer(dump: Path, made: History) -> None:
+    """Say which repositories of the file that is replaced are not in the new one."""
+    try:
+        old = context.read_history(dump)
+    except BadInput:
+        return  # none yet, or nothing that could be lost
+    gone = [repo for repo in old.repos if repo not in made.repos]
+    if gone and old.env in {"", made.env}:
+        log.warning(
+            "%s had %s, too, and no longer has: add to --repo what should go back",
+            dump / history_file.FILE,
+            ", ".join(gone),
+        )
 
 
 def _chosen(made: History, as_of: AsOf | None) -> Selection | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rollback.config import option_values
 from rollback.config.settings import Settings
-from rollback.core import image_selection, plan_file
+from rollback.core import plan_file
 from rollback.output.progress import Progress, stamp
 from rollback.system.files import write_whole
 from rollback.workflow import context, planning
@@ -55,11 +55,12 @@ def plan_request(options: dict[str, Any], config: Settings) -> PlanRequest:
         BadInput: a value cannot be read.
     """
     age = options["--max-age"]
+    dump = option_values.folder(options["--dump"])
     return PlanRequest(
         config=config,
-        dump=option_values.folder(options["--dump"]),
+        dump=dump,
         env=context.environment(options["--env"], config),
-        as_of=image_selection.parse_as_of(options["--date"]),
+        as_of=context.as_of(options["--date"], config, dump),
         max_age_s=option_values.duration(age, "--max-age") if age else config.run.max_age_s,
         only=option_values.names(options["--only"]),
         skip=option_values.names(options["--skip"]),

@@ -123,6 +123,10 @@ class Settings:
                 return Environment(deployment, tag)
         return Environment(name, name)
 
+    def knows(self, name: str) -> bool:
+        """Whether an environment of either name is configured."""
+        return name in self.environments or name in self.environments.values()
+
     def tags(self, environment: Environment) -> EnvironmentTags:
         """The tags of an environment."""
         return EnvironmentTags(environment.tag, self.tag_pattern, frozenset(self.environments.values()))

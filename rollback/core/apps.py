@@ -42,6 +42,11 @@ class App:
         start_grace_s: how long a new instance may take to become healthy by the app's own definition, in seconds;
             0 where it does not say.
         stop_grace_s: how long an old instance may take to end, likewise.
+        running_digest: `sha256:…` of the image that its running instances report; empty where the target does not
+            say it, or they differ.
+        exact_image: the reference, by digest, that brings back what it runs, where its own one could name another
+            image by then; see `core.running_image`.
+        inexact: whether its own reference could name another image by then, and what it runs is unknown.
     """
 
     id: str
@@ -56,6 +61,14 @@ class App:
     selected: tuple[str, ...] = ()
     start_grace_s: float = 0.0
     stop_grace_s: float = 0.0
+    running_digest: str = ""
+    exact_image: str = ""
+    inexact: bool = False
+
+    @property
+    def restore_image(self) -> str:
+        """The reference that is written to bring back what it runs."""
+        return self.exact_image or self.image
 
     @property
     def parts(self) -> tuple[Container, ...]:
@@ -119,6 +132,15 @@ def _fingerprint(definition: Mapping[str, Any], image: str, marks: Mapping[str, 
         return ""
     text = json.dumps([without_image(definition, image), dict(marks)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_image(value: Any, old: str, new: str) -> Any:
+    """A definition, or a part of one, with an image reference exchanged."""
+    if isinstance(value, Mapping):
+        return {key: with_image(member, old, new) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_image(member, old, new) for member in value]
+    return new if value == old else value
 
 
 def without_image(value: Any, image: str) -> Any:

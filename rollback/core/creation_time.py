@@ -159,11 +159,8 @@ def undated_text(skipped: Iterable[Skipped], repo: str, dated: int) -> str:
     detail = distinct[0] + (f", and {len(distinct) - 1} other reasons" if len(distinct) > 1 else "")
     if dated:
         return f"{len(reasons)} of {len(reasons) + dated} images have no usable time ({detail})"
-    return f"{_images(len(reasons))}, none with a usable time ({detail})"
-
-
-def _images(count: int) -> str:
-    return f"{count} image{'s' if count != 1 else ''}"
+    count = f"{len(reasons)} image{'s' if len(reasons) > 1 else ''}"
+    return f"{count}, none with a usable time ({detail})"
 
 
 class _Neighbors:

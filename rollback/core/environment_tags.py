@@ -40,9 +40,12 @@ class EnvironmentTags:
             len(other) > len(self.environment) and _fits(tag, other, self.pattern) for other in self.others
         )
 
-    def fits_but_for_case(self, tag: str) -> bool:
-        """Whether a tag would belong to the environment if case were ignored, and does not."""
-        return not self.fits(tag) and _fits(tag, self.environment, self.pattern, any_case=True)
+    def near_miss(self, tag: str) -> str:
+        """Why a tag that does not belong to the environment should be named: it would if case were ignored."""
+        if any(_fits(tag, name, self.pattern) for name in {self.environment, *self.others}):
+            return ""
+        near = _fits(tag, self.environment, self.pattern, any_case=True)
+        return f"differs from {self.pattern} with {self.environment} only in case" if near else ""
 
     def moves(self, tag: str) -> bool:
         """Whether a tag is of the kind that names one image today and another tomorrow.

@@ -13,6 +13,8 @@ from rollback.core.image import Basis, DeployedImage, Image, Skipped
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 
+_MOST_TAGS = 2  # named in a line about many
+
 
 @dataclass(frozen=True)
 class History:
@@ -58,6 +60,30 @@ class History:
     def undated(self, repo: str) -> str:
         """What is wrong with the images of a repository whose time is unknown; empty if there are none."""
         return undated_text(self.skipped, repo, len(self.of(repo)))
+
+    def left_out(self, repo: str) -> tuple[str, ...]:
+        """What of a repository is not offered, and why: a line for all undated images, and one for each reason."""
+        reasons: dict[str, list[str]] = {}
+        for skip in self.skipped:
+            if skip.repo == repo and not skip.undated:
+                reasons.setdefault(skip.reason, []).append(skip.tag)
+        undated = self.undated(repo)
+        told = [
+            f"{repo}:{tags[0]} is left out: {reason}"
+            if len(tags) == 1
+            else f"{repo}: {len(tags)} tags are left out ({', '.join(tags[:_MOST_TAGS])}, …): {reason}"
+            for reason, tags in reasons.items()
+        ]
+        return (*((f"{repo}: {undated}; set `registry.tag_date` if its tags hold dates",) if undated else ()), *told)
+
+    def without_image(self, repo: str) -> str:
+        """Why a repository has no image at all."""
+        if self.undated(repo):
+            return self.undated(repo)
+        reasons = [skip.reason for skip in self.skipped if skip.repo == repo]
+        if not reasons:
+            return f"it has no tag of {self.env or 'this environment'}"
+        return f"it has {len(reasons)} tag{'s' if len(reasons) > 1 else ''}, and none is offered: {reasons[0]}"
 
     def reach(self, repo: str) -> Instant | None:
         """How far back every image of a repository is held; None if all of them are, or nobody knows."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timezone, tzinfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from enum import Enum
 
 from rollback.core.history import History
@@ -13,6 +13,8 @@ from rollback.core.image import CreatedFrom, Image, builds
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason, Refused
 
+_AGO = re.compile(r"(an?|\d{1,5}) (minute|hour|day|week)s? ago", re.ASCII)
+_MOST_DATES = 5  # named in an error
 _TO_THE_MINUTE = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -28,7 +30,7 @@ class Match(str, Enum):
 
 @dataclass(frozen=True)
 class AsOf:
-    """A date, or a time, to which a fleet goes back; `text` is it as a person gave it."""
+    """A date or a time to which a fleet goes back; `text` is as the user gave it, or what a relative form means."""
 
     text: str
     day: date | None = None
@@ -67,23 +69,55 @@ class Selection:
     until: Instant | None = None
 
 
-def parse_as_of(text: str) -> AsOf:
-    """Read what a person gives as `--date`: a date, or a time with its zone (seconds may be left out).
+def parse_as_of(text: str, now: datetime, days: tzinfo = timezone.utc, offered: Sequence[date] = ()) -> AsOf:
+    """Read what a user gives as `--date`: a date, a time with its zone, or a relative moment.
+
+    `yesterday` and `3 days ago` are the end of that day, `2 hours ago` is that instant. A relative moment is known
+    by the time that it means from here on.
+
+    Args:
+        text: as it was given.
+        now: the present time.
+        days: the zone whose days count.
+        offered: dates of the history, newest first, for the error.
 
     Raises:
-        BadInput: neither of them.
+        BadInput: none of them.
     """
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
             return AsOf(text, day=date.fromisoformat(text))
+        relative = _relative(text, now.astimezone(days))
+        if relative:
+            return AsOf(relative.isoformat(timespec="seconds"), instant=Instant(relative.astimezone(timezone.utc)))
         short = _TO_THE_MINUTE.fullmatch(text)
         return AsOf(text, instant=Instant.parse(f"{short[1]}:00{short[2]}" if short else text))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
+        timed = ":" in text or isinstance(error, OverflowError) or re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII)
+        dates = ", ".join(map(str, offered[:_MOST_DATES]))
         raise BadInput(
             f"--date: {text!r:.60} is neither a date nor a time",
-            why=str(error),
-            hint="write 2026-11-20, or a time with its zone: 2026-11-20T14:30+01:00",
+            why=str(error)
+            if timed
+            else "a date has the form 2026-11-20; yesterday, 3 days ago and 2 hours ago are read, too",
+            hint=(f"use a date of this history: {dates}" if dates else "write 2026-11-20")
+            + (", or a time with its zone: 2026-11-20T14:30+01:00" if ":" in text else ""),
         ) from error
+
+
+def _relative(text: str, now: datetime) -> datetime | None:
+    """The moment that a relative form means; None if it is none."""
+    words = text.strip().lower()
+    days_ago = {"today": 0, "yesterday": 1}.get(words)
+    found = _AGO.fullmatch(words)
+    if found:
+        count, unit = 1 if found[1] in {"a", "an"} else int(found[1]), found[2]
+        if unit in {"minute", "hour"}:
+            return now - timedelta(**{f"{unit}s": count})
+        days_ago = count * (7 if unit == "week" else 1)
+    if days_ago is None:
+        return None
+    return datetime.combine(now.date() - timedelta(days=days_ago), time.max, now.tzinfo)
 
 
 def select(history: History, as_of: AsOf) -> Selection:
@@ -132,7 +166,9 @@ def _none(history: History, repo: str) -> Choice:
     undated = history.undated(repo)
     if undated:
         return Choice(repo, None, Match.UNDATED, reason=undated)
-    return Choice(repo, None, Match.MISSING, reason="nothing on or before the date")
+    if history.of(repo):
+        return Choice(repo, None, Match.MISSING, reason="nothing on or before the date")
+    return Choice(repo, None, Match.MISSING, reason=f"nothing on or before the date: {history.without_image(repo)}")
 
 
 def settled(choice: Choice, digests: Collection[str]) -> Choice:

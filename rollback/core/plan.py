@@ -184,7 +184,8 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
             if left_out[app.id] or choice.image is None:
                 steps.append(_stays(choice, app, name, left_out[app.id]))
                 continue
-            step, against = _with_image(_stays(choice, app, name, False), app, choice.image, rules)
+            stays = _stays(choice, app, name, False)
+            step, against = _with_image(stays, app, choice.image, _same_build(choice), rules)
             steps.append(replace(step, notes=(*step.notes, *its.notes)))
             reasons += against
         if choice.image is None and rules.strict and not whole:
@@ -211,7 +212,7 @@ def _others(found: Mapping[str, Found], selection: Selection) -> tuple[Other, ..
     others = []
     for choice in selection.choices:
         for one in found[choice.repo].left_out:
-            same = choice.image is not None and _is_same(choice.image, one.app)
+            same = choice.image is not None and _is_same(_same_build(choice), choice.image, one.app)
             others.append(Other(one.app.id, one.repo, one.app.image, one.reason, differs=not same))
     return tuple(others)
 
@@ -242,7 +243,9 @@ def _nothing_selected(choice: Choice) -> Reason:
     )
 
 
-def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step, tuple[Reason, ...]]:
+def _with_image(
+    step: Step, app: App, image: Image, same_build: frozenset[str], rules: Rules
+) -> tuple[Step, tuple[Reason, ...]]:
     try:
         now = Reference.parse(app.image or next(part.image for part in app.parts if part.name in app.selected))
     except (BadInput, StopIteration) as error:
@@ -263,11 +266,17 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
         notes.append("0 instances: cannot be verified")
     elif not app.checked:
         notes.append("no health check: up means running")
-    same = _is_same(image, app)
+    same = _is_same(same_build, image, app)
+    if app.inexact:
+        notes.append(
+            f"which image it runs is unknown, since {now.tag or 'no tag'} may have moved: undo cannot bring "
+            "back the exact image"
+        )
     if same and app.deployments:
         notes.append("a deployment still holds it: not known to be up")
     # Of several tags of the image, the app keeps the one that it has.
-    after = now.at(now.tag if now.tag in image.tags else image.tag, image.digest if rules.pin else "")
+    keeps_tag = now.tag in image.tags and not (app.inexact or app.exact_image)
+    after = now.at(now.tag if keeps_tag else image.tag, image.digest if rules.pin else "")
     return replace(
         step,
         action=Action.SAME if same else Action.CHANGE,
@@ -276,19 +285,26 @@ def _with_image(step: Step, app: App, image: Image, rules: Rules) -> tuple[Step,
     ), ()
 
 
-def _is_same(image: Image, app: App) -> bool:
-    """Whether an app runs this image already."""
+def _same_build(choice: Choice) -> frozenset[str]:
+    """The digests of the image that was chosen, and of others of the same build."""
+    images = (*choice.candidates, *((choice.image,) if choice.image else ()))
+    return frozenset(image.digest for image in images if image.digest)
+
+
+def _is_same(same_build: frozenset[str], image: Image, app: App) -> bool:
+    """Whether an app is known to run an image already, by digest or else by a tag that does not move."""
     try:
         now = Reference.parse(app.image)
     except BadInput:
         return False
-    return image.digest == now.digest if image.digest and now.digest else now.tag in image.tags
+    digest = _digest(app)
+    return digest in same_build if same_build and digest else now.tag in image.tags and not app.inexact
 
 
 def _digest(app: App) -> str:
-    """The digest in an app's reference; empty if it has none."""
+    """The digest that an app runs, as far as it is known."""
     try:
-        return Reference.parse(app.image).digest
+        return Reference.parse(app.restore_image).digest
     except BadInput:
         return ""
 

@@ -165,7 +165,7 @@ def _of_image(step: Step, evidence: ImageCheck, registry: str) -> tuple[Reason, 
             Reason(
                 f"{step.service}: the tag {name} names another image than when the history was made",
                 why=f"then {image.digest}, now {evidence.detail}",
-                hint="run `rollback get` again and look at the dates anew",
+                hint="set run.pin: true, which writes the digest, or run `rollback get` again",
                 service=step.service,
             ),
         )

@@ -97,7 +97,7 @@ def execute(
         return result
     touched = list(result.forward.values())
     restored = put_back(
-        [Change(watch.change.app, watch.change.app.image) for watch in touched][::-1],
+        [Change(watch.change.app, watch.change.app.restore_image) for watch in touched][::-1],
         target,
         ours={watch.change.app.id: frozenset({watch.change.image}) for watch in touched},
         policy=policy,
@@ -107,6 +107,7 @@ def execute(
         look=look,
         is_ours=lambda held: held.id in rollout.deployments or not rollout.unanswered.isdisjoint(held.apps),
         versions={watch.change.app.id: watch.version for watch in touched if watch.version},
+        before={watch.change.app.id: watch.change.app.image for watch in touched},
         late={
             watch.change.app.id: watch.since + policy.limits.lost_s
             for watch in touched
@@ -137,6 +138,7 @@ def put_back(
     look: Callable[[RolloutStatus], None] = lambda _: None,
     is_ours: Callable[[Deployment], bool] = lambda _: True,
     versions: Mapping[str, str] | None = None,
+    before: Mapping[str, str] | None = None,
     late: Mapping[str, float] | None = None,
 ) -> Execution:
     """Bring apps back to what they were: roll our running deployments back, write again what is left, watch it.
@@ -156,10 +158,12 @@ def put_back(
         is_ours: whether a running deployment of these apps may be rolled back, where its apps run our images.
         versions: by app id, the version that our write made, where it is known; with another one, somebody else has
             changed the app since.
+        before: by app id, the reference that it had before: rolling a deployment back brings that one, and where it
+            does not name the image exactly, the exact one is written over it.
         late: by app id, until when, in seconds of the clock, a write of ours without an answer may yet be carried
             out; until then an app is not back, whatever it runs.
     """
-    away = OwnChanges(ours, versions or {}, late or {}, is_ours)
+    away = OwnChanges(ours, versions or {}, before or {}, late or {}, is_ours)
     restore = Revert(target, policy, clock, journal, look, changes, away, was_ready)
     restore.run()
     return Execution(

@@ -25,17 +25,25 @@ class OwnChanges:
     Attributes:
         ours: by app id, the images that this tool has put there.
         versions: by app id, the version that its write made; absent where it is not known.
+        before: by app id, the reference that it had before, which rolling a deployment back brings.
         late: by app id, until when, in seconds of the clock, a write without an answer may yet be carried out.
         is_ours: whether a running deployment of these apps may be rolled back.
     """
 
     ours: Mapping[str, frozenset[str]]
     versions: Mapping[str, str]
+    before: Mapping[str, str]
     late: Mapping[str, float]
     is_ours: Callable[[Deployment], bool]
 
+    def overwrites(self, status: Status) -> bool:
+        """Whether what an app is to run may be written over: it is ours, or what was there before."""
+        return status.image in self.ours[status.id] or status.image == self.before.get(status.id)
+
     def foreign(self, status: Status) -> str:
         """What tells that somebody else has changed an app that does not run its old image; empty if nothing does."""
+        if status.image == self.before.get(status.id):
+            return ""
         if status.image not in self.ours[status.id]:
             # As long as a deployment runs, nobody knows what it comes to.
             now = status.image or "no image"
@@ -195,7 +203,7 @@ class Revert(StatusPoller):
         free = [
             watch.change
             for app_id, watch in self.watches.items()
-            if app_id in away and not away[app_id].deployments and away[app_id].image in self._away.ours[app_id]
+            if app_id in away and not away[app_id].deployments and self._away.overwrites(away[app_id])
         ]
         self._write_again(list(batches(free, self.target.batch)))
 

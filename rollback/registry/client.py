@@ -188,6 +188,7 @@ class Registry:
         repos: Sequence[str],
         wanted: Callable[[str], bool],
         progress: Callable[[int, int], None] = lambda _done, _known: None,
+        near_miss: Callable[[str], str] = lambda _tag: "",
     ) -> ScanResult:
         """Find what all wanted tags of some repositories name.
 
@@ -195,6 +196,7 @@ class Registry:
             repos: paths, e.g. `shop/billing`.
             wanted: tells whether a tag counts.
             progress: hears how many tags are done, and how many are known of so far; in the caller's thread.
+            near_miss: why a tag that does not count should be named among those skipped; empty for most.
 
         Returns:
             What every wanted tag names, or why it names no image; by repository in the order given, then by tag.
@@ -210,7 +212,9 @@ class Registry:
         self._asker.courier.stop.clear()
         try:
             self._asker.courier.set_deadline(self._deadline_s)
-            surveyor = Scanner(self._asker, self._reader, self._flavour, wanted, progress, self._deadline_s)
+            surveyor = Scanner(
+                self._asker, self._reader, self._flavour, wanted, progress, near_miss, self._deadline_s
+            )
             return surveyor.make(repos, self._connections)
         finally:
             self._asker.courier.set_deadline(float("inf"))

@@ -6,11 +6,12 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rollback.core.creation_time import ResolvedTag
 from rollback.core.image import Skipped
+from rollback.core.image_reference import is_tag
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, RegistryError
 from rollback.registry import worker_pool
@@ -45,6 +46,7 @@ class Scanner:
         flavour: str,
         wanted: Callable[[str], bool],
         progress: Callable[[int, int], None],
+        near_miss: Callable[[str], str],
         deadline_s: float,
     ) -> None:
         """Prepare a survey.
@@ -55,6 +57,7 @@ class Scanner:
             flavour: `auto`, or the name of a registry with an API of its own.
             wanted: tells whether a tag counts.
             progress: hears how many tags are done, and how many are known of so far.
+            near_miss: why a tag that does not count should be named among those skipped; empty for most.
             deadline_s: seconds from now in which the survey has to be done.
         """
         self._deadline_s = deadline_s
@@ -64,6 +67,7 @@ class Scanner:
         self._flavour = flavour
         self._wanted = wanted
         self._progress = progress
+        self._near_miss = near_miss
         self._harbor = Harbor(asker)
         self._held: list[tuple[str, str]] = []  # tags that wait until all are known
         self._found: list[ResolvedTag | Skipped] = []
@@ -131,9 +135,10 @@ class Scanner:
             page = walk.listing.turn()
             fresh = walk.fresh(page, self._wanted)
             more = [self._list(walk)] if walk.listing.more else []
+            missed = tuple(walk.missed(page, self._wanted, self._near_miss))
             with self._counting:
-                self._known += len(fresh)
-            return Done(more=more + self._follow(walk, repo, page, fresh))
+                self._known += len(fresh) + len(missed)
+            return Done(missed, more + self._follow(walk, repo, page, fresh))
 
         return job
 
@@ -202,6 +207,14 @@ class _ScanState:
         tags = [tag for tag in dict.fromkeys(page.tags) if wanted(tag) and tag not in self._seen]
         self._seen.update(tags)
         return tags
+
+    def missed(self, page: Page, wanted: Callable[[str], bool], near_miss: Callable[[str], str]) -> Iterator[Skipped]:
+        """The tags of a page that are not wanted, and should be named all the same."""
+        for tag in dict.fromkeys(page.tags):
+            reason = "" if tag in self._seen or wanted(tag) else near_miss(tag)
+            if reason and is_tag(tag):
+                self._seen.add(tag)
+                yield Skipped(self.listing.repo, tag, reason)
 
 
 def check_flavour(flavour: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rollback.core.apps import App, Deployment, without_image
+from rollback.core.apps import App, Deployment, with_image, without_image
 from rollback.core.image_selection import Match
 from rollback.core.matching import service_of
 from rollback.core.plan import Action, Environment, Plan, Step
@@ -90,21 +90,23 @@ def build(record: Record, apps: Iterable[App], env: Environment, rules: UndoRule
 
 def _step(service: str, repo: str, before: Captured, now: App, moved: str, *, pending: bool) -> Step:
     back = before.app
-    same = now.image == back.image and not _differences(back, now) and not pending
+    same = now.image == back.restore_image and not _differences(back, now) and not pending
     notes = [] if before.ready else ["it was not up before that run either"]
     if moved:
         notes.append(f"replaces what somebody else changed since: {moved}")
     if pending:
         notes.append("a write of that run got no answer and may still arrive")
+    if back.inexact:
+        notes.append(f"cannot bring back the exact image: {back.image} may name another one by now")
     return Step(
         service,
         repo,
         Action.SAME if same else Action.CHANGE,
         Match.EXACT,
         now,
-        after=back.image,
+        after=back.restore_image,
         notes=() if same else tuple(notes),
-        captured=back.definition,
+        captured=with_image(back.definition, back.image, back.restore_image),
     )
 
 
@@ -127,7 +129,7 @@ def is_of(record: Record, plan: Plan, deployment: Deployment) -> bool:
 def _moved(before: Captured, now: App, sent: frozenset[str]) -> str:
     """What somebody else has changed since; empty if nothing."""
     told = []
-    if now.image not in sent | {before.app.image}:
+    if now.image not in sent | {before.app.image, before.app.restore_image}:
         told.append(f"it runs {now.image or 'no image'} now")
     changed = _differences(before.app, now)
     if before.back is not None:  # an undo writes more than an image: what it has written is no surprise

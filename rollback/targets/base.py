@@ -260,6 +260,18 @@ class Markers(Protocol):
         ...
 
 
+class InstanceTimes(Protocol):
+    """What a target also has if it knows when instances were started."""
+
+    def oldest_starts(self, ids: Collection[str]) -> Mapping[str, Instant]:
+        """When the oldest running instance of each app was started; an app without one is absent.
+
+        Raises:
+            TargetError: the target cannot be queried.
+        """
+        ...
+
+
 class Remembering(Protocol):
     """What a target also has if it keeps earlier definitions."""
 

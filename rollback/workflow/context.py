@@ -5,9 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -16,7 +17,8 @@ from rollback import targets
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings, SharedState
 from rollback.core import history_file
-from rollback.core.history import History
+from rollback.core.history import History, zone
+from rollback.core.image_selection import AsOf, parse_as_of
 from rollback.core.matching import Rules
 from rollback.core.plan import Environment
 from rollback.errors import BadInput, Reason, Refused
@@ -65,6 +67,36 @@ def environment(name: str, config: Settings) -> Environment:
         BadInput: it cannot be the name of one.
     """
     return config.environment(option_values.environment_name(name))
+
+
+def unknown_environment(env: Environment, config: Settings, where: str, others: Iterable[str] = ()) -> BadInput:
+    """The error for an environment that is not configured and that nothing uses.
+
+    Args:
+        env: the environment.
+        config: the settings.
+        where: what was searched for it, e.g. `no tag of these repositories`.
+        others: names that are used without being configured.
+    """
+    known = [f"{name} (tags: {tag})" if name != tag else name for name, tag in config.environments.items()]
+    known += sorted({name for name in others if name} - {*config.environments, *config.environments.values()})
+    return BadInput(
+        f"there is no environment {env.name!r}",
+        why=f"it is not configured, and {where} uses it; known are {', '.join(known)}",
+        hint="correct --env, or add it to the settings: environments: {<deployment name>: <tag name>}",
+    )
+
+
+def as_of(text: str, config: Settings, dump: Path) -> AsOf:
+    """The date or time that `--date` names.
+
+    Raises:
+        BadInput: it is none; the error names dates of the history in the dump folder, if there is one.
+    """
+    offered: tuple[date, ...] = ()
+    with suppress(BadInput):  # a history that cannot be read is named where it is needed
+        offered = read_history(dump).dates
+    return parse_as_of(text, datetime.now(timezone.utc), zone(config.timezone), offered)
 
 
 def access(

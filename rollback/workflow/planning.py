@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,18 +15,19 @@ from rollback.core import image_selection, preflight
 from rollback.core import plan as plans
 from rollback.core.history import History
 from rollback.core.image import Image
+from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Selection
-from rollback.core.plan import Action, Plan
+from rollback.core.plan import Action, Environment, Plan, Step
 from rollback.core.plan_file import Approved, held_against
 from rollback.core.preflight import ImageCheck, ImagePresence
 from rollback.core.timestamps import Instant
-from rollback.errors import LoginRefused, NotInRegistry, Reason, Refused, RegistryError
+from rollback.errors import BadInput, LoginRefused, NotInRegistry, Reason, Refused, RegistryError
 from rollback.registry.client import Registry
 from rollback.state import record, undo_plan
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
 from rollback.targets.base import Target
-from rollback.workflow import context
+from rollback.workflow import context, running_images
 from rollback.workflow.run_request import PlanRequest
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,9 @@ def read_history(request: PlanRequest, now: datetime) -> History:
         Refused: it is of another environment, or too old.
     """
     history = context.read_history(request.dump)
+    env, config = request.env, request.config
+    if not config.knows(env.name) and not _uses(history, env, config) and not _recorded(request.dump, env):
+        raise context.unknown_environment(env, config, "neither this history nor a record", [history.env])
     reasons = (
         *preflight.of_history(history, request.env, request.config.tags(request.env)),
         *preflight.of_age(history, Instant(now), request.max_age_s),
@@ -58,6 +62,23 @@ def read_history(request: PlanRequest, now: datetime) -> History:
     if reasons:
         raise Refused(reasons)
     return history
+
+
+def _uses(history: History, env: Environment, config: Settings) -> bool:
+    """Whether a history is of an environment, or has tags of it."""
+    if history.env or history.tag_env:
+        return env.name in {history.env, history.tag_env}
+    tags = config.tags(env)
+    return any(tags.fits(tag) for image in history.images for tag in image.tags)
+
+
+def _recorded(dump: Path, env: Environment) -> bool:
+    """Whether a run of an environment is recorded in a dump folder."""
+    for path in record.files(dump):
+        with suppress(BadInput):  # `history` names records that cannot be read
+            if record.read(path).header.env == env.name:
+                return True
+    return False
 
 
 def prepare(request: PlanRequest, history: History, target: Target) -> PreparedPlan:
@@ -77,6 +98,10 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
             request.config, registry.url, only=request.only, skip=request.skip, strict=request.strict
         )
         made = plans.build(chosen, apps, request.env, target.name, rules)
+        exact = running_images.with_evidence(made, history, request.config, registry, target)
+        if exact:
+            apps = tuple(exact.get(app.id, app) for app in apps)
+            made = plans.build(chosen, apps, request.env, target.name, rules)
         return _checked(made, target, registry, unknown, request.dump)
 
 
@@ -89,9 +114,12 @@ def prepare_approved(approved: Approved, config: Settings, dump: Path, target: T
     """
     with _registry(config, approved.registry) as registry:
         _log_in(target)
-        return _checked(
-            held_against(approved, target.apps(approved.plan.env.name), target.name), target, registry, {}, dump
+        made = held_against(approved, target.apps(approved.plan.env.name), target.name)
+        exact = running_images.with_evidence(made, History((), (), ()), config, registry, target)
+        steps = tuple(
+            replace(step, app=exact.get(step.app.id, step.app)) if step.app else step for step in made.steps
         )
+        return _checked(replace(made, steps=steps), target, registry, {}, dump)
 
 
 def prepare_undo(past: Record, config: Settings, dump: Path, rules: UndoRules, target: Target) -> PreparedPlan:
@@ -135,8 +163,8 @@ def _log_in(target: Target) -> None:
 def _checked(
     made: Plan, target: Target, registry: Registry, unknown: Mapping[str, ImageCheck], dump: Path
 ) -> PreparedPlan:
-    images = list({s.repo: s.image for s in made.steps if s.action is Action.CHANGE and s.image}.values())
-    evidence = {**_evidence(images, registry), **unknown}
+    changing = [step for step in made.steps if step.action is Action.CHANGE and step.image]
+    evidence = {**_evidence(changing, registry), **unknown}
     running = target.deployments()
     ours = record.begun(dump) if running else {}
     return PreparedPlan(
@@ -169,9 +197,19 @@ def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Map
     return replace(chosen, choices=choices), evidence
 
 
-def _evidence(images: list[Image], registry: Registry) -> dict[str, ImageCheck]:
-    def ask(image: Image) -> ImageCheck:
+def _evidence(steps: list[Step], registry: Registry) -> dict[str, ImageCheck]:
+    """What the registry says of each image that is to run.
+
+    Where the digest is written, it does not matter to what the tags have moved since.
+    """
+    images = {step.repo: (step.image, Reference.parse(step.after).digest) for step in steps if step.image}
+
+    def ask(chosen: tuple[Image, str]) -> ImageCheck:
+        image, pinned = chosen
         try:
+            if pinned:
+                registry.complete(image.repo, pinned)
+                return ImageCheck(ImagePresence.SOUND, pinned)
             now = registry.digest(image.repo, image.tag)
             if image.digest and now != image.digest:
                 return ImageCheck(ImagePresence.MOVED, now)
@@ -183,4 +221,4 @@ def _evidence(images: list[Image], registry: Registry) -> dict[str, ImageCheck]:
         return ImageCheck(ImagePresence.SOUND, now)
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        return dict(zip((image.repo for image in images), pool.map(ask, images), strict=True))
+        return dict(zip(images, pool.map(ask, images.values()), strict=True))

@@ -184,6 +184,7 @@ def _execute(
         look=progress.look,
         is_ours=lambda held: undo_plan.is_of(past, plan, held),
         late={app_id: clock.now() + seconds for app_id, seconds in request.unanswered.items()},
+        before={app_id: before.app.image for app_id, before in past.captured.items()},
     )
 
 

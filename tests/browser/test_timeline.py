@@ -11,14 +11,14 @@ import pytest
 
 from rollback.core.history import History
 from rollback.core.image import Image, Skipped
-from rollback.core.image_selection import Match, parse_as_of, select
+from rollback.core.image_selection import Match, select
 from rollback.core.timestamps import Instant
 from rollback.output.timeline import chart
 from rollback.output.timeline.chart import Running
 from rollback.output.timeline.page import Commands, page
 from tests.support.chromium import Browser
 from tests.support.fleets import fleet
-from tests.support.image_factory import built, digest, image, runs
+from tests.support.image_factory import built, day_of, digest, image, runs
 from tests.support.records import past
 
 Shown = Callable[..., None]
@@ -177,7 +177,7 @@ def test_every_date_shows_what_run_would_select(browser: Browser, shown: Shown) 
             choice.repo.rpartition("/")[2]: (
                 (choice.image.tag, choice.match is Match.EXACT) if choice.image else ("-", False)
             )
-            for choice in select(history, parse_as_of(str(day))).choices
+            for choice in select(history, day_of(str(day))).choices
         }
         told = {name: (cells[0], cells[1] == "released that day") for name, cells in table(browser).items()}
         assert told == expected

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from rollback.core import plan
 from rollback.core.apps import App
 from rollback.core.image_reference import Reference
-from rollback.core.image_selection import parse_as_of, select
+from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import Action
-from tests.support.image_factory import HOST, PROD, app, built, image
+from tests.support.image_factory import HOST, PROD, app, built, day_of, image
 
 DAY = "2026-11-20"
 SERVICES = ("billing", "cart", "web")
 HELD = built([image(f"shop/{name}:1-master", DAY) for name in SERVICES])
-CHOSEN = select(HELD, parse_as_of(DAY))
+CHOSEN = select(HELD, day_of(DAY))
 REAL = {f"/ds/prod/shop/{name}" for name in SERVICES}
 
 # Segments that look like the ones that count, put together at random: some ids are the real ones.

@@ -12,6 +12,7 @@ from rollback.core.apps import App
 from rollback.core.history import History
 from rollback.core.image import Image
 from rollback.core.image_reference import Reference
+from rollback.core.image_selection import AsOf
 from rollback.core.plan import Environment
 from rollback.core.timestamps import Instant
 
@@ -63,6 +64,11 @@ def built(images: Iterable[Image], repos: Iterable[str] = (), **members: Any) ->
         **members,
     }
     return history.build(named, images, **whole)
+
+
+def day_of(text: str) -> AsOf:
+    """A date as `--date` names it."""
+    return AsOf(text, date.fromisoformat(text))
 
 
 def day(text: str) -> date:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timezone, tzinfo
+from itertools import takewhile
 
 from rollback.core.history import History
 from rollback.core.image import CreatedFrom, Image, builds
@@ -174,9 +175,12 @@ def _newest(of_row: Sequence[tuple[date, int]], day: date, images: Sequence[Imag
     until = bisect_right([released for released, _ in of_row], day)
     if not until:
         return NOTHING
-    newest = images[of_row[until - 1][1]]
-    equals = [number for _, number in of_row[:until] if images[number].created == newest.created]
-    return NOTHING if builds(images[number] for number in equals) > 1 else equals[-1]
+    newest = of_row[until - 1][1]
+    equals = takewhile(
+        lambda image: image.created == images[newest].created,
+        (images[of_row[place][1]] for place in range(until - 1, -1, -1)),
+    )
+    return NOTHING if builds(equals) > 1 else newest
 
 
 def _day(record: Record, zone: tzinfo) -> date:

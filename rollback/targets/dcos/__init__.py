@@ -197,6 +197,12 @@ class Dcos:
         """See `Markers`. No process."""
         return mark.beside(name, env, app_ids)
 
+    def oldest_starts(self, ids: Collection[str]) -> Mapping[str, Instant]:
+        """See `InstanceTimes`. One process."""
+        tasks = self._tasks()
+        starts = {app_id: serialization.oldest_start(tasks[app_id]) for app_id in ids if app_id in tasks}
+        return {app_id: start for app_id, start in starts.items() if start}
+
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """See `Markers`. One process."""
         what = f"the marker {marker} cannot be made"

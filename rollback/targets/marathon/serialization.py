@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Failure, Status
+from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 
 # What a partial update loses when it is left out, unlike every other member (Marathon 1.10, AppConversion.scala).
@@ -151,6 +152,15 @@ def status(
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise TargetError(f"Marathon's answer about {seen.id} cannot be read", why=repr(error)) from error
+
+
+def oldest_start(tasks: Iterable[Mapping[str, Any]]) -> Instant | None:
+    """When the oldest of an app's live tasks was started; None if none was, or a time cannot be read."""
+    try:
+        started = [str(task["startedAt"]) for task in tasks if task.get("startedAt") and not _ended(task)]
+        return min(map(Instant.parse, started), default=None)
+    except (ValueError, AttributeError):
+        return None
 
 
 def failure(entry: Mapping[str, Any], present: Collection[str] = ()) -> Failure | None:

@@ -89,13 +89,14 @@ def test_a_pattern_that_cannot_be_used_is_said_to_be_so(pattern: str, told: str)
         check_pattern(pattern)
 
 
-def test_what_differs_only_in_case_is_known_and_does_not_fit() -> None:
-    tags = EnvironmentTags("master")
+def test_what_differs_only_in_case_is_a_near_miss_and_does_not_fit() -> None:
+    tags = EnvironmentTags("master", others=frozenset({"master", "Master"}))
 
-    assert [tag for tag in ("1-MASTER", "Master", "1-master", "1-premaster") if tags.fits_but_for_case(tag)] == [
+    assert [tag for tag in ("1-MASTER", "mAster", "1-master", "1-premaster", "1-Master") if tags.near_miss(tag)] == [
         "1-MASTER",
-        "Master",
+        "mAster",
     ]
+    assert "only in case" in tags.near_miss("1-MASTER")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from rollback.core import history_file
 from rollback.core.history import History
-from rollback.core.image_selection import Match, Selection, parse_as_of, select
+from rollback.core.image import Skipped
+from rollback.core.image_selection import Match, Selection, parse_as_of, select, settled
+from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Refused
-from tests.support.image_factory import AT, built, image
+from tests.support.image_factory import AT, built, digest, image
 
 FLEET = built(
     [
@@ -19,6 +24,7 @@ FLEET = built(
         image("web:1-master", "2026-11-12T11:00:00Z"),
     ]
 )
+NOW = datetime(2026, 11, 22, 3, 30, tzinfo=timezone.utc)
 OLD_FORM = history_file.loads('{"all": ["a"], "rollbacks": {"2026-11-10": [{"1-master": "a"}]}}')
 
 
@@ -27,7 +33,7 @@ def chosen(found: Selection) -> dict[str, tuple[str, str]]:
 
 
 def at(text: str, held: History = FLEET) -> dict[str, tuple[str, str]]:
-    return chosen(select(held, parse_as_of(text)))
+    return chosen(select(held, parse_as_of(text, NOW)))
 
 
 def test_each_repository_is_exact_carried_or_missing() -> None:
@@ -136,7 +142,9 @@ def test_a_time_at_the_edge_of_the_calendar_is_answered_or_refused(text: str, zo
     "text",
     [
         "",
-        "yesterday",
+        "last friday",
+        "3 days",
+        "in 2 days",
         "20-11-2026",
         "2026-11-2",
         "20261120",
@@ -152,7 +160,66 @@ def test_a_time_at_the_edge_of_the_calendar_is_answered_or_refused(text: str, zo
 )
 def test_what_is_neither_a_date_nor_a_time_is_bad_input(text: str) -> None:
     with pytest.raises(BadInput, match="--date") as caught:
-        parse_as_of(text)
+        parse_as_of(text, NOW, offered=FLEET.dates)
 
-    assert "2026-11-20T14:30+01:00" in caught.value.hint
     assert caught.value.exit_code == 2
+    assert "use a date of this history: 2026-11-12, 2026-11-11, 2026-11-10" in caught.value.hint
+    assert ("with its zone" in caught.value.hint) == (":" in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("yesterday", "2026-11-21T23:59:59+01:00"),
+        ("3 days ago", "2026-11-19T23:59:59+01:00"),
+        ("a week ago", "2026-11-15T23:59:59+01:00"),
+        ("2 hours ago", "2026-11-22T02:30:00+01:00"),
+        ("90 minutes ago", "2026-11-22T03:00:00+01:00"),
+        ("Yesterday", "2026-11-21T23:59:59+01:00"),
+    ],
+)
+def test_a_relative_moment_is_the_time_that_it_means(text: str, meant: str) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+
+    read = parse_as_of(text, NOW, berlin)
+
+    assert read.text == meant
+    assert read.day is None
+    assert str(read.instant)[:19] == str(Instant.parse(meant))[:19]
+
+
+def test_the_end_of_a_day_includes_its_last_second() -> None:
+    last = built([image("a:1-master", "2026-11-21T23:59:59.5Z")], generated=Instant(NOW))
+
+    assert chosen(select(last, parse_as_of("yesterday", NOW))) == {"a": ("1-master", "exact")}
+    assert chosen(select(last, parse_as_of("2 days ago", NOW))) == {"a": ("", "missing")}
+
+
+def test_a_relative_moment_later_than_the_history_is_refused() -> None:
+    with pytest.raises(Refused, match="later than this history"):
+        select(FLEET, parse_as_of("today", NOW))
+
+
+def test_two_builds_of_one_time_are_named_and_neither_is_chosen() -> None:
+    twins = built([image("a:1.9.0-master", "2026-11-20"), image("a:1.10.0-master", "2026-11-20")])
+
+    (choice,) = select(twins, parse_as_of("2026-11-20", NOW)).choices
+
+    assert (choice.image, choice.match) == (None, Match.TIED)
+    assert "1.9.0-master" in choice.reason
+    assert "1.10.0-master" in choice.reason
+    assert settled(choice, {digest("a:1.9.0-master")}).image == image("a:1.9.0-master", "2026-11-20")
+    assert settled(choice, {digest("a:1.9.0-master"), digest("a:1.10.0-master")}) == choice
+    assert settled(choice, {digest("a:1.8.0-master")}) == choice
+
+
+def test_undated_images_are_not_called_missing() -> None:
+    undated = [Skipped("web", f"{n}-master", "undated: created is 1970-01-01", undated=True) for n in range(3)]
+    held = built([image("a:1-master", "2026-11-20")], ["a", "web", "api"], skipped=undated)
+
+    choices = {choice.repo: choice for choice in select(held, parse_as_of("2026-11-20", NOW)).choices}
+
+    assert choices["web"].match is Match.UNDATED
+    assert choices["web"].reason == "3 images, none with a usable time (created is 1970-01-01)"
+    assert choices["api"].match is Match.MISSING
+    assert "it has no tag of prod" in choices["api"].reason

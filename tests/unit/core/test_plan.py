@@ -9,11 +9,11 @@ import pytest
 
 from rollback.core import plan
 from rollback.core.apps import App, Container
-from rollback.core.image_selection import parse_as_of, select
+from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import Action, Environment, Plan
 from rollback.errors import BadInput
-from tests.support.image_factory import HOST, PROD, app, built, digest, image, runs
+from tests.support.image_factory import HOST, PROD, app, built, day_of, digest, image, runs
 
 DAY = "2026-11-20"
 BILLING = image("shop/billing:1.8.0-master", DAY)
@@ -27,7 +27,7 @@ NOW = (
 
 def made(*apps: App, date: str = DAY, env: Environment = PROD, repos: Any = (), **rules: Any) -> Plan:
     held = built([BILLING, CART], repos) if repos else HELD
-    return plan.build(select(held, parse_as_of(date)), apps or NOW, env, "marathon", Rules(host=HOST, **rules))
+    return plan.build(select(held, day_of(date)), apps or NOW, env, "marathon", Rules(host=HOST, **rules))
 
 
 def step(found: Plan, service: str = "billing") -> plan.Step:
@@ -77,7 +77,7 @@ def test_an_image_without_a_host_is_noted_as_docker_hubs(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "docker.io/", "registry-1.docker.io/"])
 def test_docker_hub_under_any_of_its_names_is_one_registry(host: str) -> None:
-    selection = select(HELD, parse_as_of(DAY))
+    selection = select(HELD, day_of(DAY))
     apps = billing(f"{host}shop/billing:1.9.0-master")
 
     found = plan.build(selection, apps, PROD, "marathon", Rules(host="registry-1.docker.io"))
@@ -194,7 +194,7 @@ def test_a_name_that_two_repositories_end_in_is_bad_input_with_both() -> None:
     held = built([image("shop/web:1-master", DAY), image("blog/web:1-master", DAY)])
 
     with pytest.raises(BadInput, match="2 repositories") as caught:
-        plan.build(select(held, parse_as_of(DAY)), [], PROD, "m", Rules(only=frozenset({"web"})))
+        plan.build(select(held, day_of(DAY)), [], PROD, "m", Rules(only=frozenset({"web"})))
 
     assert "shop/web, blog/web" in caught.value.why
 
@@ -344,7 +344,7 @@ def test_docker_hubs_library_goes_without_saying() -> None:
     held = built([image("nginx:1-master", DAY)])
     running = app("nginx", "library/nginx:2-master")
 
-    found = plan.build(select(held, parse_as_of(DAY)), [running], PROD, "m", Rules())
+    found = plan.build(select(held, day_of(DAY)), [running], PROD, "m", Rules())
 
     assert found.changes[0].image.startswith("library/nginx:1-master@")
 
@@ -352,7 +352,7 @@ def test_docker_hubs_library_goes_without_saying() -> None:
 def test_one_app_for_two_services_is_refused() -> None:
     held = built([image("nginx:1-master", DAY), image("library/nginx:1-master", DAY)])
 
-    found = plan.build(select(held, parse_as_of(DAY)), [app("nginx", "nginx:2-master")], PROD, "m", Rules())
+    found = plan.build(select(held, day_of(DAY)), [app("nginx", "nginx:2-master")], PROD, "m", Rules())
 
     assert [reason.what for reason in found.reasons] == ["/ds/prod/shop/nginx would be the app of 2 services"]
     assert found.reasons[0].why == "nginx, library/nginx"

@@ -13,7 +13,7 @@ from rollback.core.apps import App
 from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import Approved
 from rollback.errors import BadInput
-from tests.support.image_factory import PROD, app, built, image, runs
+from tests.support.image_factory import PROD, app, built, day_of, image, runs
 
 TARGET = "marathon at https://dcos.example.com"
 APPS = (app("billing", runs("shop/billing:2-master")), app("web", runs("shop/web:1-master")))
@@ -21,7 +21,7 @@ APPS = (app("billing", runs("shop/billing:2-master")), app("web", runs("shop/web
 
 def made(apps: tuple[App, ...] = APPS) -> Plan:
     history = built([image("shop/billing:1-master", "2026-11-20"), image("shop/web:1-master", "2026-11-18")])
-    chosen = image_selection.select(history, image_selection.parse_as_of("2026-11-20"))
+    chosen = image_selection.select(history, day_of("2026-11-20"))
     return plan.build(chosen, apps, PROD, TARGET, matching.Rules(host="registry.example.com"))
 
 
@@ -127,7 +127,7 @@ def test_an_app_that_stays_may_move() -> None:
     narrowed = plan.build(
         image_selection.select(
             built([image("shop/billing:1-master", "2026-11-20"), image("shop/web:1-master", "2026-11-18")]),
-            image_selection.parse_as_of("2026-11-20"),
+            day_of("2026-11-20"),
         ),
         APPS,
         PROD,

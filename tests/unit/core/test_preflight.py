@@ -9,20 +9,20 @@ import pytest
 from rollback.core import plan, preflight
 from rollback.core.apps import Deployment
 from rollback.core.environment_tags import EnvironmentTags
-from rollback.core.image_selection import parse_as_of, select
+from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import Environment, Plan
 from rollback.core.preflight import ImageCheck, ImagePresence
 from rollback.core.timestamps import Instant
 from rollback.errors import Reason
-from tests.support.image_factory import HOST, PROD, app, built, image
+from tests.support.image_factory import HOST, PROD, app, built, day_of, image
 
 DAY = "2026-11-20"
 MASTER = EnvironmentTags("master")
 URL = f"https://{HOST}"
 HELD = built([image("shop/billing:1-master", DAY), image("shop/cart:1-master", DAY)])
 APPS = (app("billing", f"{HOST}/shop/billing:2-master"), app("cart", f"{HOST}/shop/cart:1-master"))
-PLAN: Plan = plan.build(select(HELD, parse_as_of(DAY)), APPS, PROD, "m", Rules())
+PLAN: Plan = plan.build(select(HELD, day_of(DAY)), APPS, PROD, "m", Rules())
 SOUND = {"shop/billing": ImageCheck(ImagePresence.SOUND)}
 
 

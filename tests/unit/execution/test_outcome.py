@@ -9,7 +9,7 @@ import pytest
 
 from rollback.core import plan
 from rollback.core.apps import Change, Status
-from rollback.core.image_selection import parse_as_of, select
+from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import OnFailure, Plan
 from rollback.core.preflight import OwnDeployment
@@ -17,12 +17,12 @@ from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.execution import outcome
 from rollback.execution.executor import Execution
 from rollback.execution.outcome import Outcome, Verdict
-from tests.support.image_factory import HOST, PROD, app, built, image
+from tests.support.image_factory import HOST, PROD, app, built, day_of, image
 
 DAY = "2026-11-20"
 HELD = built([image(f"shop/{name}:1-master", DAY) for name in ("billing", "cart", "web")])
 APPS = tuple(app(n, f"{HOST}/shop/{n}:{v}-master") for n, v in (("billing", 2), ("cart", 2), ("web", 1)))
-PLAN: Plan = plan.build(select(HELD, parse_as_of(DAY)), APPS, PROD, "m", Rules(pin=False))
+PLAN: Plan = plan.build(select(HELD, day_of(DAY)), APPS, PROD, "m", Rules(pin=False))
 BILLING, CART, WEB = (step.app.id for step in PLAN.steps if step.app)
 
 

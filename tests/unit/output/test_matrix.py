@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from rollback.core.history import History
-from rollback.core.image_selection import parse_as_of, select
+from rollback.core.image_selection import select
 from rollback.output.report import history_text
 from rollback.output.terminal import TerminalInfo
 from tests.support.fleets import fleet
-from tests.support.image_factory import built, image
+from tests.support.image_factory import built, day_of, image
 
 TERMINAL = TerminalInfo(width=80)
 SHOP = built(
@@ -80,7 +80,7 @@ def test_a_pipe_gets_every_date_and_every_tag_in_full() -> None:
 
 
 def test_a_chosen_date_stands_out_and_is_told_in_full() -> None:
-    text = history_text(SHOP, TERMINAL, select(SHOP, parse_as_of("2026-11-18")))
+    text = history_text(SHOP, TERMINAL, select(SHOP, day_of("2026-11-18")))
 
     lines = text.splitlines()
     assert lines[4].index("^^^^^") == lines[3].index("11-18")
@@ -90,13 +90,13 @@ def test_a_chosen_date_stands_out_and_is_told_in_full() -> None:
 
 
 def test_a_service_with_nothing_on_the_chosen_date_says_that_it_stays() -> None:
-    text = history_text(SHOP, TERMINAL, select(SHOP, parse_as_of("2026-11-16")))
+    text = history_text(SHOP, TERMINAL, select(SHOP, day_of("2026-11-16")))
 
     assert "  billing  -             nothing on or before the date: stays as it is" in text.splitlines()
 
 
 def test_with_colour_the_chosen_images_are_reversed_and_the_text_is_the_same() -> None:
-    chosen = select(SHOP, parse_as_of("2026-11-18"))
+    chosen = select(SHOP, day_of("2026-11-18"))
 
     text = history_text(SHOP, TerminalInfo(width=80, colour=True), chosen)
 

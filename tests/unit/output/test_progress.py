@@ -8,7 +8,7 @@ import pytest
 
 from rollback.core import plan as plans
 from rollback.core.apps import Change
-from rollback.core.image_selection import parse_as_of, select
+from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import Plan
 from rollback.core.rollout_status import RolloutState, RolloutStatus
@@ -16,7 +16,7 @@ from rollback.output.progress import Handler, Progress
 from rollback.output.run_status import RunStatus
 from rollback.output.terminal import TerminalInfo
 from tests.support.fleets import fleet
-from tests.support.image_factory import HOST, PROD, app
+from tests.support.image_factory import HOST, PROD, app, day_of
 from tests.unit.output.terminal import Stream
 
 
@@ -30,7 +30,7 @@ class Clock:
 
 def planned(services: int) -> Plan:
     history = fleet(services, 5)
-    chosen = select(history, parse_as_of(str(history.dates[0])))
+    chosen = select(history, day_of(str(history.dates[0])))
     apps = [app(repo.rpartition("/")[2], f"{HOST}/{repo}:9.9.9-master") for repo in history.repos]
     return plans.build(chosen, apps, PROD, "m", Rules(pin=False))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rollback.core import plan as plans
-from rollback.core.image_selection import parse_as_of, select
+from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import Action, Plan
 from rollback.execution.outcome import Outcome, Row, Verdict
@@ -13,7 +13,7 @@ from rollback.output.report import error_text, outcome_text, plan_text
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
 from tests.support.fleets import fleet
-from tests.support.image_factory import HOST, PROD, app
+from tests.support.image_factory import HOST, PROD, app, day_of
 
 TERMINAL = TerminalInfo(width=80)
 
@@ -21,7 +21,7 @@ TERMINAL = TerminalInfo(width=80)
 def planned(services: int) -> Plan:
     """A plan in which every second service changes."""
     history = fleet(services, 12)
-    chosen = select(history, parse_as_of(str(history.dates[2])))
+    chosen = select(history, day_of(str(history.dates[2])))
     apps = []
     for place, choice in enumerate(chosen.choices):
         tag = choice.image.tag if choice.image and place % 2 else "99.9.9-master"
