@@ -163,7 +163,8 @@ def prepare(request):
         return answer
     answer["shared"] = given if answer["dump"] != given else ""
     if request["settings"] and request["needs_dump"]:
-        write(os.path.join(answer["dump"], "settings.yaml"), request["settings"])
+        text = "# Written by the role rollback from rollback_settings.\n" + request["settings"]
+        write(os.path.join(answer["dump"], "settings.yaml"), text)
     tool = os.path.join(cache, request["tool"])
     answer["installed"] = works(tool)
     if not answer["installed"]:
