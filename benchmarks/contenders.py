@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,14 +21,18 @@ ENVIRONMENT = "-master"
 
 def ours(url: str, connections: int, repos: list[str], cache: str = "", immutable: bool = False) -> dict[str, object]:
     """The registry client of rollback."""
+    from rollback.core.creation_time import date_images
+    from rollback.core.environment_tags import EnvironmentTags
     from rollback.registry.client import RegistryOptions, connect
 
+    tags = EnvironmentTags(ENVIRONMENT.removeprefix("-"))
     folder = Path(cache) if cache else None
     registry = connect(RegistryOptions(url, connections=connections, cache=folder, immutable_tags=immutable))
-    survey = registry.survey(repos, lambda tag: tag.endswith(ENVIRONMENT))
+    survey = registry.survey(repos, tags.fits)
     registry.close()
+    images, _undated = date_images(survey.resolved, tags, datetime.now(timezone.utc))
     counts = registry.counts
-    return {"images": len(survey.images), "requests": counts.requests, "connections": counts.connections}
+    return {"images": len(images), "requests": counts.requests, "connections": counts.connections}
 
 
 def articles(url: str, _connections: int, repos: list[str]) -> dict[str, object]:
