@@ -208,9 +208,13 @@ def _command(command: str, options: dict[str, str | bool | None]) -> CommandResu
 def _print(result: CommandResult, *, as_json: bool) -> None:
     text = result.text
     if as_json and result.data is not None:
-        import json
+        from rollback.core import json_text
 
-        text = json.dumps(result.data, indent=1, ensure_ascii=False) + "\n"
+        text = json_text.dumps(result.data)
+    else:
+        from rollback.core.plain_text import printable_lines
+
+        text = printable_lines(text)
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
@@ -237,7 +241,9 @@ def _refusal(error: Refused) -> CommandResult:
 def _show_origin() -> None:
     import traceback
 
-    sys.stderr.write(traceback.format_exc())
+    from rollback.core.plain_text import printable_lines
+
+    sys.stderr.write(printable_lines(traceback.format_exc()))
 
 
 def _usage_error(argv: Sequence[str]) -> str:

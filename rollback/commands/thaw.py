@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rollback.core.plain_text import sanitize
 from rollback.output.progress import Progress
 from rollback.state import freeze
 from rollback.workflow import context
@@ -25,6 +26,6 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     why = f" because {options['--reason']}" if options["--reason"] else ""
     progress.say(f"thawed by {context.user_name(options['--by'])}{why}")
     return CommandResult(
-        f"DONE: {env} is no longer frozen (it was since {before.since}, by {before.by})\n",
+        f"DONE: {env} is no longer frozen (it was since {sanitize(before.since)}, by {sanitize(before.by)})\n",
         {"env": env, "thawed": freeze.as_json(freeze.EnvironmentState(before))["freeze"]},
     )

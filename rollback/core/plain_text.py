@@ -6,7 +6,25 @@ goes through here; what a format of its own needs besides (HTML, Markdown, Slack
 
 from __future__ import annotations
 
+import re
+
 LONGEST = 4000  # characters of one text; a server's page is not an error message
+
+
+_COLORS = re.compile(r"(\x1b\[[0-9;]*m)")  # Select Graphic Rendition (ECMA-48, 8.3.117): changes nothing but colors
+
+
+def printable(text: str) -> str:
+    """Replace every character that is not printable by a space, line breaks included; blanks stay as they are."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for a screen of our own: its line breaks and colors stay."""
+    parts = _COLORS.split(text)  # every second one is a color
+    for place in range(0, len(parts), 2):
+        parts[place] = "\n".join(map(printable, parts[place].split("\n")))
+    return "".join(parts)
 
 
 def sanitize(text: object, longest: int = LONGEST) -> str:
@@ -23,7 +41,7 @@ def sanitize(text: object, longest: int = LONGEST) -> str:
     plain = text if isinstance(text, str) else str(text)
     if len(plain) > longest * 4:  # before the work, since it may be megabytes
         plain = plain[: longest * 4]
-    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in plain).split())
+    flat = " ".join(printable(plain).split())
     return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from rollback.core.apps import OperatorCommands
+from rollback.core.plain_text import printable, sanitize
 from rollback.execution.outcome import Outcome, Verdict
 from rollback.output.run_history import event_row
 from rollback.state.record import Record
@@ -32,14 +35,14 @@ def by_hand(outcome: Outcome, operator: OperatorCommands | None = None) -> list[
         lines.append(f"  what holds them: {operator.list_deployments()}")
     if outcome.undo:
         lines.append(f"  back to before: {outcome.undo}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def remains(outcome: Outcome) -> list[str]:
     """What did not go back with the images."""
     if not outcome.remains:
         return []
-    return ["Did not go back (only images do):", *(f"  {line}" for line in outcome.remains)]
+    return ["Did not go back (only images do):", *(f"  {sanitize(line)}" for line in outcome.remains)]
 
 
 def markdown(record: Record) -> str:
@@ -51,7 +54,7 @@ def markdown(record: Record) -> str:
     header, ended = record.header, record.outcome
     verdict = ended.get("verdict", "no outcome: it was killed, or it is still running")
     what = f"{header.kind} of {header.env} to {header.as_of}"
-    lines = [f"# {verdict}: {_cell(what)}", ""]
+    lines = [f"# {_cell(verdict)}: {_cell(what)}", ""]
     if ended:
         lines += [_cell(str(ended.get("summary", ""))), ""]
     facts = [("Run", header.run), ("Target", header.target), ("By", header.by), ("From", header.place)]
@@ -67,7 +70,7 @@ def markdown(record: Record) -> str:
             lines.append(f"| {' | '.join(map(_cell, event_row(line)))} |")
     undo = ended.get("undo")
     if undo:
-        lines += ["", "## Undo", "", f"    {undo}"]
+        lines += ["", "## Undo", "", f"    {sanitize(undo)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -82,9 +85,12 @@ def _services(record: Record) -> list[str]:
     return lines
 
 
-def _cell(text: str) -> str:
-    """Text that stays one cell and makes no markup, whatever a registry or a server has put into it."""
-    flat = " ".join(text.split())
-    for mark in ("\\", "|", "<", "`", "*", "_", "[", "]"):
-        flat = flat.replace(mark, f"\\{mark}" if mark != "<" else "&lt;")
-    return flat
+def _cell(text: object) -> str:
+    """Text that stays one cell and makes no markup, whatever a registry or a server has put into it.
+
+    Markdown also reads character references (`&#8238;`), and a line's first characters as a heading, list or quote.
+    """
+    flat = sanitize(text).replace("&", "&amp;").replace("<", "&lt;")
+    for mark in ("\\", "|", "`", "*", "_", "[", "]", "~"):
+        flat = flat.replace(mark, f"\\{mark}")
+    return re.sub(r"^(\d{1,9})?([-+#>=.)])", r"\1\\\2", flat)

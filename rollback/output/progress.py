@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from rollback.core.plain_text import printable
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.output.run_status import RunStatus
 from rollback.output.terminal import Style, TerminalInfo
@@ -73,14 +74,15 @@ class Progress:
         """What is done just now, on a terminal alone; the next line takes its place."""
         with self._lock:
             if self._live and not self._quiet and not self._screen:
-                self._stream.write(f"\r\x1b[K{text}")
+                self._stream.write(f"\r\x1b[K{printable(text)}")
                 self._stream.flush()
                 self._open = True
 
     def say(self, text: str) -> None:
-        """One line."""
+        """One line, whatever a server or a program has put into it."""
         if self._quiet:
             return
+        text = printable(text)
         with self._lock:
             if self._screen:
                 self._screen.say(text)

@@ -10,13 +10,14 @@ from rollback.core.apps import OperatorCommands
 from rollback.core.history import History
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
+from rollback.core.plain_text import sanitize, sanitize_lines
 from rollback.core.plan import Action, OnFailure, Other, Plan, Step
 from rollback.errors import Reason
 from rollback.execution.outcome import CODES, Outcome, Row, Verdict
 from rollback.output import incident_report
 from rollback.output.matrix import list_text, matrix_text, selection_text
 from rollback.output.terminal import Style, TerminalInfo
-from rollback.output.text_format import DIGEST_SHOWN, duration, paragraph, sanitize, short, table
+from rollback.output.text_format import DIGEST_SHOWN, duration, paragraph, short, table
 
 PLAIN = TerminalInfo()  # a file, a message: any width, no colour
 
@@ -70,7 +71,11 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
     """
     rows = [("service", "now", "", "then", "", ""), *(_plan_row(step, surface) for step in plan.steps)]
     rows, ending = _without_ending(rows, plan.env.tag, surface)
-    lines = [f"Plan: {plan.env.name} {_to(plan)}{ending}", f"      on {plan.target}", ""]
+    lines = [
+        f"Plan: {sanitize(plan.env.name)} {sanitize(_to(plan))}{ending}",
+        f"      on {sanitize(plan.target)}",
+        "",
+    ]
     head, *body = table(rows, surface, shrinkable=(0, 1, 3))
     lines.append(surface.paint(head, Style.QUIET))
     lines += [
@@ -185,12 +190,11 @@ def reason_text(reason: Reason) -> str:
 
 def error_text(what: str, why: str = "", hint: str = "") -> str:
     """An error as it is printed: what, why, next."""
-    lines = [what]
-    if why:
-        first, *rest = [sanitize(line) for line in why.strip().splitlines()] or [""]
-        lines += [f"  why:  {first}", *(f"        {line}" for line in rest)]
+    lines = [sanitize(what)]
+    for place, line in enumerate(sanitize_lines(why)):
+        lines.append(f"{'  why:  ' if place == 0 else '        '}{line}")
     if hint:
-        lines.append(f"  next: {hint}")
+        lines.append(f"  next: {sanitize(hint)}")
     return "\n".join(lines)
 
 
@@ -217,9 +221,9 @@ def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: O
     for block in (incident_report.by_hand(outcome, operator), incident_report.remains(outcome)):
         lines += ["", *block] if block else []
     if outcome.run:
-        lines += ["", f"Run:  {outcome.run}"]
+        lines += ["", f"Run:  {sanitize(outcome.run)}"]
     if outcome.undo:
-        lines.append(f"Undo: {outcome.undo}")
+        lines.append(f"Undo: {sanitize(outcome.undo)}")
     return "\n".join(lines) + "\n"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rollback.core.plain_text import sanitize
 from rollback.output.terminal import TerminalInfo
-from rollback.output.text_format import paragraph, sanitize, short, table
+from rollback.output.text_format import paragraph, short, table
 from rollback.state.record import Record
 
 
@@ -18,14 +19,15 @@ def runs_text(records: Sequence[Record], surface: TerminalInfo | None = None) ->
     for record in records:
         header = record.header
         verdict = str(record.outcome.get("verdict", "")) or "no outcome (killed, or still running)"
-        rows.append(tuple(map(sanitize, (header.run, header.kind, header.as_of, header.by, verdict))))
+        rows.append((header.run, header.kind, header.as_of, header.by, verdict))
     return "\n".join(table(rows, surface, shrinkable=(3,))) + "\n"
 
 
 def run_text(record: Record, surface: TerminalInfo | None = None) -> str:
     """One past run: who, why, what came of it, and each of its steps with its time."""
     header = record.header
-    lines = [f"{header.run}: {header.kind} of {header.env} to {header.as_of}", f"  on         {header.target}"]
+    head = sanitize(f"{header.run}: {header.kind} of {header.env} to {header.as_of}")
+    lines = [head, f"  on         {sanitize(header.target)}"]
     for name in ("by", "place", "at", "reason", "incident", "link", "on_failure"):
         if value := getattr(header, name):
             lines.append(f"  {name.replace('_', ' '):<10} {sanitize(str(value))}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from rollback.core.plain_text import sanitize
 from rollback.core.plan import Action, Plan
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.output.terminal import TerminalInfo
-from rollback.output.text_format import duration, sanitize, short
+from rollback.output.text_format import duration, short
 
 _SPARE = 4  # lines of the terminal that are left for what stands around the live part
 _ROOMY = 100  # columns
@@ -62,7 +63,7 @@ class RunStatus:
         self._began = now()
         self._ending = f"-{plan.env.tag}" if plan else ""
         self.lines = {
-            step.app.id: Line(step.service, short(step.before), short(step.after))
+            step.app.id: Line(sanitize(step.service), sanitize(short(step.before)), sanitize(short(step.after)))
             for step in (plan.steps if plan else ())
             if step.action is Action.CHANGE and step.app
         }
@@ -70,10 +71,12 @@ class RunStatus:
     def take(self, watch: RolloutStatus) -> Line:
         """Take a look into account."""
         app = watch.change.app
-        line = self.lines.get(app.id) or Line(app.id, short(app.image), short(watch.change.image))
+        line = self.lines.get(app.id) or Line(
+            sanitize(app.id), sanitize(short(app.image)), sanitize(short(watch.change.image))
+        )
         back = watch.change.image == app.image
         if back and not line.back:
-            line = replace(line, old=line.new, new=short(app.image), back=True, state=None)
+            line = replace(line, old=line.new, new=sanitize(short(app.image)), back=True, state=None)
         now = self._now()
         began = now if line.state is None else line.began
         ended = now if watch.state is not RolloutState.WAITING else None
@@ -104,7 +107,9 @@ class RunStatus:
         took = f" after {self.elapsed(line)}" if ended else ""
         detail = f": {line.detail}" if line.detail else ""
         back = "put back: " if line.back else ""
-        return f"{watch.change.app.id} {line.old} {surface.arrow} {line.new} {back}{line.word}{took}{detail}"
+        return (
+            f"{sanitize(watch.change.app.id)} {line.old} {surface.arrow} {line.new} {back}{line.word}{took}{detail}"
+        )
 
     def summary(self) -> str:
         """One line for all of them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rollback.core.plain_text import printable, sanitize, sanitize_lines
 from rollback.core.plan import Action, Plan, Step
 from rollback.errors import Reason
 from rollback.execution.outcome import Outcome, Row, Verdict
@@ -35,8 +36,8 @@ _WORST_FIRST = ("failed", "unknown", "not taken", "restored", "not reached", "ch
 
 
 def escape(text: str) -> str:
-    """Text as Slack's mrkdwn wants it: the three characters that it reads as markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text as Slack's mrkdwn wants it: without the characters that it reads as markup, and without fences."""
+    return text.replace("```", "'''").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def started(header: Header, plan: Plan) -> Message:
@@ -81,14 +82,15 @@ def refused(what: str, reasons: Sequence[Reason]) -> Message:
     title = f"REFUSED: {what}: nothing was changed"
     lines = []
     for reason in reasons:
-        lines += [reason.what, *([f"  why:  {reason.why}"] if reason.why else [])]
-        lines += [f"  next: {reason.hint}"] if reason.hint else []
+        why = sanitize_lines(reason.why)
+        lines += [sanitize(reason.what), *(f"  {'why: ' if line is why[0] else '     '} {line}" for line in why)]
+        lines += [f"  next: {sanitize(reason.hint)}"] if reason.hint else []
     return _message(title, _AMBER, [], lines, "")
 
 
 def plain(title: str, body: str) -> Message:
     """A title with some lines below it."""
-    return _message(title, _BLUE, [], body.strip().splitlines(), "")
+    return _message(title, _BLUE, [], body.strip().split("\n"), "")
 
 
 def run_summary(header: Header) -> str:
@@ -118,13 +120,15 @@ def _outcome_row(row: Row) -> tuple[str, ...]:
 
 
 def _message(title: str, colour: str, about: Sequence[str], lines: Sequence[str], undo: str) -> Message:
-    title = _cut(title, _MOST_TITLE)
+    title = _cut(sanitize(title), _MOST_TITLE)
     blocks = [_section(f"*{escape(title)}*")]
     if about:
-        blocks.append(_section(_cut(escape("\n".join(_cut(line, _MOST_LINE) for line in about)), _MOST_TEXT)))
+        blocks.append(
+            _section(_cut(escape("\n".join(_cut(sanitize(line), _MOST_LINE) for line in about)), _MOST_TEXT))
+        )
     blocks += [_section(f"```{part}```") for part in _parts(lines)]
     if undo:
-        blocks.append(_section(f"Undo: `{_cut(escape(undo), _MOST_TEXT)}`"))
+        blocks.append(_section(f"Undo: `{_cut(escape(sanitize(undo)), _MOST_TEXT)}`"))
     return {"text": escape(title), "attachments": [{"color": colour, "fallback": title, "blocks": blocks}]}
 
 
@@ -140,7 +144,7 @@ def _parts(lines: Iterable[str]) -> list[str]:
     """The lines, escaped, in as many texts as they need; what is too much is counted."""
     parts: list[str] = []
     part = ""
-    shown = [_cut(escape(line.replace("```", "'''")), _MOST_LINE) for line in lines]
+    shown = [_cut(escape(printable(line)), _MOST_LINE) for line in lines]
     for place, line in enumerate(shown):
         if len(part) + len(line) + 1 > _MOST_TEXT:
             parts.append(part)

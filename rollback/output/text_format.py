@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Sequence
 
+from rollback.core.plain_text import sanitize
 from rollback.output.terminal import TerminalInfo
 
 DIGEST_SHOWN = 19  # `sha256:` and twelve digits, as Docker shows it
@@ -32,21 +33,17 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
 
 
-def sanitize(text: str) -> str:
-    """A text from elsewhere on one line, without what would steer a terminal or forge a line of a log."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
 def table(
     rows: Sequence[Sequence[str]], surface: TerminalInfo | None = None, shrinkable: Collection[int] = ()
 ) -> list[str]:
-    """Lines of columns that stand below each other; empty columns take no room.
+    """Lines of columns that stand below each other; empty columns take no room. Cells may come from outside.
 
     Args:
         rows: the cells, as many in each row.
         surface: where they are shown; where its width is limited, `shrinkable` columns give way.
         shrinkable: columns whose cells may be shortened.
     """
+    rows = [tuple(map(sanitize, row)) for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     room = surface.width - 1 if surface and surface.width else 0
     while room and sum(width + 2 for width in widths if width) > room:
@@ -63,7 +60,8 @@ def table(
 
 
 def paragraph(head: str, text: str, surface: TerminalInfo | None = None) -> list[str]:
-    """A text behind a head; on a terminal in lines that fit, below each other."""
+    """A text from outside behind a head of ours; on a terminal in lines that fit, below each other."""
+    text = sanitize(text)
     if not surface or not surface.width:
         return [f"{head}{text}"]
     return textwrap.wrap(

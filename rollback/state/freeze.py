@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rollback.core import json_text
+from rollback.core.plain_text import sanitize
 from rollback.core.timestamps import Instant
 
 _MOST = 200  # images remembered per environment
@@ -160,7 +161,7 @@ def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str,
         if image and _same_image(one.image, image):
             why = f" because {one.reason}" if one.reason else ""
             told.append(f"{one.image} was rolled back at {one.at} by {one.by}{why} (run {one.run})")
-    return tuple(told)
+    return tuple(map(sanitize, told))
 
 
 def _same_image(withdrawn: str, asked: str) -> bool:

@@ -20,9 +20,9 @@ from rollback.core import history_file
 from rollback.core.history import History, zone
 from rollback.core.image_selection import AsOf, parse_as_of
 from rollback.core.matching import Rules
+from rollback.core.plain_text import sanitize
 from rollback.core.plan import Environment
 from rollback.errors import BadInput, Reason, Refused
-from rollback.output.text_format import sanitize
 from rollback.registry import client as registries
 from rollback.secret import Secret
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
@@ -312,7 +312,7 @@ def consent(question: str, *, given: bool, needed: bool) -> None:
                 ]
             )
         return
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{sanitize(question)} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])

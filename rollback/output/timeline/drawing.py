@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from rollback.output.timeline.chart import Chart, Mark, PastRun, utc
+from rollback.output.timeline.html_text import escape
 
 ROW = 36  # pixels, like all that follow
 LANE = 24

@@ -7,14 +7,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from itertools import islice
 
+from rollback.core.plain_text import printable, sanitize
 from rollback.output.text_format import short
 from rollback.output.timeline import drawing
 from rollback.output.timeline.chart import NOTHING, Chart, built, utc
 from rollback.output.timeline.drawing import ROW, VERDICTS, Window
+from rollback.output.timeline.html_text import escape
 
 _PAPER_WIDTH = 1050  # pixels of a sheet
 _PAPER_ROWS = 24
@@ -281,13 +282,18 @@ def _data(chart: Chart, chosen: int | None, commands: Commands) -> str:
         "chosen": chosen,
         "days": [str(column.day) for column in chart.columns],
         "images": [
-            [image.tag, image.digest, built(image, chart.zone, chart.history.timezone), str(image.day(chart.zone))]
+            [
+                sanitize(image.tag),
+                sanitize(image.digest),
+                built(image, chart.zone, chart.history.timezone),
+                str(image.day(chart.zone)),
+            ]
             for image in chart.images
         ],
         "selections": {str(column): numbers for column, numbers in chart.selections.items()},
         "counts": {str(column): counts(chart, column) for column in chart.selections},
-        "command": [commands.before, commands.after],
-        "now": [short(known.get(repo, "")) for repo in chart.history.repos] if known else None,
+        "command": [printable(commands.before), printable(commands.after)],
+        "now": [sanitize(short(known.get(repo, ""))) for repo in chart.history.repos] if known else None,
         "same": same,
         "rings": [drawing.runs_height(chart) + drawing.BASE, ROW, drawing.INSET],
     }

@@ -126,7 +126,7 @@ def test_markup_in_names_and_reasons_is_only_text() -> None:
 
     assert "<!" not in text
     assert "<@" not in text
-    assert text.count("```") == 2 + 1  # the fence, and the one in plain text outside of it
+    assert text.count("```") == 2  # our own fence alone
 
 
 # The wire ----------------------------------------------------------------------------------------------------------
