@@ -211,7 +211,8 @@ def _place(url: str) -> str:
 def _target(given: _CheckContext) -> Iterator[Finding]:
     config = given.config
     access = context.access(config, user=given.user, password=given.password, password_file=given.password_file)
-    target = context.target(config, access)
+    env = config.environment(given.history.env).name if given.history and given.history.env else ""
+    target = context.target(config, access, env)
     login = f"as {access.user}" if access.user else "with the target's own login"
     try:
         for check in target.diagnose():
@@ -225,7 +226,6 @@ def _target(given: _CheckContext) -> Iterator[Finding]:
         except LoginRefused as error:
             yield _failed("target", error)
             return
-        env = given.history.env if given.history else ""
         apps = target.apps(env)
         yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {login}")
         if not apps:

@@ -21,7 +21,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Show the plan and every reason against it; with `--out`, write it to a file that `run --plan` takes."""
     config = context.load_settings(options["--config"], registry=options["--registry"], target=options["--target"])
     how = policy(
-        config.run,
+        config,
         on_failure=option_values.on_failure(options["--on-failure"]),
         timeout_s=option_values.timeout_s(options["--timeout"]),
     )
@@ -30,7 +30,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     )
     wanted = plan_request(options, config)
     history = planning.read_history(wanted, datetime.now(timezone.utc))
-    target = context.target(config, access)
+    target = context.target(config, access, wanted.env.name)
     try:
         prepared = planning.prepare(wanted, history, target)
     finally:

@@ -37,7 +37,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     if options["--plan"]:
         approved = _approved(options["--plan"])
         request = _request(options, config, access, OnFailure(approved.on_failure), approved.timeout_s)
-        target = context.target(config, access)
+        target = context.target(config, access, approved.plan.env.name)
         try:
             prepared = planning.prepare_approved(approved, config, request.dump, target)
             return carry_out(request, prepared, target, progress, began=began)
@@ -52,7 +52,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     )
     wanted = plan_request(options, config)
     history = planning.read_history(wanted, datetime.now(timezone.utc))
-    target = context.target(config, access)
+    target = context.target(config, access, wanted.env.name)
     try:
         return carry_out(request, planning.prepare(wanted, history, target), target, progress, began=began)
     finally:
@@ -72,7 +72,7 @@ def _request(
         kind="run",
         config=config,
         dump=option_values.folder(options["--dump"]),
-        policy=policy(config.run, on_failure=on_failure, timeout_s=timeout_s),
+        policy=policy(config, on_failure=on_failure, timeout_s=timeout_s),
         slack=access.slack,
         by=context.user_name(options["--by"]),
         reason=options["--reason"] or "",

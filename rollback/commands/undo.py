@@ -28,7 +28,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Put back what a run changed."""
     began = time.monotonic()
     config = context.load_settings(options["--config"], target=options["--target"])
-    how = policy(config.run, timeout_s=option_values.timeout_s(options["--timeout"]))
+    how = policy(config, timeout_s=option_values.timeout_s(options["--timeout"]))
     access = context.access(
         config,
         user=options["--user"],
@@ -65,7 +65,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     )
     if past.header.kind == "undo" and not options["--run"]:
         raise Refused([_undone_already(past, request)])
-    target = context.target(config, access)
+    target = context.target(config, access, past.header.env)
     try:
         target.login()  # first, since it may reveal the address that the record has
         if target.name != past.header.target:

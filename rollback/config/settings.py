@@ -58,7 +58,7 @@ class RunSettings:
     """The section `run`; durations in seconds."""
 
     timeout_s: float = 600.0
-    parallel: int = 4
+    parallel: int | None = None  # the target's own
     on_failure: OnFailure = OnFailure.RESTORE
     settle_s: float = 10.0
     poll_s: float = 2.0
@@ -102,7 +102,7 @@ class Settings:
     run: RunSettings = RunSettings()
     login: LoginSettings = LoginSettings()
     slack: SlackSettings = SlackSettings()
-    shared_state: SharedState = SharedState.FOLDER
+    shared_state: SharedState | None = None  # the target's own
     state_folder: Path | None = None
     cache_folder: Path | None = None
     source: Path | None = None
@@ -370,7 +370,8 @@ class _SettingsReader:
             ("freeze_s", 0),
             ("deadline_s", 1.0),
         ):
-            if getattr(settings.run, name) < least:
+            value = getattr(settings.run, name)
+            if value is not None and value < least:
                 self.mistake(("run", name), f"expected at least {least:g}")
         if not 1 <= settings.registry.connections <= 128:
             self.mistake(("registry", "connections"), "expected 1 to 128")

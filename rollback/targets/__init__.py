@@ -19,6 +19,7 @@ _WANTED = {
     int: "a whole number",
     float: "a number",
     list: "a list of texts",
+    tuple: "a text or a list of texts",
 }
 
 
@@ -123,7 +124,9 @@ def _guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _fits(value: Any, wanted: type) -> bool:
-    if wanted is list:
+    if wanted is tuple and isinstance(value, str):
+        return value != ""
+    if wanted in {list, tuple}:
         return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
     if wanted in {int, float} and isinstance(value, bool):
         return False

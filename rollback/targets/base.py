@@ -30,6 +30,7 @@ class TargetOptions:
         timeout_s: seconds that one request or one program call may take.
         folder: the folder of the settings file, to which relative paths in `settings` refer.
         environments: deployment names of the configured environments.
+        env: deployment name of the environment that it is used for; empty where that is not known yet.
     """
 
     name: str
@@ -39,6 +40,7 @@ class TargetOptions:
     timeout_s: float = 60.0
     folder: Path = Path()
     environments: frozenset[str] = frozenset()
+    env: str = ""
 
 
 Mistakes = Iterable[tuple[str, str]]  # keys of a target's section, each with a sentence about it
@@ -49,7 +51,8 @@ class TargetKind:
     """What is known of a kind of target before one is connected.
 
     Attributes:
-        settings: the keys of its own section with their types: `str`, `bool`, `int`, `float`, `list` (of texts).
+        settings: the keys of its own section with their types: `str`, `bool`, `int`, `float`, `list` (of texts),
+            `tuple` (a text or a list of texts).
         app_id: default pattern of an app's id, with `{service}`, `{env}` and other `{name}` for part of a segment.
         example: an app's id, for hints.
         variables: by key of its section, the environment variable that sets it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,8 @@ from rollback.system import files, standard_input, user_folders
 from rollback.system.network import http_url
 from rollback.targets.base import Markers, Target, TargetOptions
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Access:
@@ -39,11 +42,13 @@ class Access:
         user: login name on the target; empty to use what the target's own configuration holds.
         password: its password; empty likewise.
         slack: address of the webhook; empty to post nothing.
+        option: whether user or password were given as options.
     """
 
     user: str
     password: Secret
     slack: Secret
+    option: bool = False
 
 
 def load_settings(file: str | None, *, registry: str | None = None, target: str | None = None) -> Settings:
@@ -132,6 +137,7 @@ def access(
             environ=os.environ,
             fallback=config.slack.url_file,
         ),
+        option=bool(user or password or password_file),
     )
     if found.slack:
         try:
@@ -188,23 +194,22 @@ def registry(config: Settings, *, url: str = "", cached: bool = True) -> registr
     )
 
 
-def target(config: Settings, login: Access) -> Target:
+def target(config: Settings, login: Access, env: str = "") -> Target:
     """The target that the settings name; sends no request yet.
 
+    Args:
+        config: the settings.
+        login: the user and the password, for a target that takes them.
+        env: deployment name of the environment; empty where it is not known.
+
     Raises:
-        BadInput: its settings have mistakes, or a user comes without a password, or a password without a user.
+        BadInput: its settings have mistakes, it does not serve the environment, or a user comes without a password,
+            or a password without a user.
     """
-    user, password = login.user, login.password
-    if password and not user:
-        raise BadInput("there is a password and no user", hint="give --user=<u> too, or set ROLLBACK_USER")
-    if user and not password:
-        raise BadInput(
-            f"there is a user, {user}, and no password",
-            hint="give --pwd=- and pipe it in, or --pwd-file=<f>, or set ROLLBACK_PASSWORD",
-        )
     if config.target not in {*config.targets, *targets.kinds()}:
         known = ", ".join(sorted({*config.targets, *targets.kinds()}))
         raise BadInput(f"there is no target called {config.target!r:.60}", hint=f"use one of: {known}")
+    user, password = _login(config, login)
     section = targets.complete(config.target, config.target_section(), os.environ)
     chosen = TargetOptions(
         name=config.target,
@@ -213,12 +218,36 @@ def target(config: Settings, login: Access) -> Target:
         user=user,
         password=password,
         folder=config.folder,
+        env=env,
     )
     pattern = str(section.get("app_id") or config.app_id)
     wrong = [_located(config, key, what) for key, what in targets.mistakes(chosen, pattern)]
     if wrong:
         raise settings.wrong(config.source, wrong)
     return targets.connect(chosen)
+
+
+def _login(config: Settings, login: Access) -> tuple[str, Secret]:
+    """The user and the password for the chosen target; empty for one that logs in by itself."""
+    user, password = login.user, login.password
+    if not targets.kind(config.target, config.target_section()).has_login:
+        if login.option:
+            raise BadInput(
+                f"the target {config.target} takes no user and no password",
+                why="it logs in by itself",
+                hint="leave out --user, --pwd and --pwd-file",
+            )
+        if user or password:
+            log.warning("the user and the password are ignored: the target %s logs in by itself", config.target)
+        return "", Secret()
+    if password and not user:
+        raise BadInput("there is a password and no user", hint="give --user=<u> too, or set ROLLBACK_USER")
+    if user and not password:
+        raise BadInput(
+            f"there is a user, {user}, and no password",
+            hint="give --pwd=- and pipe it in, or --pwd-file=<f>, or set ROLLBACK_PASSWORD",
+        )
+    return user, password
 
 
 def _located(config: Settings, key: str, what: str) -> tuple[int, str]:
@@ -318,6 +347,18 @@ def consent(question: str, *, given: bool, needed: bool) -> None:
         raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])
 
 
+def is_state_shared(config: Settings) -> bool:
+    """Whether locks and freezes are kept on the target, where every machine sees them."""
+    if config.shared_state is None:
+        return targets.kind(config.target, config.target_section()).shared_state
+    return config.shared_state is SharedState.TARGET
+
+
+def parallel(config: Settings) -> int:
+    """How many apps are deployed at a time, where one write carries one app."""
+    return config.run.parallel or targets.kind(config.target, config.target_section()).parallel
+
+
 def markers(reached: Target) -> Markers:
     """The target as a place for markers.
 
@@ -341,7 +382,7 @@ def state_store(config: Settings, reached: Target, env: str, app_ids: list[str])
     Raises:
         TargetError: there is no place for it on the target.
     """
-    if config.shared_state is SharedState.FOLDER:
+    if not is_state_shared(config):
         return FolderStateStore(user_folders.state_folder(config.state_folder), env, reached.name)
     places = markers(reached)
     return TargetStateStore(places, places.marker_id("rollback-freeze", env, app_ids))
@@ -350,10 +391,10 @@ def state_store(config: Settings, reached: Target, env: str, app_ids: list[str])
 @contextmanager
 def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[StateStore]:
     """Where an environment's state is kept, for a command that has no target open otherwise."""
-    reached = target(config, login)
+    reached = target(config, login, env)
     try:
         app_ids = []
-        if config.shared_state is SharedState.TARGET:
+        if is_state_shared(config):
             reached.login()
             app_ids = [app.id for app in reached.apps(env)]
         yield state_store(config, reached, env, app_ids)

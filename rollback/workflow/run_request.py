@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rollback.config.settings import RunSettings, Settings
+from rollback.config.settings import Settings
 from rollback.core.image_selection import AsOf
 from rollback.core.plan import Environment, OnFailure
 from rollback.core.rollout_status import Limits
 from rollback.execution.policy import Policy
 from rollback.secret import Secret
 from rollback.state.record import Record
+from rollback.workflow import context
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,18 @@ class RunRequest:
         return shlex.join(["rollback", "undo", f"--run={run}", *self.undo_options])
 
 
-def policy(settings: RunSettings, *, on_failure: OnFailure | None = None, timeout_s: float | None = None) -> Policy:
+def policy(config: Settings, *, on_failure: OnFailure | None = None, timeout_s: float | None = None) -> Policy:
     """How a run is carried out: the command line's values before those of the settings.
 
     Args:
-        settings: the section `run`.
+        config: the settings.
         on_failure: what happens when an app does not come up; None for what the settings say.
         timeout_s: seconds that an app may take to come up; None likewise.
     """
+    settings = config.run
     return Policy(
         Limits(settings.timeout_s if timeout_s is None else timeout_s, settings.settle_s),
-        settings.parallel,
+        context.parallel(config),
         on_failure or settings.on_failure,
         settings.poll_s,
         settings.deadline_s,

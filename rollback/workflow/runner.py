@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback.config.settings import SharedState
 from rollback.core.apps import App, Status
 from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import moved
@@ -130,7 +129,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
                 run=header.run,
                 undo=undo,
             )
-            ended = replace(ended, remains=remains(plan, request.config.run.parallel, execution, target))
+            ended = replace(ended, remains=remains(plan, request.policy.parallel, execution, target))
             _close(journal, ended, execution)
         except Exception as error:
             if (
@@ -193,7 +192,7 @@ def _locked(request: RunRequest, plan: Plan, target: Target, header: Header, loc
     env, holder, steal = plan.env.name, _holder(header), request.steal_lock
     locks.append(FileLock(state_folder(request.config.state_folder), env, target.name, holder, steal=steal))
     try:
-        if request.config.shared_state is SharedState.TARGET:
+        if context.is_state_shared(request.config):
             markers = context.markers(target)
             marker = markers.marker_id("rollback-lock", env, [change.app.id for change in plan.changes])
             locks.append(MarkerLock(markers, marker, env, holder, steal=steal))

@@ -62,7 +62,7 @@ def past_runs(dump: Path) -> list[Record]:
 def running(history: History, env: Environment, config: Settings, progress: Progress) -> Running:
     """Ask the target what runs; if it cannot be asked, one line says so and the page does without."""
     try:
-        target = context.target(config, context.access(config))
+        target = context.target(config, context.access(config), env.name)
         try:
             target.login()
             apps = target.apps(env.name)

@@ -136,7 +136,7 @@ class Rehearsal:
         )
         plan = Plan(Environment("prod", "master"), self.fleet.name, "2026-11-20", steps)
         config = settings.load(str(self._config), {})
-        how = policy(config.run, on_failure=OnFailure(on_failure))
+        how = policy(config, on_failure=OnFailure(on_failure))
         request = RunRequest("run", config, self.folder, how, Secret(), "ann", freeze_s=config.run.freeze_s)
         with self._place(doom) as target:
             return {**vars(runner.perform(request, plan, target, Progress(StringIO())))}

@@ -9,21 +9,23 @@ from rollback.errors import BadInput
 from rollback.targets import connect, kinds
 from rollback.targets.base import TargetOptions
 
+REQUIRED = {"context", "namespace", "environments"}
+
 
 def test_a_kind_is_a_module() -> None:
-    assert kinds() == ("dcos", "marathon")
+    assert kinds() == ("dcos", "kubernetes", "marathon")
 
 
 def test_a_target_that_is_called_like_its_kind_needs_no_more() -> None:
     assert connect(TargetOptions("dcos", {})).name == "dcos"
 
 
-@pytest.mark.parametrize("kind", ["kubernetes", "base", "../dcos", ""])
+@pytest.mark.parametrize("kind", ["nomad", "base", "../dcos", ""])
 def test_another_kind_is_refused_and_the_kinds_are_named(kind: str) -> None:
     with pytest.raises(BadInput) as caught:
         connect(TargetOptions("prod", {"kind": kind}))
 
-    assert "dcos, marathon" in caught.value.hint
+    assert "dcos, kubernetes, marathon" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -41,9 +43,40 @@ def test_a_mistake_in_a_targets_own_section_is_named(section: dict[str, object],
     assert (key, what.startswith(told[1])) == (told[0], True)
 
 
-@pytest.mark.parametrize("kind", targets.kinds())
-def test_every_kind_tells_the_keys_of_its_section(kind: str) -> None:
-    assert targets.mistakes(TargetOptions("mine", {"kind": kind})) == ()
+@pytest.mark.parametrize(("kind", "required"), [("dcos", set()), ("marathon", set()), ("kubernetes", REQUIRED)])
+def test_a_kind_says_which_keys_it_requires(kind: str, required: set[str]) -> None:
+    assert {key for key, _ in targets.mistakes(TargetOptions("mine", {"kind": kind}))} == required
+
+
+KUBERNETES = {"kind": "kubernetes", "context": "prod-eu", "namespace": "shop-{env}"}
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"namespace": ["shop-{env}", ""]}, "expected a text or a list of texts"),
+        ({"namespace": "Shop-{env}"}, "cannot be the name of a namespace"),
+        ({"namespace": "{department}-{env}"}, "there is no {department} here"),
+        ({"kinds": ["pods"]}, "there is no kind 'pods'"),
+        ({"namespace": "shop"}, "nothing tells the environments apart"),
+    ],
+)
+def test_a_mistake_in_a_section_for_kubernetes_is_named(section: dict[str, object], told: str) -> None:
+    ((_, what),) = targets.mistakes(TargetOptions("mine", {**KUBERNETES, **section}))
+
+    assert told in what
+
+
+@pytest.mark.parametrize("more", [{}, {"namespace": ["a-{env}", "b"]}, {"namespace": "shop", "environments": ["prod"]}])
+def test_a_section_for_kubernetes_tells_the_environments_apart(more: dict[str, object]) -> None:
+    assert targets.mistakes(TargetOptions("mine", {**KUBERNETES, **more})) == ()
+
+
+def test_an_environment_that_a_target_does_not_serve_is_refused_before_anything_is_contacted() -> None:
+    section = {**KUBERNETES, "environments": ["prod"], "program": "/nowhere/kubectl"}
+
+    with pytest.raises(BadInput, match="stage is not one of the target mine"):
+        connect(TargetOptions("mine", section, env="stage"))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_an_unknown_target_is_refused_with_those_there_are() -> None:
     with pytest.raises(BadInput, match="no target called 'west'") as caught:
         context.target(replace(parse(EAST, Path("rollback.yaml")), target="west"), NOBODY)
 
-    assert "dcos, east, marathon" in caught.value.hint
+    assert "dcos, east, kubernetes, marathon" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,39 @@ def test_the_targets_own_pattern_goes_before_the_settings_and_these_before_the_k
     assert context.app_id_pattern(own) == "/own/{env}/{service}"
     assert context.app_id_pattern(general) == "/all/{env}/{service}"
     assert context.app_id_pattern(Settings()) == "/{department}/{env}/{project}/{service}"
+
+
+CLUSTER = (
+    "target: cluster\ntargets: {cluster: {kind: kubernetes, context: c, namespace: 'shop-{env}', program: /no}}\n"
+)
+
+
+def test_a_target_that_logs_in_by_itself_refuses_a_user_given_as_an_option() -> None:
+    config = parse(CLUSTER, Path("rollback.yaml"))
+
+    with pytest.raises(BadInput, match="takes no user and no password"):
+        context.target(config, context.access(config, user="ann"), "prod")
+
+
+def test_a_target_that_logs_in_by_itself_ignores_a_user_of_the_environment_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ROLLBACK_USER", "ann")
+    monkeypatch.setenv("ROLLBACK_PASSWORD", "secret")
+    config = parse(CLUSTER, Path("rollback.yaml"))
+
+    context.target(config, context.access(config), "prod").close()
+
+    assert [one.message for one in caplog.records] == [
+        "the user and the password are ignored: the target cluster logs in by itself"
+    ]
+
+
+@pytest.mark.parametrize(("text", "parallel", "shared"), [(EAST, 4, False), (CLUSTER, 16, True)])
+def test_the_target_decides_what_the_settings_leave_open(text: str, parallel: int, shared: bool) -> None:
+    open_, closed = (
+        parse(text + more, Path("r.yaml")) for more in ("", "run: {parallel: 3}\nshared_state: folder\n")
+    )
+
+    assert (context.parallel(open_), context.is_state_shared(open_)) == (parallel, shared)
+    assert (context.parallel(closed), context.is_state_shared(closed)) == (3, False)

@@ -1,0 +1,125 @@
+"""get, plan, run and undo against a real control plane and a real registry."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.integration.kubernetes.conftest import BAD, GOOD, GOOD_DAY, Shop
+from tests.support.kubernetes.image_behavior import CRASHES
+
+KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_workload_goes_back_to_the_good_day_and_forward_again(shop: Shop, kind: str) -> None:
+    good, bad = shop.release("web")
+    shop.namespace.create(kind, "web", good)
+    shop.namespace.wait_until_up(kind, "web")
+    shop.namespace.set_image(kind, "web", bad)
+    shop.namespace.wait_until_up(kind, "web")
+    before = shop.namespace.get(kind, "web")["spec"]["template"]
+
+    got = shop.get()
+    planned = shop.command("plan", f"--date={GOOD_DAY}", "--env=prod")
+    untouched = shop.image(kind, "web")
+    ran = shop.command("run", f"--date={GOOD_DAY}", "--env=prod")
+    image, pods = shop.image(kind, "web"), [pod["spec"]["containers"][0]["image"] for pod in shop.namespace.pods()]
+    again = shop.command("run", f"--date={GOOD_DAY}", "--env=prod")
+    undone = shop.command("undo", "--yes")
+
+    assert (got.code, planned.code, ran.code, again.code, undone.code) == (0, 0, 0, 0, 0), (
+        got.err + planned.err + ran.err + ran.out + again.err + undone.err + undone.out
+    )
+    assert untouched == bad
+    assert ran.out.startswith("DONE after ")
+    assert image == shop.pinned("web", GOOD)
+    assert pods == [image, image]
+    assert again.out.startswith("NOTHING TO DO after ")
+    assert undone.out.startswith("DONE after ")
+    assert shop.namespace.get(kind, "web")["spec"]["template"] == before
+
+
+def test_a_plan_names_context_namespace_and_server(shop: Shop) -> None:
+    _, bad = shop.release("web")
+    shop.namespace.create("Deployment", "web", bad)
+    shop.get()
+
+    planned = shop.command("plan", f"--date={GOOD_DAY}", "--env=prod")
+
+    cluster = shop.namespace.cluster
+    assert f"context {cluster.context}, namespace {shop.namespace.name} at {cluster.server}" in planned.out
+
+
+def test_a_service_that_crashes_is_put_back_to_the_identical_template(shop: Shop) -> None:
+    good, bad = shop.release("web")
+    shop.namespace.create("Deployment", "web", bad)
+    shop.namespace.wait_until_up("Deployment", "web")
+    before = shop.namespace.get("Deployment", "web")["spec"]["template"]
+    replica_sets = shop.namespace.cluster.kubectl("-n", shop.namespace.name, "get", "replicasets", "-o", "name")
+    shop.namespace.set_behavior(good, CRASHES)
+
+    ran = shop.run()
+
+    assert ran.code == 5, ran.err + ran.out
+    assert ran.out.startswith("RESTORED")
+    assert "it fails again and again" in ran.out
+    assert shop.namespace.get("Deployment", "web")["spec"]["template"] == before
+    after = json.loads(shop.namespace.cluster.kubectl("-n", shop.namespace.name, "get", "replicasets", "-o", "json"))[
+        "items"
+    ]
+    (alive,) = [one["metadata"]["name"] for one in after if one["spec"]["replicas"]]
+    assert alive in replica_sets
+
+
+def test_init_containers_of_the_same_repository_change_with_it_in_one_write(shop: Shop) -> None:
+    _, bad = shop.release("web")
+    sidecar = f"{shop.host}/shop/proxy:1"
+    shop.namespace.create(
+        "Deployment",
+        "web",
+        bad,
+        pod={
+            "initContainers": [{"name": "log", "image": sidecar, "restartPolicy": "Always"}],
+            "containers": [{"name": "main", "image": bad}, {"name": "jobs", "image": bad}],
+        },
+    )
+    generation = shop.namespace.get("Deployment", "web")["metadata"]["generation"]
+
+    ran = shop.run()
+
+    assert ran.code == 0, ran.err + ran.out
+    after = shop.namespace.get("Deployment", "web")
+    assert [one["image"] for one in after["spec"]["template"]["spec"]["containers"]] == [shop.pinned("web", GOOD)] * 2
+    assert after["spec"]["template"]["spec"]["initContainers"][0]["image"] == sidecar
+    assert after["metadata"]["generation"] == generation + 1
+
+
+def test_the_history_of_the_rollout_says_why(shop: Shop) -> None:
+    _, bad = shop.release("web")
+    for kind in KINDS[:2]:  # a StatefulSet has no annotations at first
+        shop.namespace.create(kind, "web", bad)
+    shop.settings(f"apps: {{web: {shop.namespace.name}/statefulset/web}}\n")
+
+    ran = shop.run()
+
+    assert ran.code == 0, ran.err + ran.out
+    annotations = shop.namespace.get("StatefulSet", "web")["metadata"]["annotations"]
+    assert annotations["kubernetes.io/change-cause"] == f"rollback: main {bad} -> {shop.pinned('web', GOOD)}"
+    assert BAD in shop.image("Deployment", "web")
+
+
+def test_no_value_of_a_variable_gets_into_a_record(shop: Shop) -> None:
+    _, bad = shop.release("web")
+    variables = [{"name": "PASSWORD", "value": "hunter2-in-clear"}]
+    shop.namespace.create(
+        "Deployment", "web", bad, pod={"containers": [{"name": "main", "image": bad, "env": variables}]}
+    )
+
+    ran = shop.run()
+
+    assert ran.code == 0, ran.err + ran.out
+    kept = [path.read_text() for path in shop.command.folder.rglob("*") if path.is_file()]
+    assert len(kept) >= 3
+    assert not any("hunter2" in text for text in (*kept, ran.out, ran.err))
