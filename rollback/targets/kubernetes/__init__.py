@@ -38,7 +38,7 @@ def connect(options: TargetOptions) -> Target:
     """Make the target; sends no request yet.
 
     Settings: `context` and `namespace` (both required; the latter may be a list), `program`, `kubeconfig`, `kinds`,
-    `environments`, `accept_owners`.
+    `environments`.
 
     Raises:
         BadInput: the environment is not one of this target's.

@@ -20,7 +20,6 @@ TYPES: Mapping[str, type] = {
     "kubeconfig": str,
     "kinds": list,
     "environments": list,
-    "accept_owners": list,
 }
 _PLACEHOLDER = re.compile(r"\{\w*\}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -82,7 +81,7 @@ def mistakes(pattern: str, section: Mapping[str, Any]) -> Iterator[tuple[str, st
             key = "namespace" if one in namespaces else "context"
             yield key, f"there is no {unknown[0]} here; {{env}} alone stands for the environment"
     for one in namespaces:
-        if not _NAMESPACE.fullmatch(_filled(one, "env")):
+        if not _NAMESPACE.fullmatch(_PLACEHOLDER.sub("env", one)):
             yield "namespace", f"{one!r} cannot be the name of a namespace"
     for one in section.get("kinds") or ():
         if one not in KINDS:

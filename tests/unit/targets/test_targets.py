@@ -67,7 +67,9 @@ def test_a_mistake_in_a_section_for_kubernetes_is_named(section: dict[str, objec
     assert told in what
 
 
-@pytest.mark.parametrize("more", [{}, {"namespace": ["a-{env}", "b"]}, {"namespace": "shop", "environments": ["prod"]}])
+@pytest.mark.parametrize(
+    "more", [{}, {"namespace": ["a-{env}", "b"]}, {"namespace": "shop", "environments": ["prod"]}]
+)
 def test_a_section_for_kubernetes_tells_the_environments_apart(more: dict[str, object]) -> None:
     assert targets.mistakes(TargetOptions("mine", {**KUBERNETES, **more})) == ()
 

@@ -16,7 +16,7 @@ REQUEST = RunRequest(
     kind="run",
     config=Settings(),
     dump=Path(),
-    policy=policy(Settings().run),
+    policy=policy(Settings()),
     slack=Secret(""),
     by="alice",
     undo_options=("--dump=/srv/our dumps",),
