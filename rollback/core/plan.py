@@ -106,6 +106,14 @@ class Other:
     reason: str
     differs: bool
 
+    @property
+    def matters(self) -> bool:
+        """Whether the first line has to say so: the settings leave it out, and it runs another image.
+
+        An app whose id does not fit is mostly one of another environment that nobody has configured.
+        """
+        return self.differs and self.reason == matching.NOT_IN_APPS
+
     def __str__(self) -> str:
         """The app, why it is not changed and what it runs."""
         return f"{self.app} ({self.reason}) runs {self.image or self.repo}"

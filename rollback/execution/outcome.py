@@ -99,7 +99,7 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Whether nothing needs a second look: all runs, and no app was left on another image."""
-        if self.but or self.down or any(other.differs for other in self.others):
+        if self.but or self.down or any(other.matters for other in self.others):
             return False
         return self.verdict in {Verdict.DONE, Verdict.NOTHING}
 
@@ -208,7 +208,7 @@ def _ready(status: Status) -> str:
 
 def _but(plan: Plan) -> str:
     """What the first line has to say besides: apps of these repositories that run another image."""
-    differing = [str(other) for other in plan.others if other.differs]
+    differing = [str(other) for other in plan.others if other.matters]
     return f", but {'; '.join(differing)}" if differing else ""
 
 

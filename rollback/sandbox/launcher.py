@@ -83,6 +83,7 @@ class Sandbox:
             f"""\
 # Written by `rollback sandbox`: a registry and a Marathon on this machine, for rehearsing.
 registry: {{url: "{self.registry_url}"}}
+environments: {{dev: develop, stage: stage, preprod: premaster, prod: master}}
 target: marathon
 targets:
   marathon: {{kind: marathon, url: "{self.marathon_url}"}}

@@ -59,6 +59,7 @@ def settings(folder: Path, sandbox: Sandbox, more: str = "") -> None:
     """Write settings that lead to a sandbox."""
     (folder / "rollback.yaml").write_text(
         f"registry: {{url: '{sandbox.registry_url}'}}\n"
+        "environments: {dev: develop, stage: stage, preprod: premaster, prod: master}\n"
         "target: marathon\n"
         f"targets: {{marathon: {{kind: marathon, url: '{sandbox.marathon_url}'}}}}\n"
         f"{QUICK}{more}"

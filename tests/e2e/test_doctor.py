@@ -86,8 +86,8 @@ def test_a_service_without_its_app_fails_with_the_line_that_resolves_it(offered:
     said = offered("doctor")
 
     assert said.code == 1
-    assert "billing has 0" in said.out
-    assert "next: name the app in the settings" in said.out
+    assert "the settings name the app /nowhere/billing" in said.out
+    assert "next: correct the line in the settings" in said.out
 
 
 def test_without_a_history_it_names_the_command_that_makes_one(rollback: Command) -> None:
