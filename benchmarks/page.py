@@ -82,14 +82,14 @@ same CPUs meanwhile, so wall time is not the client's own alone, and a few hundr
 ## Growth
 
 One repository, a tenth of its tags wanted, {width} connections, one run each (`--only=side` and
-`--only=growth` measure one half anew and keep the other):
+`--only=growth` measure one half again and keep the other):
 
 {_growth(results["growth"])}
 
 ## The engine
 
 The registry client stands on urllib3, the engine below requests, and not on requests itself. A survey is thousands
-of small requests, and requests prepares each anew (cookies, hooks, settings of the environment): the row
+of small requests, and requests prepares each again (cookies, hooks, settings of the environment): the row
 "requests.Session" above does nothing but fetch the same URLs, without looking at what comes, and takes
 {engine:.1f} times the CPU time of the whole survey. Everything else in the program uses requests.
 """

@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="everything once, and less; written to the temporary folder"
     )
-    parser.add_argument("--only", choices=["side", "growth"], help="measure this anew, and keep the rest as it was")
+    parser.add_argument("--only", choices=["side", "growth"], help="measure this again, and keep the rest as it was")
     options = parser.parse_args()
     os.environ["PATH"] = f"{ROOT / '.parts/bin'}{os.pathsep}{os.environ['PATH']}"
     missing = [name for name in ("docker-registry", "wrk", *TOOLS) if not shutil.which(name)]

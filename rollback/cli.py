@@ -59,7 +59,7 @@ Options:
   --max-age=<t>        Refuse a rollback.json older than this: 90m, 4h, 2d.
   --out=<file>         Write the plan to a file.
   --plan=<file>        Run this plan, or refuse if anything has changed since it was made.
-  --freeze=<t>         How long `check` shall say no after this run; by default 4h.
+  --freeze=<t>         How long `check` blocks deployments after this run (default: 4h).
   --no-freeze          Do not freeze the environment.
   --steal-lock         Go ahead although somebody else's run holds the lock; that run writes nothing more.
   --image=<ref>        An image that is about to be deployed.
@@ -71,7 +71,7 @@ Options:
   --target=<name>      What runs the services: a kind of target, or a name from the settings.
   --registry=<url>     The registry.
   --config=<file>      Settings file.
-  --no-cache           Ask the registry everything anew.
+  --no-cache           Query the registry for everything again.
   --port=<n>           First port of the sandbox; 0 takes free ones [default: 0].
   --dry-run            Show the plan and stop.
   --yes                Do not ask, and read nothing. Without a terminal, `run` goes on unless standard input already
@@ -84,7 +84,7 @@ Options:
   --version            Show the version.
 
 Exit codes: 0 done or nothing to do; 1 failed, nothing was changed; 2 wrong usage or bad input; 3 refused before
-the first write; 4 partly, a person is needed; 5 failed, and everything was put back; 130 interrupted.
+the first write; 4 partly applied, manual intervention needed; 5 failed, and everything was put back; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _run(options: dict[str, str | bool | None]) -> int:
         if isinstance(error, Refused) and command in _WRITING:
             _print(_refusal(error), as_json=bool(options["--json"]))
         return error.exit_code
-    except BrokenPipeError:  # whoever read us has left: nobody is there to be told
+    except BrokenPipeError:  # whoever read us has left: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _BROKEN_PIPE
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 class RollbackError(Exception):
-    """A mistake or failure that a person can act on.
+    """A mistake or failure that the user can act on.
 
     Args:
         what: one sentence, what happened.
@@ -64,7 +64,7 @@ class Refused(RollbackError):
 
 
 class Partly(RollbackError):
-    """Something stands where it may not, and a person is needed (exit code 4)."""
+    """Something stands where it may not, and manual intervention is needed (exit code 4)."""
 
     exit_code = 4
 

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.kubernetes.fixtures"]
 
 ON_CI = bool(os.environ.get("CI"))
 _USER_SETTINGS = ("ROLLBACK_", "DCOS_", "XDG_", "DOCKER_", "REGISTRY_", "BUILD_", "KUBE")
+# No deadline for hypothesis anywhere: the machine may be busy with something else.
+settings.register_profile("usual", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("usual")
 PARTS = Path(__file__).parent.parent / ".parts"  # what `.ci/parts` installs: programs that tests use as they are
 
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of the documents anew: the page in a real Chromium, and the terminal session of `make demo`.
+"""Makes the pictures of the documents again: the page in a real Chromium, and the terminal session of `make demo`.
 
     python docs/pictures/make.py
 

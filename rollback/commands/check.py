@@ -17,7 +17,7 @@ _ELSEWHERE = " (as far as this user of this machine knows: shared_state: target 
 
 
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:  # noqa: ARG001
-    """0: free; 1: frozen, or this very image was rolled back; 2: it cannot be told."""
+    """0: free; 1: frozen, or this very image was rolled back; 2: it cannot be determined."""
     try:
         config = context.load_settings(options["--config"], target=options["--target"])
         env = context.environment(options["--env"], config).name
@@ -28,7 +28,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:  # noqa:
         with context.opened_state_store(config, env, access) as store:
             state = store.load()
             kept = store.exists()
-        told = freeze.objections(state, options["--image"] or "", datetime.now(timezone.utc))
+        reasons = freeze.objections(state, options["--image"] or "", datetime.now(timezone.utc))
     except RollbackError as error:
         raise Undecided(error) from error
     except Exception as error:
@@ -47,8 +47,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:  # noqa:
                 hint="name the settings with --config, so that the target is the one that runs use",
             )
         )
-    data = {"env": env, "free": not told, "objections": list(told), **freeze.as_json(state)}
-    if not told:
+    data = {"env": env, "free": not reasons, "objections": list(reasons), **freeze.as_json(state)}
+    if not reasons:
         elsewhere = "" if config.shared_state is SharedState.TARGET else _ELSEWHERE
         return CommandResult(f"FREE: {env} may be deployed to{elsewhere}\n", data, FREE)
-    return CommandResult("".join(f"NO: {env}: {why}\n" for why in told), data, NO)
+    return CommandResult("".join(f"NO: {env}: {why}\n" for why in reasons), data, NO)

@@ -1,4 +1,4 @@
-"""`rollback doctor`: what stands between a person and a rollback, looked at one thing after another.
+"""`rollback doctor`: what would keep a rollback from working, looked at one thing after another.
 
 Changes nothing but for a file that is written and taken away again where runs will be recorded.
 """
@@ -98,8 +98,8 @@ def _failed(about: str, error: RollbackError) -> Finding:
 
 
 def _program(given: _CheckContext) -> Iterator[Finding]:  # noqa: ARG001
-    told = f"rollback {__version__}, Python {platform.python_version()} on {platform.system()}, {sys.executable}"
-    yield Finding("program", Level.OK, told)
+    text = f"rollback {__version__}, Python {platform.python_version()} on {platform.system()}, {sys.executable}"
+    yield Finding("program", Level.OK, text)
 
 
 def _settings(given: _CheckContext) -> Iterator[Finding]:
@@ -139,17 +139,17 @@ def _history(given: _CheckContext) -> Iterator[Finding]:
         )
         return
     given.history = history = context.read_history(given.dump)
-    told = f"{path}: {len(history.repos)} services, {len(history.dates)} dates"
+    text = f"{path}: {len(history.repos)} services, {len(history.dates)} dates"
     if history.dates:
-        told += f" from {history.dates[-1]} to {history.dates[0]}"
+        text += f" from {history.dates[-1]} to {history.dates[0]}"
     if history.env:
-        told += f", of {history.env}"
+        text += f", of {history.env}"
     age = datetime.now(timezone.utc) - history.generated.time if history.generated else None
     if age and age > _OLD:
-        told += f"; made {duration(age.total_seconds())} ago"
-        yield Finding("history", Level.WARN, told, "make it anew with `rollback get` before you choose a date")
+        text += f"; made {duration(age.total_seconds())} ago"
+        yield Finding("history", Level.WARN, text, "make a new one with `rollback get` before you choose a date")
     else:
-        yield Finding("history", Level.OK, told)
+        yield Finding("history", Level.OK, text)
 
 
 def _registry(given: _CheckContext) -> Iterator[Finding]:
@@ -251,10 +251,12 @@ def _matched(history: History, apps: Sequence[App], config: Settings) -> Finding
         return Finding("target", Level.FAIL, f"{lacking[0].what} ({lacking[0].why}){more}", lacking[0].hint)
     left_out = [f"{other.app.id} ({other.reason})" for one in found for other in one.left_out]
     if left_out:
-        told = f"these run a repository of the history and would not be changed: {', '.join(left_out[:6])}"
-        return Finding("target", Level.WARN, told, "name them in the settings under apps:, or correct app_id")
+        text = f"these run a repository of the history and would not be changed: {', '.join(left_out[:6])}"
+        return Finding("target", Level.WARN, text, "name them in the settings under apps:, or correct app_id")
     number = sum(len(one.apps) for one in found)
-    return Finding("target", Level.OK, f"each of {len(history.repos)} services has an app in {env} ({number} in all)")
+    return Finding(
+        "target", Level.OK, f"each of {len(history.repos)} services has its apps in {env} ({number} in all)"
+    )
 
 
 def _clock(given: _CheckContext) -> Iterator[Finding]:
@@ -287,9 +289,9 @@ def _folders(given: _CheckContext) -> Iterator[Finding]:
     finding = _writable("cache", cache, "set XDG_CACHE_HOME, or use --no-cache")
     if finding.level is Level.OK:
         size = sum(path.stat().st_size for path in cache.glob("*") if path.is_file()) if cache.exists() else 0
-        yield Finding("cache", Level.OK, f"{finding.told}, {size / 1024:.0f} KiB")
+        yield Finding("cache", Level.OK, f"{finding.found}, {size / 1024:.0f} KiB")
     else:  # without a cache everything works, only slower
-        yield Finding("cache", Level.WARN, finding.told, finding.next)
+        yield Finding("cache", Level.WARN, finding.found, finding.next)
 
 
 def _writable(about: str, folder: Path, hint: str) -> Finding:
@@ -321,6 +323,6 @@ def _slack(given: _CheckContext) -> Iterator[Finding]:
         return
     host = urlsplit(webhook.reveal()).netloc.rpartition("@")[2]
     if not webhook.reveal().startswith("https://") or not host:
-        yield Finding("slack", Level.WARN, "the webhook is no https address", "copy it anew from Slack's app page")
+        yield Finding("slack", Level.WARN, "the webhook is no https address", "copy it again from Slack's app page")
     else:
         yield Finding("slack", Level.OK, f"a webhook of {host} is set (not tried: it would post)")

@@ -37,7 +37,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             progress.say(f"marathon  {sandbox.marathon_url}")
             progress.say(f"DC/OS     {sandbox.dcos_url}   user {sandbox.user}, password {sandbox.password}")
             progress.say(f"settings  {path}")
-            progress.say(f"everything was well on {sandbox.story.good_day}; in another terminal:")
+            progress.say(f"everything was healthy on {sandbox.story.good_day}; in another terminal:")
             progress.say("  rollback get --repo=shop/billing,shop/cart,shop/catalog,shop/web --env=prod")
             progress.say(f"  rollback run --date={sandbox.story.good_day} --env=prod")
             progress.say("Ctrl-C ends it")

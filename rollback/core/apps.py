@@ -31,7 +31,7 @@ class App:
         image: the image reference that it runs; empty for an app without an image. Of an app with several
             containers: that of the selected ones; empty if they differ.
         version: the target's mark of its present configuration. It may repeat, and its order means nothing.
-        instances: how many instances it shall have.
+        instances: how many instances it should have.
         checked: whether the target checks its health or readiness.
         deployments: ids of the deployments that hold it at the moment.
         definition: what the target needs to put the app back, in its own form, complete; carried as it came.
@@ -103,12 +103,12 @@ class App:
 
 @dataclass(frozen=True)
 class Change:
-    """An app as it was captured, and the image reference that it shall run.
+    """An app as it was captured, and the image reference that it should run.
 
     Attributes:
         app: as it is before the change; with its own image this puts it back.
-        image: what it shall run.
-        captured: an earlier definition to which it shall go back; None to keep its present one.
+        image: what it should run.
+        captured: an earlier definition to which it should go back; None to keep its present one.
     """
 
     app: App
@@ -174,7 +174,7 @@ class Failure:
     """The newest failed task of an app's present version.
 
     Attributes:
-        key: differs for every failure, so that two can be told from one seen twice.
+        key: differs for every failure, so that two can be distinguished from one seen twice.
         message: the target's own words.
     """
 
@@ -190,7 +190,7 @@ class Status:
         id: the app.
         image: the image reference in its definition now.
         version: the mark of its present configuration; it may repeat, and its order means nothing.
-        instances: how many instances it shall have now.
+        instances: how many instances it should have now.
         deployments: ids of the deployments that hold it.
         ready: instances of the present configuration that run and, if the app is checked, are healthy.
         started: instances of the present configuration that run, healthy or not.

@@ -99,7 +99,7 @@ def _bad(mistakes: Sequence[str]) -> BadInput:
     if len(mistakes) > len(shown):
         shown.append(f"and {len(mistakes) - len(shown)} more")
     return BadInput(
-        f"{FILE} cannot be used", why="; ".join(shown), hint="make it anew with `rollback get`; nothing was changed"
+        f"{FILE} cannot be used", why="; ".join(shown), hint="make a new one with `rollback get`; nothing was changed"
     )
 
 

@@ -194,7 +194,7 @@ def _not_offered(history: History, as_of: AsOf) -> Reason:
         return Reason(
             f"{as_of.text} is not a date of this history",
             why="it offers no date at all",
-            hint="make it anew with `rollback get`, and look at what it skips",
+            hint="make a new one with `rollback get`, and look at what it skips",
         )
     earlier = next((offered for offered in history.dates if offered < day), None)
     later = next((offered for offered in reversed(history.dates) if offered > day), None)
@@ -216,7 +216,7 @@ def _refuse_unreached(history: History, instant: Instant) -> None:
                 Reason(
                     f"{instant} is a time, and this history knows only days",
                     why="it has `all` and `rollbacks` alone",
-                    hint="give a date, or make the history anew with `rollback get`",
+                    hint="give a date, or make a new history with `rollback get`",
                 )
             ]
         )
@@ -226,7 +226,7 @@ def _refuse_unreached(history: History, instant: Instant) -> None:
                 Reason(
                     f"{instant} is later than this history",
                     why=f"it was made at {history.generated}",
-                    hint="make it anew with `rollback get`",
+                    hint="make a new one with `rollback get`",
                 )
             ]
         )

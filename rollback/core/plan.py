@@ -65,8 +65,8 @@ class Step:
         match: how the image relates to the date.
         app: the app that runs it; None where none was found.
         image: the image chosen; None if it is missing.
-        after: the image reference that it shall run; empty unless something is chosen.
-        notes: what a person should know, a few words each.
+        after: the image reference that it should run; empty unless something is chosen.
+        notes: what the user should know, a few words each.
         released: the image's release date.
         captured: for an undo, the definition to which the app goes back.
     """
@@ -126,10 +126,10 @@ class Plan:
     Attributes:
         env: the environment.
         target: the target's name.
-        as_of: the date or time, as a person gave it.
+        as_of: the date or time, as it was given.
         steps: one per app, in the order of the history; one without an app where none was found.
         reasons: everything that stands against it; a plan with reasons is never run.
-        warnings: what a person should know about the fleet as a whole.
+        warnings: what the user should know about the fleet as a whole.
         until: the last moment that `as_of` stands for; None for an undo.
         others: apps that run a selected repository and are not changed.
     """

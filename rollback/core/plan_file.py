@@ -138,7 +138,7 @@ def loads(text: str, name: str) -> Approved:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"the member {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise BadInput(f"{name} cannot be used", why=why, hint="make it anew with `rollback plan --out`") from error
+        raise BadInput(f"{name} cannot be used", why=why, hint="make a new one with `rollback plan --out`") from error
 
 
 def _step(entry: Mapping[str, Any]) -> Step:

@@ -91,7 +91,7 @@ def of_age(history: History, now: Instant, max_age_s: float) -> tuple[Reason, ..
         Reason(
             f"this history is {age_s / 3600:.1f} hours old",
             why=f"it was made at {history.generated}, and may be {max_age_s / 3600:g} hours old at most",
-            hint="make it anew with `rollback get`, or allow more with --max-age",
+            hint="make a new one with `rollback get`, or allow more with --max-age",
         ),
     )
 

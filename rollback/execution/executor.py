@@ -1,7 +1,7 @@
 """Deploy several at a time, watch health, put back what was touched.
 
 Owns time, order and policy, so that targets need not. Nothing outside the given changes is ever written, and every
-write is told to the journal before it is sent.
+write is recorded before it is sent.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def execute(
         target: where.
         policy: how.
         clock: time, and the wish to stop.
-        journal: told before and after each write.
+        journal: called before and after each write.
         was_ready: by app id, whether the app was ready before; one that was not need not be once it is put back.
-        look: told each time that an app's state or detail changes.
+        look: called each time that an app's state or detail changes.
 
     Raises:
         RecordError: the very first write cannot be recorded; nothing was written.
@@ -152,9 +152,9 @@ def put_back(
         ours: by app id, the images that this tool has put there.
         policy: how.
         clock: time, and the wish to stop.
-        journal: told before and after each write; that it cannot write does not keep apps from being put back.
+        journal: called before and after each write; that it cannot write does not keep apps from being put back.
         was_ready: by app id, whether the app was ready in its old state; one that was not need not be now.
-        look: told each time that an app's state or detail changes.
+        look: called each time that an app's state or detail changes.
         is_ours: whether a running deployment of these apps may be rolled back, where its apps run our images.
         versions: by app id, the version that our write made, where it is known; with another one, somebody else has
             changed the app since.

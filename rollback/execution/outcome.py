@@ -134,7 +134,7 @@ def conclude(
         back = f"what this run changed is as it was, and {', '.join(foreign)} was changed by somebody else"
         verdict, summary = Verdict.RESTORED, f"{back if foreign else 'everything is as it was'}: {problem}"
     elif execution.restored is not None:
-        verdict, summary = Verdict.PARTLY, f"not everything could be put back, a person is needed: {problem}"
+        verdict, summary = Verdict.PARTLY, f"not everything could be put back, manual intervention needed: {problem}"
     else:
         kept = {OnFailure.KEEP: "the rest was kept", OnFailure.STOP: "it stopped there"}.get(on_failure, "")
         verdict, summary = Verdict.PARTLY, "; ".join(text for text in (problem, kept) if text)
@@ -214,15 +214,15 @@ def _but(plan: Plan) -> str:
 
 def _problem(execution: Execution, plan: Plan) -> str:
     names = {step.app.id: step.service for step in plan.steps if step.app}
-    told = [
+    problems = [
         f"{names.get(app_id, app_id)}: {watch.detail}"
         for app_id, watch in execution.forward.items()
         if watch.state is RolloutState.FAILED
     ]
-    told += [f"{names.get(app_id, app_id)}: {why}" for app_id, why in execution.refused.items()]
+    problems += [f"{names.get(app_id, app_id)}: {why}" for app_id, why in execution.refused.items()]
     if execution.stopped_because:
-        told.append(execution.stopped_because)
-    return "; ".join(dict.fromkeys(told)) or "not everything is known to be up"
+        problems.append(execution.stopped_because)
+    return "; ".join(dict.fromkeys(problems)) or "not everything is known to be up"
 
 
 def _row(step: Step, execution: Execution) -> Row:

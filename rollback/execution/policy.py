@@ -25,7 +25,7 @@ class Clock(Protocol):
         ...
 
     def stopping(self) -> bool:
-        """Whether a person or the system wants it to stop."""
+        """Whether the user or the system wants it to stop."""
         ...
 
     def call(self, function: Callable[[], Result], within_s: float) -> Result:
@@ -42,7 +42,7 @@ class Clock(Protocol):
 
 
 class RunJournal(Protocol):
-    """Where a run is told as it happens; durable before each write."""
+    """Where a run is recorded as it happens; durable before each write."""
 
     def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
         """About to be sent. Raises RecordError if that cannot be recorded."""

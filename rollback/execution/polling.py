@@ -141,7 +141,7 @@ def send(target: Target, batch: Sequence[Change], clock: Clock) -> WriteResult:
 
 
 def record_answer(journal: RunJournal, batch: Sequence[Change], answer: WriteResult) -> None:
-    """Tell the journal what came back; that it cannot be told changes nothing any more."""
+    """Record what came back; that it cannot be recorded changes nothing any more."""
     try:
         journal.written(batch, answer.deployment, answer.problem, taken=answer.taken)
     except RecordError as error:

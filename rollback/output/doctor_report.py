@@ -26,13 +26,13 @@ class Finding:
     Attributes:
         about: what, in a word: `registry`.
         level: how it is.
-        told: what was found.
+        found: what was found.
         next: what to do; empty if nothing.
     """
 
     about: str
     level: Level
-    told: str
+    found: str
     next: str = ""
 
 
@@ -45,8 +45,8 @@ def checkup_text(findings: Sequence[Finding], surface: TerminalInfo) -> str:
     lines: list[str] = []
     for finding in findings:
         head = f"{finding.level.value:<4}  {finding.about:<{wide}}  "
-        told = paragraph(head, finding.told, surface)
-        lines += [surface.paint(told[0], _INKS[finding.level]), *told[1:]]
+        found = paragraph(head, finding.found, surface)
+        lines += [surface.paint(found[0], _INKS[finding.level]), *found[1:]]
         if finding.next:
             lines += paragraph(f"{'':<{wide + 8}}next: ", finding.next, surface)
     fails, warns = (sum(one.level is level for one in findings) for level in (Level.FAIL, Level.WARN))
@@ -62,5 +62,6 @@ def checkup_text(findings: Sequence[Finding], surface: TerminalInfo) -> str:
 def checkup_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """What `doctor --json` prints."""
     return [
-        {"about": one.about, "level": one.level.value, "told": one.told, "next": one.next or None} for one in findings
+        {"about": one.about, "level": one.level.value, "told": one.found, "next": one.next or None}
+        for one in findings
     ]

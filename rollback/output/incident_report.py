@@ -49,7 +49,7 @@ def markdown(record: Record) -> str:
     """One run as a page for the incident: who, why, what was changed, what came of it, and when what happened.
 
     Args:
-        record: the run; one that was killed is told as far as it got.
+        record: the run; one that was killed is shown as far as it got.
     """
     header, ended = record.header, record.outcome
     verdict = ended.get("verdict", "no outcome: it was killed, or it is still running")

@@ -47,10 +47,10 @@ def matrix_text(history: History, surface: TerminalInfo, chosen: Selection | Non
         row = _row(history, repo, columns, surface, tags=tags, image=picked[1].get(repo), day=picked[0])
         lines.append(f"{' ' * _LEFT}{name:<{edge - _LEFT}}{row}".rstrip())
     lines.append("")
-    told = [f"{surface.released} released", f"{surface.carried * 2} carried on"]
+    note = [f"{surface.released} released", f"{surface.carried * 2} carried on"]
     if hidden:
-        told.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left: widen the terminal")
-    lines.append(surface.paint(f"{' ' * _LEFT}{'   '.join(told)}", Style.QUIET))
+        note.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left: widen the terminal")
+    lines.append(surface.paint(f"{' ' * _LEFT}{'   '.join(note)}", Style.QUIET))
     return "\n".join(lines) + "\n"
 
 
@@ -70,13 +70,13 @@ def selection_text(chosen: Selection, history: History, surface: TerminalInfo) -
             rows.append((service_of(choice.repo), "-", f"{choice.reason}: stays as it is"))
             continue
         day = choice.image.day(history.zone)
-        told = "released that day" if choice.match is Match.EXACT else f"carried, released {day}"
-        rows.append((service_of(choice.repo), choice.image.tag, told))
+        note = "released that day" if choice.match is Match.EXACT else f"carried, released {day}"
+        rows.append((service_of(choice.repo), choice.image.tag, note))
     widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
     lines = [f"As of {chosen.as_of.text}:"]
-    for name, tag, told in rows:
+    for name, tag, note in rows:
         ink = Style.CARE if tag == "-" else Style.STRONG
-        lines.append(f"  {name:<{widths[0]}}  {surface.paint(f'{tag:<{widths[1]}}', ink)}  {told}")
+        lines.append(f"  {name:<{widths[0]}}  {surface.paint(f'{tag:<{widths[1]}}', ink)}  {note}")
     return "\n".join(lines) + "\n"
 
 
@@ -149,9 +149,9 @@ def _head(columns: Sequence[_Column], surface: TerminalInfo, edge: int, day: dat
     years, days = " " * edge, " " * edge
     year = 0
     for column in columns:
-        told = str(column.day.year) if column.day.year != year else ""
+        note = str(column.day.year) if column.day.year != year else ""
         year = column.day.year
-        years += f"{told:<{column.width + _GAP}}"
+        years += f"{note:<{column.width + _GAP}}"
         text = f"{column.day:%m-%d}"
         days += surface.paint(text, Style.CHOSEN if column.day == day else Style.STRONG)
         days += " " * (column.width + _GAP - _DAY)

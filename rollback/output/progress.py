@@ -145,7 +145,7 @@ class Progress:
                     self._screen.say(f"{line.service} failed: {line.detail}")
                 self._screen.refresh()
             else:
-                self.say(self._board.told(watch, self._surface))
+                self.say(self._board.text_of(watch, self._surface))
 
     def close(self) -> None:
         """Leave the cursor at the start of a line."""
@@ -176,5 +176,5 @@ class Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
         head = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        with suppress(OSError):  # where nobody reads any more, nothing is to be told
+        with suppress(OSError):  # where nobody reads any more, there is nothing to show
             self._progress.say(f"{head}{record.getMessage()}")

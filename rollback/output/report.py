@@ -45,7 +45,7 @@ def history_text(history: History, surface: TerminalInfo = PLAIN, chosen: Select
     Args:
         history: what the registry holds.
         surface: where it is shown.
-        chosen: the selection that stands out, and is told in full.
+        chosen: the selection that stands out, and is shown in full.
     """
     env = history.env if history.env == history.tag_env else f"{history.env} (tags: {history.tag_env})"
     parts = [f"{env} in {history.registry}, days in {history.timezone}\n", matrix_text(history, surface, chosen)]
@@ -62,7 +62,7 @@ def history_json(history: History) -> dict[str, Any]:
 
 
 def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") -> str:
-    """The plan: one line per service, then what a person should know.
+    """The plan: one line per service, then what the user should know.
 
     Args:
         plan: what would be done.
@@ -88,8 +88,8 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
             lines += paragraph("Note: ", f"{step.service}: {note}", surface)
     not_changed = [f"not changed: {other}" for other in plan.others]
     for warning in (*plan.warnings, *not_changed):
-        told = paragraph("Warning: ", warning, surface)
-        lines += [surface.paint(line, Style.CARE) for line in told]
+        block_lines = paragraph("Warning: ", warning, surface)
+        lines += [surface.paint(line, Style.CARE) for line in block_lines]
     if lines[-1]:
         lines.append("")
     counts = (
@@ -207,9 +207,9 @@ def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: O
     verdict = surface.paint(sanitize(outcome.headline), ink, Style.STRONG)
     lines = [f"{verdict} after {duration(outcome.took_s)}: {sanitize(outcome.summary)}", ""]
     rows = [_outcome_row(row, surface) for row in outcome.rows]
-    told = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
-    edge = max(map(len, told), default=0)
-    for line, row in zip(told, outcome.rows, strict=True):
+    block_lines = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
+    edge = max(map(len, block_lines), default=0)
+    for line, row in zip(block_lines, outcome.rows, strict=True):
         inks = [_STATES[row.state]] if row.state in _STATES else []
         detail = sanitize(row.detail)
         if not detail or surface.width is None or edge + 2 + len(detail) < surface.width:

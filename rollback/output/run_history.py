@@ -1,4 +1,4 @@
-"""Past runs: a list of them, and one told in full."""
+"""Past runs: a list of them, and one in full."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def run_text(record: Record, surface: TerminalInfo | None = None) -> str:
     lines.append("")
     for line in record.lines:
         if line["event"] != "captured":
-            when, event, told = event_row(line)
-            lines += paragraph(f"  {when}  {event:<10} ", told, surface)
+            when, event, detail = event_row(line)
+            lines += paragraph(f"  {when}  {event:<10} ", detail, surface)
     if record.outcome:
         lines += ["", sanitize(f"{record.outcome['verdict']}: {record.outcome.get('summary', '')}")]
     else:
@@ -44,21 +44,21 @@ def run_text(record: Record, surface: TerminalInfo | None = None) -> str:
 
 
 def event_row(line: Mapping[str, Any]) -> tuple[str, str, str]:
-    """When, what, and what is to be told about it, of one line of a record."""
+    """When, what, and what to show about it, of one line of a record."""
     match line["event"]:
         case "began":
-            told = f"{len(line['steps'])} services"
+            detail = f"{len(line['steps'])} services"
         case "writing":
-            told = ", ".join(f"{app} {short(image)}" for app, image in line["images"].items())
+            detail = ", ".join(f"{app} {short(image)}" for app, image in line["images"].items())
         case "cancelling" | "stopping":
-            told = f"deployment {line['deployment']}"
+            detail = f"deployment {line['deployment']}"
         case "written":
-            told = line["problem"] or f"deployment {line['deployment']}"
+            detail = line["problem"] or f"deployment {line['deployment']}"
         case "judged":
-            told = f"{line['app']} {line['state']}: {line['detail']}"
+            detail = f"{line['app']} {line['state']}: {line['detail']}"
         case _:
-            told = line.get("verdict", "")
-    return (sanitize(str(line["when"])), sanitize(str(line["event"])), sanitize(str(told)))
+            detail = line.get("verdict", "")
+    return (sanitize(str(line["when"])), sanitize(str(line["event"])), sanitize(str(detail)))
 
 
 def runs_json(records: Sequence[Record]) -> list[dict[str, Any]]:

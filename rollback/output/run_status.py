@@ -1,4 +1,4 @@
-"""Where every service of a run stands, and how that is told in a line each."""
+"""The state of every service of a run, in one line each."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Line:
 
 
 class RunStatus:
-    """The state of every service of a plan, and how it is told."""
+    """The state of every service of a plan, as lines."""
 
     def __init__(self, now: Callable[[], float], plan: Plan | None = None) -> None:
         self._now = now
@@ -100,7 +100,7 @@ class RunStatus:
         seconds = (line.ended if line.ended is not None else self._now()) - line.began
         return duration(int(seconds)) if seconds >= 1 else "0 s"
 
-    def told(self, watch: RolloutStatus, surface: TerminalInfo) -> str:
+    def text_of(self, watch: RolloutStatus, surface: TerminalInfo) -> str:
         """A look as one line of a log, in full."""
         line = self.take(watch)
         ended = line.state is RolloutState.FAILED or (line.state is RolloutState.UP and line.healthy)
@@ -114,12 +114,12 @@ class RunStatus:
     def summary(self) -> str:
         """One line for all of them."""
         states = [line.state for line in self.lines.values()]
-        told = [f"{states.count(RolloutState.UP)} of {len(states)} up"]
+        parts = [f"{states.count(RolloutState.UP)} of {len(states)} up"]
         if states.count(RolloutState.FAILED):
-            told.append(f"{states.count(RolloutState.FAILED)} failed")
+            parts.append(f"{states.count(RolloutState.FAILED)} failed")
         if states.count(RolloutState.WAITING):
-            told.append(f"{states.count(RolloutState.WAITING)} under way")
-        return f"{', '.join(told)}; {duration(max(self._now() - self._began, 1.0))}"
+            parts.append(f"{states.count(RolloutState.WAITING)} under way")
+        return f"{', '.join(parts)}; {duration(max(self._now() - self._began, 1.0))}"
 
     def shown(self, most: int) -> list[Line]:
         """The services that matter most, at most so many, in the plan's order."""
@@ -161,5 +161,5 @@ class RunStatus:
                 )
             )
         hidden = len(self.lines) - len(lines)
-        told = f"  {self.summary()}" + (f"   ({hidden} more not shown)" if hidden else "")
-        return [*drawn, (surface.fit(told, width), "bold")]
+        parts = f"  {self.summary()}" + (f"   ({hidden} more not shown)" if hidden else "")
+        return [*drawn, (surface.fit(parts, width), "bold")]

@@ -1,4 +1,4 @@
-"""Slack: told at the start and at the end, and never able to change what happens."""
+"""Slack messages at the start and at the end of a run; they never change what happens."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def post(webhook: Secret, message: slack_messages.Message, *, sleep: Callable[[f
                 sleep(pause)
     except (requests.RequestException, RollbackError, ValueError, OSError) as error:
         answered = type(error).__name__
-    log.warning("Slack was not told (%s)", answered)
+    log.warning("the Slack message was not sent (%s)", answered)
     return False
 
 

@@ -99,9 +99,9 @@ def run_summary(header: Header) -> str:
 
 
 def _about(header: Header) -> list[str]:
-    told = [("Why", header.reason), ("Incident", header.incident), ("By", header.by), ("On", header.target)]
-    told += [("Run", header.run), ("Started from", header.link)]
-    return [f"{name}: {value}" for name, value in told if value]
+    facts = [("Why", header.reason), ("Incident", header.incident), ("By", header.by), ("On", header.target)]
+    facts += [("Run", header.run), ("Started from", header.link)]
+    return [f"{name}: {value}" for name, value in facts if value]
 
 
 def _plan_row(step: Step) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def short(reference: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration as a person says it: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    """A duration in words: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 120:

@@ -5,7 +5,7 @@ sealed with the SHA-256 of its key and its content, and one whose seal is broken
 runs may share the file, and it may be deleted at any time.
 
 What is known is not asked for again, so an image whose config has been deleted from the registry since then is
-still found; whether an image can be pulled is asked anew before it is used (`Registry.complete`).
+still found; whether an image can be pulled is asked again before it is used (`Registry.complete`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rollback.system import files
 
 FILE = "registry.sqlite3"
 LIMIT = 200_000  # entries; an image takes three of some 300 bytes in all, so this is about 20 MB
-_VERSION = 3  # of the file's form; another one's file is begun anew
+_VERSION = 3  # of the file's form; another one's file is started again, empty,
 _LONGEST = 1 << 16  # characters of an entry; an index of a hundred platforms takes a tenth of it
 _BATCH = 2_000  # new entries after which they are written down
 _WAIT_S = 5.0  # seconds to wait for another run that writes
@@ -143,7 +143,7 @@ class Cache:
                 file.execute("DROP TABLE IF EXISTS entry")
             file.execute(_SCHEMA)
             file.execute(f"PRAGMA user_version = {_VERSION}")
-            file.execute("PRAGMA synchronous = OFF")  # a damaged file is begun anew
+            file.execute("PRAGMA synchronous = OFF")  # a damaged file is started again, empty,
         except BaseException:
             file.close()
             raise
@@ -180,7 +180,7 @@ class Cache:
         except sqlite3.OperationalError as error:  # locked for too long, or the disk is full
             _log.warning("the cache %s is not used: %s", self._path, error)
         except sqlite3.DatabaseError as error:
-            _log.warning("the cache %s is damaged and is begun anew: %s", self._path, error)
+            _log.warning("the cache %s is damaged and is started again, empty,: %s", self._path, error)
             self._path.unlink(missing_ok=True)
         except OSError as error:
             _log.warning("the cache %s is not used: %s", self._path, error.strerror)

@@ -133,10 +133,12 @@ def read(body: bytes, content_type: str = "") -> Facts:
         return UnsupportedManifest("its manifest is not a JSON object")
     header = content_type.partition(";")[0].strip().lower()
     inside = _text(document.get("mediaType"))
-    told = [kind for kind in (header, inside) if kind in _IMAGES | _INDEXES or is_schema1(kind)]
-    if len(set(told)) > 1:
-        return UnsupportedManifest(f"the registry calls its manifest {told[0]}, and the manifest itself {told[1]}")
-    kind = told[0] if told else _shape(document)
+    named_kinds = [kind for kind in (header, inside) if kind in _IMAGES | _INDEXES or is_schema1(kind)]
+    if len(set(named_kinds)) > 1:
+        return UnsupportedManifest(
+            f"the registry calls its manifest {named_kinds[0]}, and the manifest itself {named_kinds[1]}"
+        )
+    kind = named_kinds[0] if named_kinds else _shape(document)
     if is_schema1(kind) or document.get("schemaVersion") == 1:
         return UnsupportedManifest("only an old schema 1 manifest, which has no dependable digest")
     if kind in _INDEXES:

@@ -26,7 +26,7 @@ class Budget:
     """What a single question may cost before it counts as failed.
 
     Attributes:
-        tries: how often it is sent at most. Being told to slow down (429) does not count.
+        tries: how often it is sent at most. Being asked to slow down (429) does not count.
         wait_s: seconds that it may wait in all, between its tries.
         first_s: seconds before the second try; doubles with every further one, and varies by a half.
         longest_s: seconds between two tries at most, unless the server names a time.
@@ -62,7 +62,7 @@ class RetriesExhausted(Exception):
 
 
 class Retrier:
-    """Repeats questions. When one is told to slow down, all questions to that host wait, not the one alone."""
+    """Repeats questions. When a server asks to slow down, all questions to that host wait, not the one alone."""
 
     def __init__(
         self,
@@ -102,30 +102,30 @@ class Retrier:
         waited, faults = 0.0, 0
         while True:
             self._keep_pause(host)
-            told: float | None = None
+            requested: float | None = None
             slow_down, hint = False, ""
             try:
                 answer = send()
                 if answer.status not in _AGAIN:
                     return answer
                 cause = f"{host} answered {answer.status} {_phrase(answer.status)}"
-                told = retry_after(answer.headers.get("Retry-After", ""))
+                requested = retry_after(answer.headers.get("Retry-After", ""))
                 slow_down = answer.status == HTTPStatus.TOO_MANY_REQUESTS
             except ConnectionLost as error:
                 cause, hint = str(error), error.hint
                 if error.lasting:
                     raise RetriesExhausted(cause, hint) from error
             faults += 1
-            pause = self._pause(faults) if told is None else told
+            pause = self._pause(faults) if requested is None else requested
             spent = self._clock() - began
             if pause > self._budget.wait_s - waited:
-                asked = f" and asks to wait {pause:.0f} s" if told is not None else ""
+                asked = f" and asks to wait {pause:.0f} s" if requested is not None else ""
                 raise RetriesExhausted(f"{cause}{asked}; given up after {_times(faults)} in {spent:.0f} s", hint)
             if faults >= self._budget.tries and not slow_down:
                 raise RetriesExhausted(f"{cause}; given up after {_times(faults)} in {spent:.0f} s", hint)
             waited += pause
             _log.info("%s; asking again in %.1f s", cause, pause)
-            if slow_down or told is not None:
+            if slow_down or requested is not None:
                 self._until[host] = max(self._until.get(host, 0.0), self._clock() + pause)
             else:
                 self._wait(pause)

@@ -65,7 +65,7 @@ class ImageStore:
         Args:
             repo: its repository, made if it is new.
             tag: its tag; an older image of that tag loses it.
-            created: the RFC 3339 stamp of its config, exactly as it shall stand there.
+            created: the RFC 3339 stamp of its config, exactly as it should stand there.
             form: how it is stored.
             labels: of its config.
 

@@ -50,7 +50,7 @@ class Sandbox:
 
     @property
     def marathon_url(self) -> str:
-        """Marathon's own address, which asks for no login unless it was told to."""
+        """Marathon's own address, which asks for no login unless it was set up to."""
         return self.dcos_url
 
     @property

@@ -144,10 +144,10 @@ def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str,
         image: the image reference that it would deploy; empty for any.
         now: the time.
     """
-    told = []
+    reasons = []
     cut = state.unfinished
     if cut:
-        told.append(
+        reasons.append(
             f"the run {cut.run} by {cut.by} has not ended: it began at {cut.since} on {cut.host}, and its "
             f"record is in {cut.dump}. If it is no longer running: rollback undo --run={cut.run} --dump={cut.dump}, "
             "or rollback thaw if nothing needs to be undone"
@@ -156,12 +156,12 @@ def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str,
     if frozen and Instant.parse(frozen.until).time > now:
         why = f" because {frozen.reason}" if frozen.reason else ""
         lift = "`rollback thaw` lifts it"
-        told.append(f"frozen until {frozen.until} by {frozen.by}{why} (run {frozen.run}); {lift}")
+        reasons.append(f"frozen until {frozen.until} by {frozen.by}{why} (run {frozen.run}); {lift}")
     for one in state.withdrawn:
         if image and _same_image(one.image, image):
             why = f" because {one.reason}" if one.reason else ""
-            told.append(f"{one.image} was rolled back at {one.at} by {one.by}{why} (run {one.run})")
-    return tuple(map(sanitize, told))
+            reasons.append(f"{one.image} was rolled back at {one.at} by {one.by}{why} (run {one.run})")
+    return tuple(map(sanitize, reasons))
 
 
 def _same_image(withdrawn: str, asked: str) -> bool:

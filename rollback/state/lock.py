@@ -46,7 +46,7 @@ class FileLock:
         folder: the state folder.
         env: deployment name of the environment.
         target: the target's name with its address.
-        holder: what others are told: run, by, host, pid, since, link.
+        holder: what others see: run, by, host, pid, since, link.
         steal: take it although somebody else holds it.
 
     Raises:
@@ -74,9 +74,9 @@ class FileLock:
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, json.dumps(dict(holder)).encode(), 0)
         except BlockingIOError:
-            told = os.pread(self._handle, 4096, 0).decode(errors="replace")
+            holder_text = os.pread(self._handle, 4096, 0).decode(errors="replace")
             os.close(self._handle)
-            raise Refused([_taken(env, _holder(told))]) from None
+            raise Refused([_taken(env, _holder(holder_text))]) from None
         except OSError as error:
             os.close(self._handle)
             raise Failed(
@@ -172,9 +172,9 @@ def _holder(text: str) -> Mapping[str, str]:
 
 
 def _taken(env: str, other: Mapping[str, str]) -> Reason:
-    told = ", ".join(f"{sanitize(key)} {sanitize(value, 200)}" for key, value in other.items() if value)
+    holder_text = ", ".join(f"{sanitize(key)} {sanitize(value, 200)}" for key, value in other.items() if value)
     return Reason(
         f"{env} is being rolled back by somebody else at this moment",
-        why=told or "it does not say who",
+        why=holder_text or "it does not say who",
         hint="wait until that run ends; if nobody is there any more, --steal-lock",
     )

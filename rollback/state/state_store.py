@@ -27,7 +27,7 @@ class StateStore(Protocol):
         """The state; an empty one if nothing was ever kept.
 
         Raises:
-            Failed: it cannot be told.
+            Failed: it cannot be determined.
         """
         ...
 
@@ -45,7 +45,7 @@ class StateStore(Protocol):
 
 
 def file_name(env: str, target: str) -> str:
-    """A file name that a person can read and that differs for every environment and target."""
+    """A file name that is readable and that differs for every environment and target."""
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", env).strip("-.")
     return f"{readable}-{hashlib.sha256(f'{env} {target}'.encode()).hexdigest()[:16]}"
 

@@ -128,16 +128,16 @@ def is_of(record: Record, plan: Plan, deployment: Deployment) -> bool:
 
 def _moved(before: Captured, now: App, sent: frozenset[str]) -> str:
     """What somebody else has changed since; empty if nothing."""
-    told = []
+    differences = []
     if now.image not in sent | {before.app.image, before.app.restore_image}:
-        told.append(f"it runs {now.image or 'no image'} now")
+        differences.append(f"it runs {now.image or 'no image'} now")
     changed = _differences(before.app, now)
     if before.back is not None:  # an undo writes more than an image: what it has written is no surprise
         written = replace(before.app, definition=before.back, image=now.image)
         changed = [key for key in changed if key in _differences(written, now)]
     if changed:
-        told.append(f"changed: {', '.join(changed)}")
-    return "; ".join(told)
+        differences.append(f"changed: {', '.join(changed)}")
+    return "; ".join(differences)
 
 
 def _differences(before: App, now: App) -> list[str]:

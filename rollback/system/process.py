@@ -57,8 +57,8 @@ def environment(*, without: Collection[str] = (), **members: str) -> dict[str, s
     """Our environment for a child: without our own settings, which may hold secrets, and without `without`.
 
     Args:
-        without: names that the child shall not see.
-        members: what it shall see besides.
+        without: names that the child should not see.
+        members: what it should see besides.
     """
     own = {name: text for name, text in os.environ.items() if not name.startswith("ROLLBACK_")}
     return {name: text for name, text in own.items() if name not in without} | members

@@ -104,7 +104,7 @@ class Target(Protocol):
 
     @property
     def name(self) -> str:
-        """What a person calls it, with its address and without secrets: `marathon at https://…`."""
+        """What users see as its name, with its address and without secrets: `marathon at https://…`."""
         ...
 
     @property

@@ -307,7 +307,7 @@ def rules(
 
 
 def on_terminal() -> bool:
-    """Whether a person sits there who can be asked."""
+    """Whether there is a terminal on which the user can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
 
 

@@ -113,9 +113,9 @@ def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> 
 
     with ThreadPoolExecutor(parallel) as pool:
         found = [
-            f"{step.service}: {'; '.join(told)}"
-            for step, told in zip(steps, pool.map(ask, steps), strict=True)
-            if told
+            f"{step.service}: {'; '.join(lines)}"
+            for step, lines in zip(steps, pool.map(ask, steps), strict=True)
+            if lines
         ]
     born = [step.service for step in plan.steps if step.match is Match.MISSING]
     return (*found, *(f"{service}: born since, stays as it is" for service in born))

@@ -19,7 +19,7 @@ from rollback.system.bounded_call import Result, bounded
 log = logging.getLogger(__name__)
 
 
-_NAP_S = 0.05  # seconds after which a sleeper looks whether it shall stop
+_NAP_S = 0.05  # seconds after which a sleeper looks whether it should stop
 # Whoever stops a build signals each of its processes, and some of these hand the signal on to their children: what
 # arrives within so many seconds is one wish.
 _ONE_WISH_S = 0.5

@@ -71,8 +71,8 @@ def running(history: History, env: Environment, config: Settings, progress: Prog
         newest = image_selection.select(history, AsOf(str(history.dates[0]), history.dates[0]))
         made = plans.build(newest, apps, env, target.name, context.rules(config, history.registry))
     except (RollbackError, IndexError) as error:
-        told = error.what if isinstance(error, RollbackError) else "there is no date"
-        progress.say(f"what runs now is not on the page: {told}")
+        why = error.what if isinstance(error, RollbackError) else "there is no date"
+        progress.say(f"what runs now is not on the page: {why}")
         return Running()
     now = datetime.now(timezone.utc)
     return Running(

@@ -38,7 +38,7 @@ class Played:
 
 
 class Playbook:
-    """Starts one version of ansible-playbook as a person does, in `ansible/` or wherever that person stands."""
+    """Starts one version of ansible-playbook as the user does, in `ansible/` or wherever that person stands."""
 
     def __init__(self, program: str, scene: Scene, package: Path, cache: Path) -> None:
         self.program = program

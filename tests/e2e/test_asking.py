@@ -1,4 +1,4 @@
-"""With a person at the terminal: the plan, the question, and default No."""
+"""With the user at the terminal: the plan, the question, and default No."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_where_all_is_well_it_says_so_and_changes_nothing(offered: Command, sand
     assert said.code == 0, said.out
     assert said.out.splitlines()[-1] == "All is well."
     assert "4 services, 10 dates" in said.out
-    assert "each of 4 services has its app in prod" in said.out
+    assert "each of 4 services has its apps in prod (4 in all)" in said.out
     assert written(sandbox) == []
     assert sorted(path.name for path in offered.folder.iterdir()) == before
 
@@ -105,7 +105,7 @@ def test_an_old_history_is_warned_of(offered: Command) -> None:
     found = findings(offered("doctor", "--json"))
 
     assert found["history"][0][0] == "warn"
-    assert "make it anew" in found["history"][0][2]
+    assert "make it again" in found["history"][0][2]
 
 
 def test_a_folder_that_cannot_be_written_fails(offered: Command) -> None:

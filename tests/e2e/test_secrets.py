@@ -132,7 +132,7 @@ def test_a_webhook_that_fails_changes_nothing_and_is_not_shown(
 
     assert said.code == 0, said.err
     assert said.out.startswith("DONE")
-    assert "Slack was not told" in said.err
+    assert "the Slack message was not sent" in said.err
     assert bool(asked) == (trouble in {"refused", "moved"})
     assert_kept(told(offered, said))
 

@@ -1,4 +1,4 @@
-"""What a person at a terminal of 80 by 24 sees, with and without colour and in plain ASCII."""
+"""What the user at a terminal of 80 by 24 sees, with and without colour and in plain ASCII."""
 
 from __future__ import annotations
 

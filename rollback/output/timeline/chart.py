@@ -153,7 +153,7 @@ def left_behind(newest_first: Sequence[Record], repos: Sequence[str]) -> Running
 
 
 def built(image: Image, zone: tzinfo, name: str) -> str:
-    """When an image was built, as a person reads it; a history of the older form knows only the day."""
+    """When an image was built, for reading; a history of the older form knows only the day."""
     if image.created_from is CreatedFrom.DAY:
         return str(image.day(zone))
     return f"{image.created.time.astimezone(zone):%Y-%m-%d %H:%M} {name}"

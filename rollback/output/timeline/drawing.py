@@ -162,8 +162,8 @@ class _SvgWriter:
         for lane, run in enumerate(lanes(self._chart)):
             y = head + lane * LANE + LANE // 2
             if self._window.paper:
-                told = "" if lane else "past runs"
-                yield f'<text class="faint" x="8" y="{y + 4}" fill="{_FAINT}">{told}</text>'
+                label = "" if lane else "past runs"
+                yield f'<text class="faint" x="8" y="{y + 4}" fill="{_FAINT}">{label}</text>'
             if run.column not in self._window.columns:
                 continue
             body = self._run(run, y)

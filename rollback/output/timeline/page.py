@@ -85,16 +85,16 @@ def _hash(text: str) -> str:
 
 def _about(chart: Chart) -> str:
     history = chart.history
-    told = []
+    words = []
     if history.registry:
-        told.append(history.registry)
+        words.append(history.registry)
     if history.tag_env and history.tag_env != history.env:
-        told.append(f"tags of {history.tag_env}")
-    told.append(f"days in {history.timezone}")
+        words.append(f"tags of {history.tag_env}")
+    words.append(f"days in {history.timezone}")
     if history.generated:
-        told.append(f"as the registry stood at {utc(history.generated)}")
-    told.append(f"{len(history.repos)} services, {len(history.dates)} dates, {len(chart.runs)} past runs")
-    return " · ".join(told)
+        words.append(f"as the registry stood at {utc(history.generated)}")
+    words.append(f"{len(history.repos)} services, {len(history.dates)} dates, {len(chart.runs)} past runs")
+    return " · ".join(words)
 
 
 def _interactive(chart: Chart, width: int) -> Iterator[str]:
@@ -106,14 +106,14 @@ def _interactive(chart: Chart, width: int) -> Iterator[str]:
     for place, column in enumerate(chart.columns):
         year = f"{column.day.year}" if column.day.month != month else ""
         month = column.day.month
-        told = f"<small>{year}</small>{column.day:%m-%d}"
+        words = f"<small>{year}</small>{column.day:%m-%d}"
         if column.offered:
             yield (
                 f'<label class="day"><input type="radio" name="day" value="{place}" '
-                f'aria-label="{column.day:%A}, {column.day}"><span>{told}</span></label>'
+                f'aria-label="{column.day:%A}, {column.day}"><span>{words}</span></label>'
             )
         else:
-            yield f'<span class="day idle" title="nothing was released">{told}</span>'
+            yield f'<span class="day idle" title="nothing was released">{words}</span>'
     yield '</div><ul class="names">'
     for lane, _ in enumerate(drawing.lanes(chart)):
         yield f'<li class="lane">{"past runs" if not lane else ""}</li>'
@@ -136,11 +136,11 @@ def _sheets(chart: Chart, width: int) -> Iterator[str]:
 
 
 def _legend(chart: Chart) -> str:
-    told = "A dot is a release, the line behind it the time for which it stays the newest. "
-    told += "On the chosen date a ring stands for what is carried to it."
+    words = "A dot is a release, the line behind it the time for which it stays the newest. "
+    words += "On the chosen date a ring stands for what is carried to it."
     if chart.runs:
-        told += " A past run stands on its day; its arrow points at the date to which it went."
-    return f'<p class="quiet legend">{told}</p>'
+        words += " A past run stands on its day; its arrow points at the date to which it went."
+    return f'<p class="quiet legend">{words}</p>'
 
 
 def _selection(chart: Chart, column: int, commands: Commands) -> Iterator[str]:
@@ -170,12 +170,12 @@ def counts(chart: Chart, column: int) -> str:
         else:
             carried += 1
         differ += _now(chart, row, number)[1] == "differs"
-    told = [f"{exact} released that day", f"{carried} carried from earlier"]
+    words = [f"{exact} released that day", f"{carried} carried from earlier"]
     if missing:
-        told.append(f"{missing} without one image as of it: they stay as they are")
+        words.append(f"{missing} without one image as of it: they stay as they are")
     if chart.running.references:
-        told.append(f"{differ} would change")
-    return f"{', '.join(told)}."
+        words.append(f"{differ} would change")
+    return f"{', '.join(words)}."
 
 
 def _now(chart: Chart, row: int, number: int) -> tuple[str, str]:

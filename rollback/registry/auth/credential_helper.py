@@ -13,7 +13,7 @@ from rollback.errors import RollbackError
 from rollback.registry.auth.credentials import ANONYMOUS, Login
 from rollback.secret import Secret
 
-TIMEOUT_S = 10.0  # seconds that a helper may take; one that waits for a person never ends
+TIMEOUT_S = 10.0  # seconds that a helper may take; one that waits for input never ends
 _NOT_FOUND = "credentials not found"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _IDENTITY = "<token>"  # stands for the user's name where the secret is an identity token

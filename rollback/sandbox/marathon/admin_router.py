@@ -1,7 +1,7 @@
 """DC/OS's front door: logins, the cluster's own pages, and Marathon behind `/service/marathon`.
 
 Marathon's own address, `/v2/…` without a prefix, is that of a master's port 8080: no login is asked for there
-unless it is told to.
+unless it is set up to.
 """
 
 from __future__ import annotations

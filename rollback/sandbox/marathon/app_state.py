@@ -16,7 +16,7 @@ class AppState:
     """An app and everything about it.
 
     Attributes:
-        definition: what it shall be.
+        definition: what it should be.
         version: of that definition.
         config_version: the version of the last change that replaced tasks.
         scaling_version: the version of the last change of anything.
@@ -55,7 +55,7 @@ class AppState:
 
     @property
     def instances(self) -> int:
-        """How many there shall be."""
+        """How many there should be."""
         return int(self.definition["instances"])
 
     def present(self) -> list[Task]:

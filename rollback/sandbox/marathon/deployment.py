@@ -80,7 +80,7 @@ def plan(before: Mapping[str, Definition], after: Mapping[str, Definition], rest
 
     Args:
         before: every app as it is.
-        after: every app as it shall be.
+        after: every app as it should be.
         restarted: ids of the apps whose tasks have to be replaced.
     """
     level = _levels(after)
@@ -91,7 +91,7 @@ def plan(before: Mapping[str, Definition], after: Mapping[str, Definition], rest
         if app not in before:
             layers.setdefault(level[app], []).append(DeploymentAction(ActionKind.SCALE, app))
         elif app in restarted:
-            # Nothing runs and nothing shall run: the new image is never started, and the action is through at once.
+            # Nothing runs and nothing should run: the new image is never started, and the action is through at once.
             kind = ActionKind.RESTART if after[app]["instances"] > 0 else ActionKind.SCALE
             layers.setdefault(level[app], []).append(DeploymentAction(kind, app))
         elif before[app]["instances"] != after[app]["instances"]:

@@ -67,7 +67,7 @@ class Dcos:
 
     @property
     def name(self) -> str:
-        """The kind, and the address of the cluster where it can be told."""
+        """The kind, and the address of the cluster where it is known."""
         address = self._program.address
         return f"dcos at {address}" if address else "dcos"
 
@@ -265,7 +265,7 @@ class Dcos:
         return found
 
     def _queue(self) -> list[Mapping[str, Any]]:
-        """What waits to be launched: told to a person, decisive for nothing, so it may fail with an odd dcos."""
+        """What waits to be launched: shown to the user, decisive for nothing, so it may fail with an odd dcos."""
         try:
             return self._list("the launch queue cannot be read", "marathon", "debug", "list", "--json")
         except LoginRefused:

@@ -124,7 +124,7 @@ def private_copy(folder: Path) -> PrivateFolder:
 
 
 def address(folder: Path, cluster: str) -> str:
-    """The address of the cluster that `dcos` would use; empty if that cannot be told.
+    """The address of the cluster that `dcos` would use; empty if that is not known.
 
     Args:
         folder: a folder of dcos.

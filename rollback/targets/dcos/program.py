@@ -79,7 +79,7 @@ class Program:
 
     @property
     def address(self) -> str:
-        """The cluster's address; empty if it cannot be told."""
+        """The cluster's address; empty if it cannot be determined."""
         return config_dir.address(config_dir.source(), self._cluster or os.environ.get("DCOS_CLUSTER", ""))
 
     def login(self) -> None:

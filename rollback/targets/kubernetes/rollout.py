@@ -47,7 +47,7 @@ class _Counts:
     """A workload's own numbers; fields that are zero are absent from the API's answers.
 
     Attributes:
-        wanted: how many pods there shall be.
+        wanted: how many pods there should be.
         total: how many there are, without those that end.
         updated: how many of these have the present configuration.
         available: how many of these are available, of whichever configuration.

@@ -128,7 +128,7 @@ def version(entry: Mapping[str, Any]) -> str:
 
 
 def instances(entry: Mapping[str, Any], kind: WorkloadKind) -> int:
-    """How many pods it shall have."""
+    """How many pods it should have."""
     if kind is DAEMON_SET:
         return int((entry.get("status") or {}).get("desiredNumberScheduled", 0))
     return int(entry["spec"].get("replicas", 1))

@@ -133,7 +133,7 @@ class MarathonClient:
         self._authorization = Secret()
 
     def _ask(self, method: str, path: str, **content: Any) -> requests.Response:
-        """Send a request; after a 401, which means that nothing was done, log in anew and send it once more."""
+        """Send a request; after a 401, which means that nothing was done, log in again and send it once more."""
         sent = self._authorization
         response = self._send(method, path, sent, **content)
         if response.status_code == 401 and self._renewable():

@@ -42,23 +42,23 @@ def drift(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
         then: an app's definition as of the date.
         now: its present one.
     """
-    told = []
+    changes = []
     for name in _SHOWN_WITH_VALUES:
         before, after = then.get(name), now.get(name)
         if before != after:
-            told.append(f"{name} was {_number(before)}, is {_number(after)}")
+            changes.append(f"{name} was {_number(before)}, is {_number(after)}")
     before_env, after_env = then.get("env") or {}, now.get("env") or {}
     for key in sorted({*before_env, *after_env}):
         if key not in after_env:
-            told.append(f"env {key} is gone")
+            changes.append(f"env {key} is gone")
         elif key not in before_env:
-            told.append(f"env {key} is new")
+            changes.append(f"env {key} is new")
         elif before_env[key] != after_env[key]:
-            told.append(f"env {key} has another value")
-    told += [f"{name} changed" for name in _COMPARED if (then.get(name) or None) != (now.get(name) or None)]
+            changes.append(f"env {key} has another value")
+    changes += [f"{name} changed" for name in _COMPARED if (then.get(name) or None) != (now.get(name) or None)]
     if _around_image(then) != _around_image(now):
-        told.append("container changed beside its image")
-    return tuple(told)
+        changes.append("container changed beside its image")
+    return tuple(changes)
 
 
 def _number(value: Any) -> str:

@@ -1,6 +1,6 @@
 """A marker: an app without instances, whose labels keep facts where everybody who reaches the target sees them. Pure.
 
-Creating an app is atomic in Marathon: of two machines one is told that it is there already.
+Creating an app is atomic in Marathon: of two machines one gets the answer that it is there already.
 """
 
 from __future__ import annotations

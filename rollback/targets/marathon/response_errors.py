@@ -82,8 +82,8 @@ def words(response: requests.Response) -> str:
         title = re.search(r"<title>(.*?)</title>", response.text[:4000], re.IGNORECASE | re.DOTALL)
         said = [" ".join(title[1].split())] if title else []
     number = f"HTTP {response.status_code} {response.reason or ''}".rstrip()
-    told = "; ".join(dict.fromkeys(said))
-    return f"{number}: {told}"[:_LONGEST] if told else number
+    message = "; ".join(dict.fromkeys(said))
+    return f"{number}: {message}"[:_LONGEST] if message else number
 
 
 def _details(details: Any) -> list[str]:

@@ -28,7 +28,7 @@ def test_prod_goes_back_and_forward_again_though_slack_is_down(button: Button, s
     assert "is no longer frozen" in thawed.console
     assert there == GOOD
     assert scene.running() == BROKEN
-    assert "Slack was not told" in build.console
+    assert "the Slack message was not sent" in build.console
     assert "3 to change, 1 the same, 0 stay." in build.questions[1]["message"]
     assert f"prod: to {scene.good_day}, by alice, confirmed by bob: DONE after" in str(build.description)
     records = [Path(path).read_text() for path in build.archived if path.endswith(".jsonl")]

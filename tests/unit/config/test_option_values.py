@@ -1,4 +1,4 @@
-"""What a person typed: lists, names, and secrets from wherever they may come."""
+"""What the user typed: lists, names, and secrets from wherever they may come."""
 
 from __future__ import annotations
 

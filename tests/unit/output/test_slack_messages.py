@@ -83,7 +83,7 @@ def test_the_end_names_what_differs_worst_first_and_then_the_undo_command() -> N
         Row("cart", "/a/c", f"{HOST}/c:2", f"{HOST}/c:1", "", "changed", "2 of 2 ready"),
         Row("billing", "/a/b", f"{HOST}/b:2", f"{HOST}/b:1", "", "failed", "crashes"),
     )
-    told = Outcome(Verdict.PARTLY, 4, "a person is needed", rows, 3, "r", "rollback undo --run=r")
+    told = Outcome(Verdict.PARTLY, 4, "manual intervention is needed", rows, 3, "r", "rollback undo --run=r")
 
     parts = texts(slack_messages.ended("run", told, HEADER))
 
@@ -206,7 +206,7 @@ def test_a_long_wait_is_not_waited_for(slackd: Slack, wanted: str, warnings: lis
     assert not slack_client.post(Secret(slackd.url), {"text": "x"}, sleep=waited.append)
 
     assert waited == []
-    assert warnings == ["Slack was not told (it answered 429 rate_limited)"]
+    assert warnings == ["the Slack message was not sent (it answered 429 rate_limited)"]
 
 
 def test_it_gives_up_after_a_few_times(slackd: Slack) -> None:

@@ -46,8 +46,8 @@ def test_the_objection_names_who_why_until_when_and_the_run() -> None:
         (BAD, "registry.example.com/shop/billing:1.9.1-master", False),
         (BAD, "registry.example.com/shop/superbilling:1.9.0-master", False),
         (f"{BAD}@{D1}", f"{BAD}@{D1}", True),
-        (f"{BAD}@{D1}", f"{BAD}@{D2}", False),  # built anew under the same tag: another image
-        (f"{BAD}@{D1}", f"registry.example.com/shop/billing:other@{D1}", True),  # tagged anew: the same image
+        (f"{BAD}@{D1}", f"{BAD}@{D2}", False),  # built again under the same tag: another image
+        (f"{BAD}@{D1}", f"registry.example.com/shop/billing:other@{D1}", True),  # tagged again: the same image
         (f"{BAD}@{D1}", BAD, True),
         (BAD, "", False),
     ],
