@@ -61,7 +61,7 @@ def _run(words: list[str], environ: dict[str, str], folder: Path | None = None, 
         input=typed.encode(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     said = done.stdout.decode()

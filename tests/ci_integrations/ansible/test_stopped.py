@@ -54,7 +54,7 @@ def processes(cookie: str) -> list[int]:
     return found
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 150) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
     while not true():
