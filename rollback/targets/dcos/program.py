@@ -74,6 +74,8 @@ class Program:
         self._path = ""
         self._folders: list[PrivateFolder] = []
         self._gate = threading.Lock()
+        self._first = threading.Lock()
+        self._used: set[Path | None] = set()  # folders in which a call was made
         self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
         self._by_flag = True  # whether the login takes --password-env (0.6), until it says that it does not
 
@@ -163,11 +165,24 @@ class Program:
         if self._folder is None:
             self._enter(stale=None)
         used = self._folder
-        result = self._call(used, argv, stdin)
+        result = self._call_in(used, argv, stdin)
         if result.code and self._options.user and _EXPIRED.search(result.said):
             log.info("the login has run out, logging in once more")
             self._enter(stale=used)
-            result = self._call(self._folder, argv, stdin)
+            result = self._call_in(self._folder, argv, stdin)
+        return result
+
+    def _call_in(self, folder: Path | None, argv: tuple[str, ...], stdin: str) -> CompletedProgram:
+        """Call the program; alone until the first call in a folder is over.
+
+        dcos 0.7 and later rewrite the description of a plug-in when they load it first; a second one that reads it
+        at that moment finds half a file.
+        """
+        if folder in self._used:
+            return self._call(folder, argv, stdin)
+        with self._first:
+            result = self._call(folder, argv, stdin)
+            self._used.add(folder)
         return result
 
     def _enter(self, stale: Path | None) -> None:
