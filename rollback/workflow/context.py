@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,18 +15,18 @@ from urllib.parse import urlsplit
 
 from rollback import targets
 from rollback.config import option_values, settings
-from rollback.config.settings import Settings, SharedState
+from rollback.config.settings import Settings
 from rollback.core import history_file
 from rollback.core.history import History, zone
 from rollback.core.image_selection import AsOf, parse_as_of
 from rollback.core.matching import Rules
 from rollback.core.plain_text import sanitize
 from rollback.core.plan import Environment
-from rollback.errors import BadInput, Reason, Refused
+from rollback.errors import BadInput
 from rollback.registry import client as registries
 from rollback.secret import Secret
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
-from rollback.system import files, standard_input, user_folders
+from rollback.system import files, user_folders
 from rollback.system.network import http_url
 from rollback.targets.base import Markers, Target, TargetOptions
 
@@ -304,47 +303,6 @@ def rules(
         only=only,
         skip=skip,
     )
-
-
-def on_terminal() -> bool:
-    """Whether there is a terminal on which the user can be asked."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
-
-
-def consent(question: str, *, given: bool, needed: bool) -> None:
-    """Ask for consent on a terminal; the default is No.
-
-    Without a terminal the date and the environment are consent, unless standard input already holds nothing but
-    answers: then the first one counts. It is looked at without consuming it; anything else there is not an answer.
-
-    Args:
-        question: what the user is asked.
-        given: whether consent was given beforehand, with `--yes`; then nothing is read.
-        needed: whether it has to be given beforehand where there is no terminal.
-
-    Raises:
-        Refused: the answer is no, or there is nobody to ask.
-    """
-    if given:
-        return
-    if not on_terminal():
-        if needed:
-            raise Refused([Reason("this needs your consent, and there is no terminal to ask on", hint="add --yes")])
-        if standard_input.answer(standard_input.waiting_lines()) is False:
-            raise Refused(
-                [
-                    Reason(
-                        "not started: the answer on standard input is no",
-                        why="nothing was changed",
-                        hint="pipe in yes, or nothing, or add --yes",
-                    )
-                ]
-            )
-        return
-    sys.stderr.write(f"{sanitize(question)} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])
 
 
 def is_state_shared(config: Settings) -> bool:

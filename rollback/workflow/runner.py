@@ -31,7 +31,7 @@ from rollback.state.record import Captured, Header
 from rollback.system.files import write_whole
 from rollback.system.user_folders import state_folder
 from rollback.targets.base import Target
-from rollback.workflow import context
+from rollback.workflow import consent, context
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.planning import PreparedPlan
 from rollback.workflow.post_run import begin, finish, nothing_left, remains
@@ -68,7 +68,7 @@ def carry_out(
         slack_client.refused(request.slack, _title(request, plan), prepared.reasons)
         raise Refused(prepared.reasons)
     if plan.changes:
-        context.consent(_question(request, plan), given=request.yes, needed=request.undoes is not None)
+        consent.require(_question(request, plan), given=request.yes, needed=request.undoes is not None)
         ended = perform(request, plan, target, progress)
     else:
         ended = _report_nothing_to_do(request, plan, target, time.monotonic() - began)

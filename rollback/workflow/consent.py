@@ -1,0 +1,50 @@
+"""Consent before the first write: a question on a terminal, else what already waits on standard input."""
+
+from __future__ import annotations
+
+import sys
+
+from rollback.core.plain_text import sanitize
+from rollback.errors import Reason, Refused
+from rollback.system import standard_input
+
+
+def on_terminal() -> bool:
+    """Whether there is a terminal on which the user can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
+
+
+def require(question: str, *, given: bool, needed: bool) -> None:
+    """Ask for consent on a terminal; the default is No.
+
+    Without a terminal the date and the environment are consent, unless standard input already holds nothing but
+    answers: then the first one counts. It is looked at without consuming it; anything else there is not an answer.
+
+    Args:
+        question: what the user is asked.
+        given: whether consent was given beforehand, with `--yes`; then nothing is read.
+        needed: whether it has to be given beforehand where there is no terminal.
+
+    Raises:
+        Refused: the answer is no, or there is nobody to ask.
+    """
+    if given:
+        return
+    if not on_terminal():
+        if needed:
+            raise Refused([Reason("this needs your consent, and there is no terminal to ask on", hint="add --yes")])
+        if standard_input.answer(standard_input.waiting_lines()) is False:
+            raise Refused(
+                [
+                    Reason(
+                        "not started: the answer on standard input is no",
+                        why="nothing was changed",
+                        hint="pipe in yes, or nothing, or add --yes",
+                    )
+                ]
+            )
+        return
+    sys.stderr.write(f"{sanitize(question)} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])
