@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from rollback import targets
 from rollback.config import option_values, settings
-from rollback.config.settings import Settings
+from rollback.config.settings import Settings, SharedState
 from rollback.core import history_file
 from rollback.core.history import History, zone
 from rollback.core.image_selection import AsOf, parse_as_of
