@@ -19,7 +19,7 @@ until grep -q 'Ctrl-C ends it' "$log"; do
   fi
   sleep 0.1
 done
-day=$(sed -n 's/.*everything was well on \([0-9-]*\).*/\1/p' "$log")
+day=$(sed -n 's/.*everything was healthy on \([0-9-]*\).*/\1/p' "$log")
 cd "$folder"
 
 tell() { printf '\n# %s\n' "$1"; }
@@ -34,7 +34,7 @@ show() {
 
 tell "A release of yesterday broke prod. Which images existed when?"
 show rollback get --repo=shop/billing,shop/cart,shop/catalog,shop/web --env=prod
-tell "On $day everything was well. What would go back? (This changes nothing.)"
+tell "On $day everything was healthy. What would go back? (This changes nothing.)"
 show rollback plan --date="$day" --env=prod
 tell "Put the fleet back to that day, and wait until every service is healthy."
 show rollback run --date="$day" --env=prod --yes --reason="checkout is down"
