@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "rollback-dcos-"
 _OWNER = ".in-use"  # a file that the process of a private folder keeps locked
-_FRESH_S = 60.0  # seconds for which a folder may be without its lock, since it is only being made
+_FRESH_S = 60.0  # seconds for which a folder may not hold its lock yet, since it is only being made
+_OLD_S = 86_400.0  # seconds after which a folder without a lock file, as version 0.1 made them, is left over
 _PLUG_INS = "subcommands"
 
 
@@ -68,8 +69,9 @@ def leftovers() -> tuple[Path, ...]:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):  # it goes at this very moment
             about = folder.lstat()
-            old = time.time() - about.st_mtime > _FRESH_S
-            if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and old and not _in_use(folder):
+            age_s = time.time() - about.st_mtime
+            ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
+            if ours and age_s > _FRESH_S and not _in_use(folder, age_s):
                 found.append(folder)
     return tuple(sorted(found))
 
@@ -83,11 +85,11 @@ def remove_leftovers() -> tuple[Path, ...]:
     return found
 
 
-def _in_use(folder: Path) -> bool:
+def _in_use(folder: Path, age_s: float) -> bool:
     try:
         handle = os.open(folder / _OWNER, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return False  # one of version 0.1, which kept no lock
+        return age_s <= _OLD_S
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

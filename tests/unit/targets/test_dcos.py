@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -194,9 +195,13 @@ class TestFolder:
     ) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         alive = PrivateFolder()
-        killed, fresh, of_old = (tmp_path / f"rollback-dcos-{name}" for name in ("killed", "fresh", "old"))
-        for folder in (killed, fresh, of_old):
+        killed, fresh, of_old, unlocked = (
+            tmp_path / f"rollback-dcos-{name}" for name in ("killed", "fresh", "old", "unlocked")
+        )
+        for folder in (killed, fresh, of_old, unlocked):
             folder.mkdir()
+        an_hour_ago = time.time() - 3600
+        os.utime(unlocked, (an_hour_ago, an_hour_ago))
         (killed / ".in-use").touch()
         (tmp_path / "rollback-dcos-link").symlink_to(of_old)
         for folder in (killed, of_old, Path(alive.name)):
@@ -207,6 +212,7 @@ class TestFolder:
         assert removed == (killed, of_old)
         assert not killed.exists()
         assert fresh.exists()
+        assert unlocked.exists()
         assert Path(alive.name).exists()
         alive.cleanup()
         assert not Path(alive.name).exists()
