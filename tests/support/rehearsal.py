@@ -109,7 +109,9 @@ class Rehearsal:
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "rollback.yaml"
         self._config.write_text(
-            json.dumps({"run": LIMITS, "target": "fleet", "targets": {"fleet": {"kind": "fleet"}}}),
+            json.dumps(
+                {"run": LIMITS, "shared_state": "folder", "target": "fleet", "targets": {"fleet": {"kind": "fleet"}}}
+            ),
             encoding="utf-8",
         )
 

@@ -114,8 +114,8 @@ def test_an_address_is_taken_apart(text: str) -> None:
         ("http:///secret", "no host"),
         ("http://a/secret\n", "a control character"),
         ("http://a secret", "a blank"),
-        ("secret", "http:// or https://"),
-        ("gopher://a/secret", "http:// or https://"),
+        ("secret", "https:// or http://"),
+        ("gopher://a/secret", "https:// or http://"),
     ],
 )
 def test_what_is_no_address_is_refused_without_its_secrets(text: str, reason: str) -> None:
