@@ -131,10 +131,11 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
             )
             ended = replace(ended, remains=remains(plan, request.policy.parallel, execution, target))
             _close(journal, ended, execution)
+        except RecordError:  # raised before the first write is sent, and never after it
+            finish(request, header, plan, Execution(), target, before)
+            raise
         except Exception as error:
-            if (
-                not journal.began_writing
-            ):  # a RecordError is raised before the first write is sent, and never after it
+            if not journal.began_writing:
                 finish(request, header, plan, Execution(), target, before)
                 raise
             raise Partly(

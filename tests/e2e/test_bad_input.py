@@ -87,7 +87,7 @@ def test_repositories_with_blanks_and_doubles_are_understood(guarded: Guarded) -
         (["--env=prod", "--last=0"], "--last: '0'"),
         (["--env=prod", "--last=ten"], "--last: 'ten'"),
         (["--env=prod", "--config=nowhere.yaml"], "no settings file nowhere.yaml"),
-        (["--env=prod", "--registry=ftp://x"], "ftp://x"),
+        (["--env=prod", "--registry=ftp://x"], "it does not begin with https:// or http://"),
     ],
 )
 def test_get_with_a_wrong_option_writes_nothing(guarded: Guarded, words: list[str], told: str) -> None:

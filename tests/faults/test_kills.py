@@ -50,6 +50,11 @@ def assert_told(made: Rehearsal) -> None:
         assert image == BEFORE[app_id] or image in sent.get(app_id, ()), app_id
 
 
+def is_held(told: dict[str, Any]) -> bool:
+    """Whether nothing is left to undo, but the killed run's own deployment, on its way back, still holds apps."""
+    return told["exit_code"] == 4 and told["verdict"] == "NOTHING TO DO" and "still holds" in told["but"]
+
+
 @pytest.mark.parametrize("broken", ["", "b:1"], ids=["all come up", "one crashes"])
 @pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])
 def test_undo_puts_back_what_a_killed_run_left(tmp_path: Path, batch: int, broken: str) -> None:
@@ -62,7 +67,7 @@ def test_undo_puts_back_what_a_killed_run_left(tmp_path: Path, batch: int, broke
         if past:
             told = made.undo(past.header.run)
 
-            assert told["exit_code"] == 0, (step, told)
+            assert told["exit_code"] == 0 or is_held(told), (step, told)
         made.fleet.settle()
         assert made.fleet.images() == BEFORE, step
         assert not made.fleet.hanging(), step
