@@ -145,6 +145,8 @@ def _is_kind(name: str) -> bool:
 def _module(name: str, section: Mapping[str, Any]) -> Any:
     wanted = str(section.get("kind", name))
     if wanted not in kinds():
+        if "kind" not in section:
+            raise BadInput(f"there is no target called {name!r:.60}", hint=f"use one of: {', '.join(kinds())}")
         raise BadInput(
             f"target {name!r}: there is no kind of target called {wanted!r:.60}",
             hint=f"use one of: {', '.join(kinds())}",
