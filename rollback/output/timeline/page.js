@@ -24,7 +24,7 @@
   const row = (line, number, place, day) => {
     const [tag, which, built, digest, now] = [...line.cells].slice(1);
     if (number < 0) {
-      write(tag, "-"); write(which, "nothing yet: stays as it is", "which missing");
+      write(tag, "-"); write(which, "no image: stays as it is", "which missing");
       write(built, "-"); write(digest, "-");
     } else {
       const image = data.images[number];
