@@ -194,7 +194,8 @@ def test_a_history_of_another_environment_is_refused(guarded: Guarded) -> None:
 
 def test_an_environment_that_the_target_does_not_know_is_refused(guarded: Guarded) -> None:
     path = guarded.command.folder / "rollback.yaml"
-    path.write_text("".join(line for line in path.open() if not line.startswith("environments:")))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("environments:")))
     guarded.command("get", f"--repo={REPOS}", "--env=premaster")
 
     guarded("run", "--date=" + next(iter(json.loads(guarded.file.read_text())["rollbacks"])), "--env=premaster",
