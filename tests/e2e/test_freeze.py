@@ -188,7 +188,7 @@ def test_a_run_that_was_killed_keeps_the_gate_closed_until_it_is_undone(sandbox:
         during = offered("check", "--env=prod")
     finally:
         run.kill()
-        run.wait()
+        run.communicate()
     after = offered("check", "--env=prod")
 
     undone = offered("undo", "--yes")
