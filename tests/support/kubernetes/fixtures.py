@@ -15,7 +15,7 @@ from tests.support.kubernetes.control_plane import COMPONENTS, join
 
 @pytest.fixture(scope="session")
 def cluster(part: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster that all tests of this session share, in whichever process they run."""
+    """A cluster that all tests of one pytest run share, in whichever process they run."""
     folder = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         folder = folder.parent
