@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,8 +18,8 @@ from rollback.sandbox.launcher import Sandbox, serving
 
 REPOS = "shop/billing,shop/cart,shop/catalog,shop/web"
 SERVICES = ("billing", "cart", "catalog", "web")
-PASSWORD = "correct {{ 6*7 }} $HOME-4711%"  # no template and no variable, whoever handles it
-HOOK = "T000/B000/very-secret-hook"
+PASSWORD = f"correct {{{{ 6*7 }}}} $HOME-{os.getpid()}%"  # no template and no variable, whoever handles it
+HOOK = f"T000/B000/very-secret-hook-{os.getpid()}"  # of this process: others, side by side, may show theirs
 SPEED = 8.0  # times faster than in life: a healthy deployment takes half a second
 
 

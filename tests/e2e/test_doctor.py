@@ -105,7 +105,7 @@ def test_an_old_history_is_warned_of(offered: Command) -> None:
     found = findings(offered("doctor", "--json"))
 
     assert found["history"][0][0] == "warn"
-    assert "make it again" in found["history"][0][2]
+    assert "make a new one" in found["history"][0][2]
 
 
 def test_a_folder_that_cannot_be_written_fails(offered: Command) -> None:

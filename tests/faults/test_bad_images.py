@@ -141,7 +141,7 @@ def test_a_restore_that_fails_itself_tells_what_stands_where(stage: Scene) -> No
 
     assert told.code == 4
     assert told.document["verdict"] == "PARTLY"
-    assert "manual intervention is needed" in told.document["summary"]
+    assert "manual intervention needed" in told.document["summary"]
     assert told.rows["cart"]["state"] == "failed"
     assert told.rows["cart"]["detail"].startswith("not put back: ")
     assert told.document["undo"].startswith("rollback undo --run=")

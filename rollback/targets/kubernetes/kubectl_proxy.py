@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 _PREFIX = "rollback-kubectl-"
 _LONGEST_PATH = 103  # bytes of a socket's path: 104 with the final zero on macOS and the BSDs, 108 on Linux
 _READY_S = 20.0  # kubectl needs 0.2 s
+_WORDS_S = 0.2  # without another line: it has written all
 
 
 class ProxyUnavailable(NotSent):
@@ -97,7 +98,11 @@ class KubectlProxy:
 
     def last_words(self) -> str:
         """What it, or a login program that it ran, has printed last."""
-        return words(" ".join(self._process.last_lines[-5:])) if self._process else ""
+        if not self._process:
+            return ""
+        while self._process.wait_for_line(_WORDS_S) is not None:  # they may arrive after the answer they explain
+            pass
+        return words(" ".join(self._process.last_lines[-5:]))
 
     def stop(self) -> None:
         """End it and remove its folder; harmless when called twice."""

@@ -113,7 +113,9 @@ class ProxyTransport:
         client = self._client
         try:
             answer = client.send(request.method, request.target, body, headers, timeout_s)
-        except NotSent:
+        except NotSent as error:
+            if not isinstance(error.__cause__, (ConnectionRefusedError, FileNotFoundError)):
+                raise
             self._restart(client)
             answer = self._client.send(request.method, request.target, body, headers, timeout_s)
         if answer.status in (500, 502) and "json" not in answer.headers.get("content-type", ""):
@@ -123,9 +125,12 @@ class ProxyTransport:
         return answer
 
     def _restart(self, used: UnixHttpClient) -> None:
-        """Start the proxy again if it has died, unless another thread has done that since `used` was current."""
+        """Start the proxy again, unless another thread has done that since `used` was current.
+
+        That nobody listens is the proof that it is dead: a process that was killed counts as running for a moment.
+        """
         with self._lock:
-            if self._client is not used or self._proxy.running:
+            if self._client is not used:
                 return
             used.close()
             self._proxy.stop()
