@@ -33,9 +33,9 @@ Commands:
   plan        Show what run would do; change nothing.
   run         Put every service back to its image of the date, or the nearest earlier one; wait until all are up.
   undo        Put back what a run changed.
-  check       Tell a deployment job whether it may deploy: 0 yes, 1 frozen or rolled back, 2 cannot tell.
+  check       Say whether a deployment job may deploy: 0 yes, 1 frozen or rolled back, 2 cannot tell.
   thaw        Lift the freeze that a run has left behind.
-  history     List past runs, or tell one.
+  history     List past runs, or show one.
   doctor      Look at settings, registry, target, clock and folders; say what to do about what is not well.
   completion  Print the script that completes words in bash, zsh or fish.
   sandbox     Serve a registry and a Marathon with a small fleet on this machine, for trying and rehearsing.
@@ -130,10 +130,10 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    if list(argv) == ["--version"]:  # the one question that scripts ask often; it needs no parser
+    if list(argv) == ["--version"]:  # the one call that scripts make often; it needs no parser
         sys.stdout.write(f"{__version__}\n")
         return 0
-    if list(argv[:2]) == ["completion", "words"]:  # asked at every press of Tab
+    if list(argv[:2]) == ["completion", "words"]:  # runs at every press of Tab
         from rollback.config import completion
         from rollback.targets import kinds
 
@@ -266,7 +266,7 @@ def _usage_error(argv: Sequence[str]) -> str:
         lines += [f"  why:  {name} does not belong to {command}" for name in strangers]
     else:
         text = usage
-    lines += [f"  why:  {name} stands twice" for name in sorted(given) if named.count(name) > 1]
+    lines += [f"  why:  {name} is given twice" for name in sorted(given) if named.count(name) > 1]
     lines += [f"  why:  there is no option {name}" for name in unknown]
     lines.append("  next: rollback --help")
     return "\n".join([*lines, "", text if text.startswith("Usage") else f"Usage:\n{text}", ""])

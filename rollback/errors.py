@@ -64,13 +64,13 @@ class Refused(RollbackError):
 
 
 class Partly(RollbackError):
-    """Something stands where it may not, and manual intervention is needed (exit code 4)."""
+    """The fleet is in a state it should not be in, and manual intervention is needed (exit code 4)."""
 
     exit_code = 4
 
 
 class RegistryError(Failed):
-    """The registry cannot be asked, or its answer cannot be used."""
+    """The registry cannot be queried, or its answer cannot be used."""
 
 
 class NotInRegistry(RegistryError):
@@ -78,7 +78,7 @@ class NotInRegistry(RegistryError):
 
 
 class TargetError(Failed):
-    """The target cannot be asked, or it refused a request."""
+    """The target cannot be queried, or it refused a request."""
 
 
 class LoginRefused(TargetError):
@@ -106,7 +106,7 @@ class RecordError(Failed):
 
 
 class Undecided(RollbackError):
-    """`check` cannot tell (exit code 2): whoever asks must not take that for a yes."""
+    """`check` cannot tell (exit code 2): a caller must never read that as a yes."""
 
     exit_code = 2
 

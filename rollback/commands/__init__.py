@@ -1,1 +1,1 @@
-"""The commands: one file each, read as a story: gather, decide, act, tell."""
+"""The commands: one file each, in the same order: gather, decide, act, report."""

@@ -32,7 +32,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:  # noqa:
     except RollbackError as error:
         raise Undecided(error) from error
     except Exception as error:
-        # A gate that crashes is not a gate that says no (1): whatever goes wrong is "cannot tell" (2).
+        # A check that crashes has not said no (1): whatever goes wrong is "cannot tell" (2).
         raise Undecided(Failed("a mistake in this program", why=f"{type(error).__name__}: {error}")) from error
     if not kept and not configured:
         known = ", ".join(config.environments)

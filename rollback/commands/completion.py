@@ -1,4 +1,4 @@
-"""`rollback completion`: the script that makes a shell ask us what can come next."""
+"""`rollback completion`: the script that makes a shell call us for what can come next."""
 
 from __future__ import annotations
 

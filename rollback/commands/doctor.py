@@ -1,6 +1,6 @@
 """`rollback doctor`: what would keep a rollback from working, looked at one thing after another.
 
-Changes nothing but for a file that is written and taken away again where runs will be recorded.
+Changes nothing but for a file that is written and removed again where runs will be recorded.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _registry(given: _CheckContext) -> Iterator[Finding]:
             yield Finding(
                 "registry",
                 Level.WARN,
-                f"asked as {identity.user} ({identity.source}); no image to try it with",
+                f"requested as {identity.user} ({identity.source}); no image to try it with",
                 "rollback get --repo=<repositories> --env=<e>",
             )
             return

@@ -20,7 +20,7 @@ from rollback.workflow.command_result import CommandResult
 
 
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:
-    """List the runs of a dump folder, newest first, or tell one."""
+    """List the runs of a dump folder, newest first, or show one."""
     folder = option_values.folder(options["--dump"])
     if options["--run"]:
         found = record.find(folder, options["--run"])
@@ -28,7 +28,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             return CommandResult(incident_report.markdown(found))
         return CommandResult(run_text(found, TerminalInfo.of(sys.stdout)), [dict(line) for line in found.lines])
     if options["--markdown"]:
-        raise BadInput("--markdown tells one run", hint="name it with --run; `rollback history` lists them")
+        raise BadInput("--markdown shows one run", hint="name it with --run; `rollback history` lists them")
     records = list(record.readable(folder))
     if options["--env"]:
         env = Settings().environment(options["--env"]).name

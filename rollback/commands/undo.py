@@ -88,7 +88,7 @@ def _chosen(dump: Path, run: str | None, env: str | None) -> Record:
 
 
 def _undone_already(past: Record, request: RunRequest) -> Reason:
-    """Pressed twice, an undo must not bring back what was just taken back."""
+    """Pressed twice, an undo must not bring back what was just undone."""
     return Reason(
         "the last thing that was done here is an undo",
         why=f"{past.header.run} undid {past.header.as_of}, and ended as "

@@ -1,6 +1,6 @@
 """Which words can come next on the command line: read from the help text, the settings and the last rollback.json.
 
-One program answers for every shell; the scripts that ask it are short. Nothing here may fail: a Tab that prints an
+One program answers for every shell; the scripts that call it are short. Nothing here may fail: a Tab that prints an
 error is worse than one that finds nothing.
 """
 
@@ -35,7 +35,7 @@ def answer(help_text: str, words: Sequence[str], kinds: Sequence[str] = ()) -> s
 
 
 def candidates(help_text: str, before: Sequence[str], current: str, kinds: Sequence[str] = ()) -> list[str]:
-    """The words that can stand in place of `current`; an option that takes a value ends with `=`."""
+    """The words that can replace `current`; an option that takes a value ends with `=`."""
     usage = commands(help_text)
     command = next((word for word in before if word in usage), None)
     if command is None:

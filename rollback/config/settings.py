@@ -77,7 +77,7 @@ class SlackSettings:
 
 @dataclass(frozen=True)
 class LoginSettings:
-    """The section `login`: as whom the target is asked."""
+    """The section `login`: the user for the target."""
 
     user: str = ""
     password_file: Path | None = None
@@ -89,7 +89,7 @@ def _environments() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set; `source` is the file that it was read from, `lines` where its keys stand."""
+    """Everything that can be set; `source` is the file that it was read from, `lines` the lines of its keys."""
 
     registry: RegistrySettings = RegistrySettings()
     environments: Mapping[str, str] = field(default_factory=_environments)
@@ -252,14 +252,14 @@ def _bound(node: yaml.Node | None) -> None:
 def _index(
     node: yaml.Node | None, path: tuple[str, ...], lines: dict[tuple[str, ...], int], mistakes: list[tuple[int, str]]
 ) -> None:
-    """Where each key stands, and keys that stand twice (YAML readers silently take the last)."""
+    """The line of each key, and keys that are given twice (YAML readers silently take the last)."""
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
         here = (*path, str(key.value))
         line = key.start_mark.line + 1
         if here in lines:
-            mistakes.append((line, f"{'.'.join(here)}: stands twice, first in line {lines[here]}"))
+            mistakes.append((line, f"{'.'.join(here)}: is given twice, first in line {lines[here]}"))
         lines[here] = line
         _index(value, here, lines, mistakes)
 

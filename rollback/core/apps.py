@@ -200,10 +200,10 @@ class Status:
         images: by container name, the image references in its definition, where the target has containers.
         unplaced: why instances have no place to run ("no offers: memory"); empty if they have. Every new instance
             is without one for a moment.
-        fingerprint: of its configuration, as `App.fingerprint`; empty where the target does not tell.
+        fingerprint: of its configuration, as `App.fingerprint`; empty where the target does not say it.
         live: ids of the instances of the present configuration.
         healthy: those of them that are ready.
-        draining: how many of the `stale` ones were asked to end.
+        draining: how many of the `stale` ones are being terminated.
         unreachable: how many instances of older configurations are on an agent that is lost; nobody can end them
             before it is back.
     """

@@ -21,13 +21,13 @@ class History:
     """The images of one environment, and the dates to which the fleet can go back.
 
     Attributes:
-        repos: every repository that was asked for, in that order.
+        repos: every requested repository, in that order.
         images: newest first; per repository the newest `last` without a gap, and older ones that complete a date.
         dates: the dates offered, newest first.
         env: deployment name of the environment; empty in a file of the older form, like all that follow.
         tag_env: its tag name.
         registry: the registry's URL.
-        generated: when the registry was asked.
+        generated: when the registry was queried.
         timezone: IANA name of the zone whose days the dates are.
         last: how many of the newest images of each repository are held without a gap; 0: nobody knows.
         skipped: tags of the environment that are not offered, and why.
@@ -147,7 +147,7 @@ def build(
         env: deployment name of the environment.
         tag_env: tag name of the environment.
         registry: URL of the registry.
-        generated: when it was asked.
+        generated: when it was queried.
         timezone: IANA name of the zone whose days count.
         basis: what the dates rest on.
         deployed: what the target remembers.

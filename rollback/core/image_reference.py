@@ -22,7 +22,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 @dataclass(frozen=True)
 class Reference:
-    """An image reference, `host:port/path:tag@digest`, taken apart.
+    """An image reference, `host:port/path:tag@digest`, parsed.
 
     Attributes:
         host: the registry's host and port; empty where the reference names none.

@@ -1,4 +1,4 @@
-"""A selection held against what runs: per service change, same or stays, and every reason that stands against it."""
+"""A selection held against what runs: per service change, same or stays, and every reason not to run it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class OnFailure(str, Enum):
 
     RESTORE = "restore"  # everything that this run changed goes back
     KEEP = "keep"  # the others go on, the failed one stays as it is
-    STOP = "stop"  # nothing more is written, everything stays as it stands
+    STOP = "stop"  # nothing more is written, everything stays as it is now
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ class Plan:
         target: the target's name.
         as_of: the date or time, as it was given.
         steps: one per app, in the order of the history; one without an app where none was found.
-        reasons: everything that stands against it; a plan with reasons is never run.
+        reasons: every reason not to run it; a plan with reasons is never run.
         warnings: what the user should know about the fleet as a whole.
-        until: the last moment that `as_of` stands for; None for an undo.
+        until: the last moment that `as_of` means; None for an undo.
         others: apps that run a selected repository and are not changed.
     """
 
@@ -216,7 +216,7 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
 
 
 def _others(found: Mapping[str, Found], selection: Selection) -> tuple[Other, ...]:
-    """Apps that run a selected repository and are not changed, without anybody having asked for that."""
+    """Apps that run a selected repository and are not changed, although nobody requested that."""
     others = []
     for choice in selection.choices:
         for one in found[choice.repo].left_out:

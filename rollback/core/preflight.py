@@ -20,7 +20,7 @@ class ImagePresence(str, Enum):
     SOUND = "sound"  # the tag still names the digest, and every part of the image is there
     MOVED = "moved"  # the tag names another digest now
     GONE = "gone"  # the registry answered: it is not there
-    UNKNOWN = "unknown"  # the registry could not be asked
+    UNKNOWN = "unknown"  # the registry could not be queried
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def of_plan(
     for step in plan.steps:
         if step.action is Action.CHANGE:
             reasons += _of_image(
-                step, evidence.get(step.repo, ImageCheck(ImagePresence.UNKNOWN, "it was not asked")), registry
+                step, evidence.get(step.repo, ImageCheck(ImagePresence.UNKNOWN, "it was not queried")), registry
             )
     return (*reasons, *of_locks(plan, deployments, begun, operator))
 
@@ -171,9 +171,9 @@ def _of_image(step: Step, evidence: ImageCheck, registry: str) -> tuple[Reason, 
         )
     return (
         Reason(
-            f"{step.service}: whether {name} is still there cannot be asked of {registry}",
+            f"{step.service}: whether {name} is still there cannot be looked up in {registry}",
             why=evidence.detail,
-            hint="mend the way to the registry and run again; this does not mean that the image is gone",
+            hint="check the way to the registry and run again; this does not mean that the image is gone",
             service=step.service,
         ),
     )

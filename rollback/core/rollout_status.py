@@ -14,7 +14,7 @@ from enum import Enum
 from rollback.core.apps import Change, Status
 
 CRASHES = 3  # so many different failed tasks of one version are a crash loop
-LOST_S = 20.0  # seconds: a write without an answer that shows no effect for so long was not taken
+LOST_S = 20.0  # seconds: a write without an answer that shows no effect for so long was not accepted
 UNPLACED_S = 15.0  # seconds: for so long every new instance may be without a place to run
 
 FOREIGN = "somebody else changed it meanwhile (its configuration is not the one that this run made)"

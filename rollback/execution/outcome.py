@@ -45,7 +45,7 @@ class Row:
         app: the app's id; empty if there is none.
         before: the image reference that it ran before.
         after: the one that it was to run.
-        stands: the one that stands now as far as this run knows.
+        stands: the one it has now as far as this run knows.
         state: changed, same, stays, restored, failed, not reached, not taken or unknown.
         detail: why, in a few words; may be empty.
     """
@@ -75,7 +75,7 @@ class Outcome:
         remains: what did not go back with the images, a line each.
         others: apps that run a selected repository and were not changed.
         down: whether an app of the run or of the plan does not run, though nothing failed.
-        but: what the verdict alone does not tell: `web is down (0 of 2 ready)`; empty if there is nothing.
+        but: what the verdict alone does not say: `web is down (0 of 2 ready)`; empty if there is nothing.
     """
 
     verdict: Verdict

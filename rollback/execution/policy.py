@@ -53,11 +53,11 @@ class RunJournal(Protocol):
         ...
 
     def stopping(self, deployment: Deployment) -> None:
-        """About to be ended where it stands. Raises RecordError if that cannot be recorded."""
+        """About to be ended without a rollback. Raises RecordError if that cannot be recorded."""
         ...
 
     def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str, *, taken: bool) -> None:
-        """What came back: a deployment, or why there is none; `taken` is True too where nobody knows."""
+        """What came back: a deployment, or why there is none; `taken` is also true where it is unknown."""
         ...
 
     def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:

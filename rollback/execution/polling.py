@@ -34,13 +34,13 @@ class StatusPoller:
     restoring = False
 
     def statuses(self) -> Mapping[str, Status] | None:
-        """One look at everything watched; None if the target cannot be asked just now."""
+        """One look at everything watched; None if the target cannot be queried just now."""
         try:
-            found = self.ask(lambda: self.target.status(list(self.watches)))
+            found = self.query(lambda: self.target.status(list(self.watches)))
         except TargetError as error:
             if self._unreachable_since is None:
                 self._unreachable_since = self.clock.now()
-                log.warning("the target cannot be asked (%s); asking again", error.why or error.what)
+                log.warning("the target cannot be queried (%s); trying again", error.why or error.what)
             self._unreachable_reason = error.why or error.what
             return None
         self._unreachable_since = None
@@ -50,24 +50,24 @@ class StatusPoller:
         }
         return self.seen
 
-    def ask(self, question: Callable[[], Result]) -> Result:
+    def query(self, question: Callable[[], Result]) -> Result:
         """Read something from the target, in limited time.
 
         Raises:
-            TargetError: it cannot be asked, does not answer in time, or somebody wants to stop meanwhile.
+            TargetError: it cannot be queried, does not answer in time, or a stop is requested meanwhile.
         """
         limit_s = min(max(self.policy.limits.timeout_s, _SHORTEST_ASK_S), _LONGEST_ASK_S)
         try:
             return self.clock.call(question, limit_s)
         except TimeoutError as error:
-            raise TargetError("the target cannot be asked", why=str(error)) from error
+            raise TargetError("the target cannot be queried", why=str(error)) from error
 
     def look_at_all(self, apps: Sequence[App]) -> None:
         """Look once more at the end, at apps that were not written, too: what is reported is what was seen last."""
         if self.clock.stopping():
             return
         try:
-            found = self.ask(lambda: self.target.status([app.id for app in apps]))
+            found = self.query(lambda: self.target.status([app.id for app in apps]))
         except TargetError as error:
             log.warning("how it ended cannot be looked at (%s)", error.why or error.what)
             return
@@ -81,20 +81,20 @@ class StatusPoller:
         return frozenset(held.intersection(deployments))
 
     def unreachable_too_long(self) -> bool:
-        """Whether the target has not been asked successfully for as long as an app may take."""
+        """Whether the target has not answered for as long as an app may take."""
         since = self._unreachable_since
         return since is not None and self.clock.now() - since >= self.policy.limits.timeout_s
 
     def fail_unreachable(self) -> None:
-        """Give up on every app that has not failed: nobody can tell how it is."""
+        """Give up on every app that has not failed: its state is unknown."""
         for watch in self.watches.values():
             if watch.state is not RolloutState.FAILED:
                 limit = f"{self.policy.limits.timeout_s:g} s"
-                why = f"the target could not be asked for {limit}: {self._unreachable_reason}"
+                why = f"the target could not be queried for {limit}: {self._unreachable_reason}"
                 self.keep(replace(watch, state=RolloutState.FAILED, detail=why))
 
     def keep(self, watch: RolloutStatus) -> None:
-        """Remember a look, and tell of it if it says something new."""
+        """Remember a look, and report it if it says something new."""
         before = self.watches.get(watch.change.app.id)
         self.watches[watch.change.app.id] = watch
         if before is None or (before.state, before.detail) != (watch.state, watch.detail):
@@ -121,7 +121,7 @@ class StatusPoller:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What came back from a write; `taken` is True too where nobody knows."""
+    """What came back from a write; `taken` is also true where it is unknown."""
 
     deployment: Deployment | None
     problem: str = ""

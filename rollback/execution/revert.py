@@ -41,7 +41,7 @@ class OwnChanges:
         return status.image in self.ours[status.id] or status.image == self.before.get(status.id)
 
     def foreign(self, status: Status) -> str:
-        """What tells that somebody else has changed an app that does not run its old image; empty if nothing does."""
+        """The sign that somebody else changed an app that does not run its old image; empty if there is none."""
         if status.image == self.before.get(status.id):
             return ""
         if status.image not in self.ours[status.id]:
@@ -124,10 +124,10 @@ class Revert(StatusPoller):
             return
         back = {app_id for app_id, watch in self.watches.items() if watch.state is RolloutState.UP}
         try:
-            for deployment in self.ask(self.target.deployments):
+            for deployment in self.query(self.target.deployments):
                 if deployment.id in hung and back.issuperset(deployment.apps):
                     self._record(partial(self.journal.stopping, deployment))
-                    self.ask(partial(self.target.stop, deployment))
+                    self.query(partial(self.target.stop, deployment))
         except TargetError as error:
             log.warning("a deployment that may never end is left behind (%s)", error.why or error.what)
 
@@ -186,7 +186,7 @@ class Revert(StatusPoller):
 
     def _push(self, statuses: Mapping[str, Status]) -> None:
         """Do what brings back the apps that do not run their old image yet."""
-        # A write without an answer was taken if there is another configuration now.
+        # A write without an answer was accepted if there is another configuration now.
         self._unlike -= {a for a in self._unlike & statuses.keys() if self._is_another(statuses[a])}
         away = {
             app_id: status
@@ -241,9 +241,9 @@ class Revert(StatusPoller):
         if not holding:
             return ()
         try:
-            running = self.ask(self.target.deployments)
+            running = self.query(self.target.deployments)
         except TargetError as error:
-            log.warning("the deployments cannot be listed (%s); asking again", error.why or error.what)
+            log.warning("the deployments cannot be listed (%s); trying again", error.why or error.what)
             return ()
         return [
             deployment

@@ -66,7 +66,7 @@ class Rollout(StatusPoller):
                     self.keep(judged)
 
     def _end_late(self, queue: deque[list[Change]]) -> None:
-        """The whole way forward has taken too long: nothing more is written, and what is not up has failed."""
+        """The whole way forward took too long: nothing more is written, and what is not up has failed."""
         limit = f"{self.policy.deadline_s:g} s"
         queue.clear()
         self.stopped_because = f"the run was not through within its {limit} (run.deadline_s)"

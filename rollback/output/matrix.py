@@ -33,7 +33,7 @@ def matrix_text(history: History, surface: TerminalInfo, chosen: Selection | Non
     Args:
         history: what there is.
         surface: where it is shown; without a width every date is there, with one the oldest give way.
-        chosen: the selection whose date and images stand out.
+        chosen: the selection whose date and images are highlighted.
     """
     if not history.dates:
         return "no image of this environment: there is no date to go back to\n"
@@ -116,7 +116,7 @@ def _columns(history: History, surface: TerminalInfo, edge: int) -> tuple[list[_
 
 
 def _released(history: History) -> dict[date, dict[str, Image]]:
-    """What `History.released` tells of each date, in one pass over thousands of images."""
+    """What `History.released` says of each date, in one pass over thousands of images."""
     newest: dict[tuple[date, str], Image] = {}
     for image in history.images:
         newest.setdefault((image.day(history.zone), image.repo), image)
@@ -136,7 +136,7 @@ def _fitting(newest_first: Sequence[_Column], room: int) -> list[_Column]:
 
 
 def _label(image: Image, history: History, tags: str) -> str:
-    """A mark's width in front of the tag, in whatever form is asked for."""
+    """A mark's width in front of the tag, in whatever form is requested."""
     if not tags:
         return " "
     tag = image.tag

@@ -45,7 +45,7 @@ def history_text(history: History, surface: TerminalInfo = PLAIN, chosen: Select
     Args:
         history: what the registry holds.
         surface: where it is shown.
-        chosen: the selection that stands out, and is shown in full.
+        chosen: the selection that is highlighted, and is shown in full.
     """
     env = history.env if history.env == history.tag_env else f"{history.env} (tags: {history.tag_env})"
     parts = [f"{env} in {history.registry}, days in {history.timezone}\n", matrix_text(history, surface, chosen)]
@@ -273,6 +273,6 @@ def policy_text(on_failure: OnFailure, timeout_s: float) -> str:
     then = {
         OnFailure.RESTORE: "everything goes back",
         OnFailure.KEEP: "the others go on",
-        OnFailure.STOP: "everything stays as it stands",
+        OnFailure.STOP: "everything stays as it is now",
     }[on_failure]
     return f"If one is not up within {timeout_s:g} s: {then}."

@@ -11,7 +11,7 @@ from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
 
-_SPARE = 4  # lines of the terminal that are left for what stands around the live part
+_SPARE = 4  # lines of the terminal that are left for the text around the live part
 _ROOMY = 100  # columns
 _STYLES = {RolloutState.UP: "green", RolloutState.FAILED: "red", RolloutState.WAITING: ""}
 _WORDS = {RolloutState.UP: "up", RolloutState.FAILED: "failed", RolloutState.WAITING: "under way"}
@@ -89,7 +89,7 @@ class RunStatus:
         return line
 
     def knows(self, watch: RolloutStatus) -> bool:
-        """Whether a look tells nothing new about the state of its app."""
+        """Whether a look adds nothing about the state of its app."""
         line = self.lines.get(watch.change.app.id)
         return line is not None and line.state is watch.state
 

@@ -84,7 +84,7 @@ def post(webhook: Secret, message: slack_messages.Message, *, sleep: Callable[[f
 
 
 def _pause(retry_after: str) -> float:
-    """The seconds that Slack asks for (https://docs.slack.dev/apis/web-api/rate-limits); 1 where it does not say."""
+    """Seconds that Slack wants us to wait (https://docs.slack.dev/apis/web-api/rate-limits); 1 if it does not say."""
     return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 1.0
 
 

@@ -1,7 +1,7 @@
 """A run as Slack shows it: what is sent at its start and at its end, within Slack's limits. Pure.
 
 Limits from https://docs.slack.dev/reference/block-kit/blocks: a message has at most 50 blocks, the text of a section
-at most 3000 characters. The colour belongs to an attachment, so the blocks stand in one; `text` beside it is the
+at most 3000 characters. The colour belongs to an attachment, so the blocks are in one; `text` beside it is the
 first line, and what a notification shows.
 """
 

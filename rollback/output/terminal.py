@@ -103,7 +103,7 @@ def _encodes(stream: TextIO) -> bool:
 def _plain_locale(environ: Mapping[str, str]) -> bool:
     """Whether the locale is C or POSIX, by name or because none is set.
 
-    The stream's encoding does not tell: Python writes UTF-8 in the C locale, and sets `LC_CTYPE=C.UTF-8` itself
+    The stream's encoding is no evidence: Python writes UTF-8 in the C locale, and sets `LC_CTYPE=C.UTF-8` itself
     when it starts there (PEP 538, PEP 540), so that this value alone says nothing about the terminal.
     """
     if environ.get("PYTHONIOENCODING") or environ.get("PYTHONUTF8") == "1":

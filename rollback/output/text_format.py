@@ -36,7 +36,7 @@ def duration(seconds: float) -> str:
 def table(
     rows: Sequence[Sequence[str]], surface: TerminalInfo | None = None, shrinkable: Collection[int] = ()
 ) -> list[str]:
-    """Lines of columns that stand below each other; empty columns take no room. Cells may come from outside.
+    """Lines of aligned columns; empty columns take no room. Cells may come from outside.
 
     Args:
         rows: the cells, as many in each row.

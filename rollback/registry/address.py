@@ -1,4 +1,4 @@
-"""Where a registry is: its address as people write it, and as it is asked."""
+"""Where a registry is: its address as people write it, and as it is used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Address:
         """Read an address: a URL, or a bare host (with a port or a path), which then means https.
 
         Raises:
-            BadInput: not an address that could be asked. The text never repeats a password.
+            BadInput: not an address that can be used. The text never repeats a password.
         """
         text = text.strip()
         full = text if "://" in text else f"https://{text}"
@@ -48,7 +48,7 @@ class Address:
         scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
         shown = f"{scheme}://{host}"
         if parts.query or parts.fragment:
-            raise BadInput(f"{shown} cannot be asked", why="a registry's URL has no ? and no #", hint=_EXAMPLE)
+            raise BadInput(f"{shown} cannot be queried", why="a registry's URL has no ? and no #", hint=_EXAMPLE)
         if host in _HUB:
             host = "registry-1.docker.io"
         path = parts.path.rstrip("/")

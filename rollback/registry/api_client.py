@@ -1,4 +1,4 @@
-"""Asking a registry: credentials, redirects and patience around each question, and its refusals as our errors."""
+"""Requests to a registry: credentials, redirects and retries around each request, and its refusals as our errors."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One thing to ask of a registry.
+    """One request to a registry.
 
     Attributes:
         kind: what it is counted as.
         url: absolute, on the registry itself.
         repo: whose credentials go along; also named if it fails.
-        about: what is asked for, in words: "the list of tags".
+        about: what is requested, in words: "the list of tags".
         accept: media types.
-        etag: a digest; the answer is 304 if what is asked for still has it.
+        etag: a digest; the answer is 304 if what is requested still has it.
         method: GET or HEAD.
         limit: bytes that the answer may have.
     """
@@ -52,10 +52,10 @@ class ApiRequest:
 class RegistryApiClient:
     """Asks one registry."""
 
-    def __init__(self, address: Address, courier: RetryingClient, gate: Authenticator) -> None:
+    def __init__(self, address: Address, http: RetryingClient, authenticator: Authenticator) -> None:
         self.address = address
-        self.gate = gate
-        self.courier = courier
+        self.authenticator = authenticator
+        self.http = http
         self._first = threading.Lock()
         self._known = False
 
@@ -63,84 +63,84 @@ class RegistryApiClient:
         """The URL of something of a repository: `tags/list`, `manifests/…`, `blobs/…`."""
         return f"{self.address.url}/v2/{self.address.name(repo)}/{rest}"
 
-    def ask(self, question: ApiRequest) -> RegistryResponse:
-        """Ask, as somebody whom the registry admits, until there is an answer.
+    def send(self, request: ApiRequest) -> RegistryResponse:
+        """Send a request, with the login that the registry requires, until there is an answer.
 
         Returns:
             The answer, which may be a 304 or a refusal such as 400, 404 or 405.
 
         Raises:
-            RegistryError: the registry cannot be asked, or does not admit us.
-            TooLarge: the answer is larger than the question's limit.
+            RegistryError: the registry cannot be queried, or does not admit us.
+            TooLarge: the answer is larger than the request's limit.
         """
         if self._known:
-            return self._ask(question)
-        with self._first:  # one finds out which way in the registry wants, instead of all at the same time
+            return self._authorized(request)
+        with self._first:  # one finds out which login the registry requires, instead of all at the same time
             if not self._known:
                 try:
-                    return self._ask(question)
+                    return self._authorized(request)
                 finally:
                     self._known = True
-        return self._ask(question)
+        return self._authorized(request)
 
-    def _ask(self, question: ApiRequest) -> RegistryResponse:
+    def _authorized(self, request: ApiRequest) -> RegistryResponse:
         attempt = 0
         while True:
-            header = self.gate.header(question.repo)
-            answer = self._send(question, header)
-            if answer.status not in (401, 403) or origin(answer.url) != origin(question.url):
+            header = self.authenticator.header(request.repo)
+            answer = self._send(request, header)
+            if answer.status not in (401, 403) or origin(answer.url) != origin(request.url):
                 break
-            if not self.gate.challenged(question.repo, header, answer, attempt):
-                raise self._refused(question, answer, header)
+            if not self.authenticator.challenged(request.repo, header, answer, attempt):
+                raise self._refused(request, answer, header)
             attempt += 1
-            self.courier.counted("repeats")
+            self.http.counted("repeats")
         if answer.status in (401, 403) or answer.status >= 500 or answer.status in _REDIRECTS:
-            raise self.failure(question, self.words(answer))
+            raise self.failure(request, self.words(answer))
         return answer
 
-    def _refused(self, question: ApiRequest, answer: RegistryResponse, sent: Secret) -> RegistryError:
-        login = self.gate.login(question.repo)
+    def _refused(self, request: ApiRequest, answer: RegistryResponse, sent: Secret) -> RegistryError:
+        login = self.authenticator.login(request.repo)
         who = f"as {login.name} ({login.source})"
-        shown = "" if sent or not login else ", which it did not ask for"
+        shown = "" if sent or not login else ", which it did not require"
         hint = "check the credentials: docker login, or podman login"
-        return self.failure(question, f"no access {who}{shown}: {self.words(answer)}", hint)
+        return self.failure(request, f"no access {who}{shown}: {self.words(answer)}", hint)
 
-    def failure(self, question: ApiRequest, cause: str, hint: str = "") -> RegistryError:
+    def failure(self, request: ApiRequest, cause: str, hint: str = "") -> RegistryError:
         """The error that says which registry and repository cannot be read, and why."""
         return RegistryError(
-            f"{question.repo} cannot be read from {self.address.url}", why=f"{question.about}: {cause}", hint=hint
+            f"{request.repo} cannot be read from {self.address.url}", why=f"{request.about}: {cause}", hint=hint
         )
 
     def words(self, answer: RegistryResponse) -> str:
         """What a server says in a refusal: its status and, in one short line without secrets, its reason."""
-        return self.gate.redact(f"{answer.status} {refusal_reason(answer.body)}".strip())
+        return self.authenticator.redact(f"{answer.status} {refusal_reason(answer.body)}".strip())
 
-    def _send(self, question: ApiRequest, header: Secret) -> RegistryResponse:
-        headers = {"Accept": question.accept} if question.accept else {}
-        if question.etag:
-            headers["If-None-Match"] = f'"{question.etag}"'
+    def _send(self, request: ApiRequest, header: Secret) -> RegistryResponse:
+        headers = {"Accept": request.accept} if request.accept else {}
+        if request.etag:
+            headers["If-None-Match"] = f'"{request.etag}"'
         if header:
             headers["Authorization"] = header.reveal()
         try:
-            answer = self._once(question, question.url, headers, question.kind.value)
+            answer = self._once(request, request.url, headers, request.kind.value)
             for _hop in range(_HOPS):
                 place = answer.headers.get("Location", "")
                 if answer.status not in _REDIRECTS or not place:
                     return answer
                 url = urljoin(answer.url, place)
                 if not _allowed(answer.url, url):
-                    raise self.failure(question, f"a redirect to {urlsplit(url).scheme}://{urlsplit(url).hostname}")
-                if origin(url) != origin(question.url):
+                    raise self.failure(request, f"a redirect to {urlsplit(url).scheme}://{urlsplit(url).hostname}")
+                if origin(url) != origin(request.url):
                     # A signed URL brings its own permission, and storage refuses a second one.
                     headers.pop("Authorization", None)
-                _log.debug("%s: led to %s", question.about, urlsplit(url).hostname)
-                answer = self._once(question, url, headers, "redirects")
+                _log.debug("%s: led to %s", request.about, urlsplit(url).hostname)
+                answer = self._once(request, url, headers, "redirects")
         except RetriesExhausted as error:
-            raise self.failure(question, error.cause, error.hint) from error
-        raise self.failure(question, f"more than {_HOPS} redirects")
+            raise self.failure(request, error.cause, error.hint) from error
+        raise self.failure(request, f"more than {_HOPS} redirects")
 
-    def _once(self, question: ApiRequest, url: str, headers: Mapping[str, str], counted_as: str) -> RegistryResponse:
-        return self.courier.carry(counted_as, question.method, url, headers, limit=question.limit)
+    def _once(self, request: ApiRequest, url: str, headers: Mapping[str, str], counted_as: str) -> RegistryResponse:
+        return self.http.carry(counted_as, request.method, url, headers, limit=request.limit)
 
 
 def _allowed(here: str, there: str) -> bool:

@@ -4,8 +4,8 @@ Only facts are kept, never documents: an image's config can hold passwords in it
 sealed with the SHA-256 of its key and its content, and one whose seal is broken is no entry. Any number of
 runs may share the file, and it may be deleted at any time.
 
-What is known is not asked for again, so an image whose config has been deleted from the registry since then is
-still found; whether an image can be pulled is asked again before it is used (`Registry.complete`).
+What is known is not requested again, so an image whose config has been deleted from the registry since then is
+still found; whether an image can be pulled is checked again before it is used (`Registry.complete`).
 """
 
 from __future__ import annotations

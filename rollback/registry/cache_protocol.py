@@ -1,4 +1,4 @@
-"""What is known already, by digest, and what each tag named when it was last asked."""
+"""What is known already, by digest, and what each tag named at the last look."""
 
 from __future__ import annotations
 

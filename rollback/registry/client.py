@@ -44,7 +44,7 @@ class RegistryOptions:
         connections: at most so many at a time.
         platform: of the child of an index that is read.
         cache: folder for what is known by digest; None for no cache.
-        immutable_tags: a tag that was seen once names the same image for ever, and is not asked again.
+        immutable_tags: a tag that was seen once names the same image for ever, and is not requested again.
         flavour: `auto`, or the name of a registry with an API of its own.
         deadline_s: seconds in which a whole survey has to be done.
     """
@@ -73,39 +73,39 @@ def connect(
     *,
     now: Callable[[], datetime] = _utc_now,
     budget: Budget | None = None,
-    wire: Transport | None = None,
+    transport: Transport | None = None,
 ) -> Registry:
-    """Make a registry's client; asks nothing yet.
+    """Make a registry's client; sends no request yet.
 
     Args:
         options: how to reach it.
-        now: tells the present time; what is created after it is not believed.
+        now: returns the present time; what is created after it is not believed.
         budget: how long a fault is borne with.
-        wire: what carries the requests, if not a pool of connections.
+        transport: what carries the requests, if not a pool of connections.
 
     Raises:
         BadInput: the URL, a certificate or a pattern cannot be used.
     """
     address = Address.parse(options.url)
     flavour = check_flavour(options.flavour)
-    tally = RequestCounter()
-    wire = wire or _pool(options, address, tally)
-    courier = RetryingClient(wire, tally, budget or Budget())
-    asker = RegistryApiClient(address, courier, Authenticator(address, courier, _credentials(options, address)))
+    counter = RequestCounter()
+    transport = transport or _pool(options, address, counter)
+    http = RetryingClient(transport, counter, budget or Budget())
+    api = RegistryApiClient(address, http, Authenticator(address, http, _credentials(options, address)))
     choices = ResolverOptions(
         platform=options.platform,
         now=now(),
         immutable_tags=options.immutable_tags,
         head_first=flavour == docker_hub.NAME or (flavour == "auto" and address.is_hub),
     )
-    return Registry(asker, _memory(options, address), choices, flavour, options)
+    return Registry(api, _memory(options, address), choices, flavour, options)
 
 
-def _pool(options: RegistryOptions, address: Address, tally: RequestCounter) -> Pool:
+def _pool(options: RegistryOptions, address: Address, counter: RequestCounter) -> Pool:
     """The connections, with what the settings name, else with the certificates that are kept for this registry."""
     kept = host_certificates.find(address)
     return Pool(
-        tally,
+        counter,
         connections=options.connections,
         verify=False if options.insecure else options.ca_bundle or True,
         client_cert=(options.client_cert, options.client_key) if options.client_cert else kept.client,
@@ -137,19 +137,19 @@ class Registry:
 
     def __init__(
         self,
-        asker: RegistryApiClient,
+        api: RegistryApiClient,
         memory: CacheProtocol,
         choices: ResolverOptions,
         flavour: str,
         options: RegistryOptions,
     ) -> None:
-        self.url = asker.address.url
-        self._asker = asker
+        self.url = api.address.url
+        self._api = api
         self._memory = memory
         self._flavour = flavour
         self._connections = max(1, options.connections)
         self._deadline_s = options.deadline_s
-        self._reader = ImageResolver(asker, memory, choices)
+        self._reader = ImageResolver(api, memory, choices)
 
     def __enter__(self) -> Registry:
         return self
@@ -160,12 +160,12 @@ class Registry:
     @property
     def counts(self) -> RequestCounts:
         """How many requests were made so far."""
-        return self._asker.courier.counts()
+        return self._api.http.counts()
 
     @property
     def identity(self) -> Identity:
-        """As whom it is asked, and where that was found; may run a credential helper."""
-        return self._asker.gate.identity()
+        """The user for it, and where that was found; may run a credential helper."""
+        return self._api.authenticator.identity()
 
     def reach(self) -> RegistryResponse:
         """Find out whether the registry answers at all, by one request without a login.
@@ -177,7 +177,7 @@ class Registry:
             RegistryError: it does not answer.
         """
         try:
-            return self._asker.courier.once(f"{self.url}/v2/", limit=1 << 20)
+            return self._api.http.once(f"{self.url}/v2/", limit=1 << 20)
         except ConnectionLost as error:
             raise RegistryError(f"{self.url} cannot be reached", why=str(error), hint=error.hint) from error
         except TooLarge as error:
@@ -194,7 +194,7 @@ class Registry:
 
         Args:
             repos: paths, e.g. `shop/billing`.
-            wanted: tells whether a tag counts.
+            wanted: whether a tag counts.
             progress: hears how many tags are done, and how many are known of so far; in the caller's thread.
             near_miss: why a tag that does not count should be named among those skipped; empty for most.
 
@@ -209,15 +209,13 @@ class Registry:
         repos = list(dict.fromkeys(repos))
         for repo in repos:
             _check_repo(repo)
-        self._asker.courier.stop.clear()
+        self._api.http.stop.clear()
         try:
-            self._asker.courier.set_deadline(self._deadline_s)
-            surveyor = Scanner(
-                self._asker, self._reader, self._flavour, wanted, progress, near_miss, self._deadline_s
-            )
+            self._api.http.set_deadline(self._deadline_s)
+            surveyor = Scanner(self._api, self._reader, self._flavour, wanted, progress, near_miss, self._deadline_s)
             return surveyor.make(repos, self._connections)
         finally:
-            self._asker.courier.set_deadline(float("inf"))
+            self._api.http.set_deadline(float("inf"))
             self._memory.save()
 
     def digest(self, repo: str, tag: str) -> str:
@@ -225,13 +223,13 @@ class Registry:
 
         Raises:
             NotInRegistry: the tag is gone.
-            RegistryError: the registry cannot be asked.
+            RegistryError: the registry cannot be queried.
             BadInput: not a repository's path, or not a tag.
         """
         _check_repo(repo)
         if not is_tag(tag):
             raise BadInput(f"{tag!r} is not a tag")
-        self._asker.courier.stop.clear()
+        self._api.http.stop.clear()
         return self._reader.digest(repo, tag)
 
     def complete(self, repo: str, digest: str) -> None:
@@ -239,19 +237,19 @@ class Registry:
 
         Raises:
             NotInRegistry: a part is gone; the text names it.
-            RegistryError: the registry cannot be asked.
+            RegistryError: the registry cannot be queried.
             BadInput: not a repository's path, or not a digest.
         """
         _check_repo(repo)
         if not is_digest(digest):
             raise BadInput(f"{digest!r} is not a digest")
-        self._asker.courier.stop.clear()
+        self._api.http.stop.clear()
         self._reader.complete(repo, digest)
 
     def close(self) -> None:
         """Close the connections, and keep what was learned."""
         self._memory.close()
-        self._asker.courier.close()
+        self._api.http.close()
 
 
 def _check_repo(repo: str) -> None:

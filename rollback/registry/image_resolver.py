@@ -37,7 +37,7 @@ class ResolverOptions:
         platform: of the child of an index that is read.
         now: the present time, aware.
         immutable_tags: whether a tag that was seen once names the same thing for ever.
-        head_first: ask by HEAD whether a tag has moved, since a GET counts against a limit.
+        head_first: find out by HEAD whether a tag has moved, since a GET counts against a limit.
     """
 
     platform: str
@@ -49,8 +49,8 @@ class ResolverOptions:
 class ImageResolver:
     """Reads images out of one registry; threads may share it."""
 
-    def __init__(self, asker: RegistryApiClient, memory: CacheProtocol, choices: ResolverOptions) -> None:
-        self._asker = asker
+    def __init__(self, api: RegistryApiClient, memory: CacheProtocol, choices: ResolverOptions) -> None:
+        self._api = api
         self._memory = memory
         self._choices = choices
         self._manifests: SingleFlight[Facts] = SingleFlight()
@@ -70,13 +70,13 @@ class ImageResolver:
         Args:
             repo: repository.
             tag: tag.
-            known: what the registry's own way of listing tells; if its time can be believed, that settles it.
+            known: what the registry's own listing says; if its time can be believed, that settles it.
 
         Returns:
             The image, or what keeps the tag from being one.
 
         Raises:
-            RegistryError: the registry cannot be asked, or twice gave a corrupt answer.
+            RegistryError: the registry cannot be queried, or twice gave a corrupt answer.
         """
         if not is_tag(tag):
             return Skipped(repo, tag[:128], "not a name that a tag can have")
@@ -96,17 +96,17 @@ class ImageResolver:
 
         Raises:
             NotInRegistry: the tag is not there.
-            RegistryError: the registry cannot be asked.
+            RegistryError: the registry cannot be queried.
         """
         question = self._question(RequestKind.HEAD, repo, f"manifests/{tag}", f"tag {tag}", method="HEAD")
-        answer = self._asker.ask(question)
+        answer = self._api.send(question)
         said = answer.headers.get("Docker-Content-Digest", "")
         if answer.status == 200 and is_digest(said) and not _is_schema1(answer):
             return said
         # An old Nexus answers 404 to every HEAD, and the digest is an optional header.
         answer = self._whole_manifest(repo, tag)
         if answer.status == 404:
-            raise NotInRegistry(f"{repo}:{tag} is not in {self._asker.address.url}", why=self._asker.words(answer))
+            raise NotInRegistry(f"{repo}:{tag} is not in {self._api.address.url}", why=self._api.words(answer))
         if _is_schema1(answer):
             raise RegistryError(f"{repo}:{tag} has only a schema 1 manifest", why="it has no dependable digest")
         return _digest_of(answer)
@@ -116,14 +116,14 @@ class ImageResolver:
 
         Raises:
             NotInRegistry: one of them is gone; the text says which.
-            RegistryError: the registry cannot be asked, or what it has is no image.
+            RegistryError: the registry cannot be queried, or what it has is no image.
         """
         name = f"{repo}@{digest}"
         about = "the manifest"
         for _level in range(_DEPTH + 1):
             answer = self._whole_manifest(repo, digest, about)
             if answer.status == 404:
-                raise NotInRegistry(f"{name}: {about} is gone from the registry", why=self._asker.words(answer))
+                raise NotInRegistry(f"{name}: {about} is gone from the registry", why=self._api.words(answer))
             facts = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
             if isinstance(facts, UnsupportedManifest):
                 raise RegistryError(f"{name} cannot be pulled", why=facts.reason)
@@ -134,11 +134,11 @@ class ImageResolver:
         else:
             raise RegistryError(f"{name} cannot be pulled", why=f"indexes nested more than {_DEPTH} deep")
         rest = f"blobs/{facts.config}"
-        answer = self._asker.ask(self._question(RequestKind.HEAD, repo, rest, "the config", method="HEAD"))
+        answer = self._api.send(self._question(RequestKind.HEAD, repo, rest, "the config", method="HEAD"))
         if answer.status == 404:
-            raise NotInRegistry(f"{name}: the config is gone from the registry", why=self._asker.words(answer))
+            raise NotInRegistry(f"{name}: the config is gone from the registry", why=self._api.words(answer))
         if answer.status != 200:
-            raise RegistryError(f"{name}: the config cannot be asked for", why=self._asker.words(answer))
+            raise RegistryError(f"{name}: the config cannot be requested", why=self._api.words(answer))
 
     def _of_tag(self, repo: str, tag: str) -> tuple[str, Facts]:
         """The digest that a tag names, and what its manifest says, by as few requests as will do."""
@@ -153,10 +153,10 @@ class ImageResolver:
         except TooLarge as error:
             raise _Unusable(f"its manifest is larger than {MANIFEST_LIMIT >> 20} MiB") from error
         if answer.status == 304 and known:
-            self._asker.courier.counted("unchanged")
+            self._api.http.counted("unchanged")
             return hint, known
         if answer.status == 404:
-            raise _Unusable(f"listed, but its manifest is gone: {self._asker.words(answer)}")
+            raise _Unusable(f"listed, but its manifest is gone: {self._api.words(answer)}")
         digest = _digest_of(answer)
         facts = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
         if not _is_schema1(answer):  # that one's digest was not compared
@@ -166,7 +166,7 @@ class ImageResolver:
 
     def _unmoved(self, repo: str, tag: str, hint: str) -> bool:
         question = self._question(RequestKind.HEAD, repo, f"manifests/{tag}", f"tag {tag}", method="HEAD")
-        answer = self._asker.ask(question)
+        answer = self._api.send(question)
         return answer.status == 200 and answer.headers.get("Docker-Content-Digest") == hint
 
     def _evidence(self, repo: str, facts: Facts) -> tuple[str, TimeEvidence]:
@@ -194,7 +194,7 @@ class ImageResolver:
         except TooLarge as error:
             raise _Unusable(f"its child's manifest is larger than {MANIFEST_LIMIT >> 20} MiB") from error
         if answer.status == 404:
-            raise _Unusable(f"its index is there, but the child {digest[:19]}… is gone: {self._asker.words(answer)}")
+            raise _Unusable(f"its index is there, but the child {digest[:19]}… is gone: {self._api.words(answer)}")
         facts = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
         self._memory.keep(digest, facts)
         return facts
@@ -213,7 +213,7 @@ class ImageResolver:
         except TooLarge as error:
             raise _Unusable(f"its config is larger than {CONFIG_LIMIT >> 20} MiB") from error
         if answer.status == 404:
-            raise _Unusable(f"its manifest is there, but its config is gone: {self._asker.words(answer)}")
+            raise _Unusable(f"its manifest is there, but its config is gone: {self._api.words(answer)}")
         if image.doubtful and not manifest.describes_image(answer.body):
             raise _Unusable("an artifact, not an image: its config names no architecture or no layers")
         try:
@@ -239,7 +239,7 @@ class ImageResolver:
         self, kind: RequestKind, repo: str, rest: str, about: str, *, method: str = "GET", limit: int = MANIFEST_LIMIT
     ) -> ApiRequest:
         accept = manifest.ACCEPT if rest.startswith("manifests/") else ""
-        return ApiRequest(kind, self._asker.url(repo, rest), repo, about, accept, method=method, limit=limit)
+        return ApiRequest(kind, self._api.url(repo, rest), repo, about, accept, method=method, limit=limit)
 
     def _sound(self, question: ApiRequest, digest: str) -> RegistryResponse:
         """Ask for something that has a digest; once more if the answer does not match it.
@@ -252,11 +252,11 @@ class ImageResolver:
         """
         for again in (False, True):
             if again:
-                self._asker.courier.counted("repeats")
-            answer = self._asker.ask(question)
+                self._api.http.counted("repeats")
+            answer = self._api.send(question)
             if answer.status == 304 and question.etag:
                 return answer
-            if answer.status == 404 and not _misses_accept(self._asker.words(answer)):
+            if answer.status == 404 and not _misses_accept(self._api.words(answer)):
                 return answer
             if answer.status != 200:
                 break
@@ -269,12 +269,12 @@ class ImageResolver:
                 cause = (
                     f"the answer is corrupt: expected {wanted[:19]}…, got {_hash(answer.body, wanted)[:19]}…, twice"
                 )
-                raise self._asker.failure(question, cause)
+                raise self._api.failure(question, cause)
             kind = answer.headers.get("Content-Type", "") or "nothing known"
-            raise self._asker.failure(question, f"the answer is not a manifest but {kind[:60]!r}")
-        words = self._asker.words(answer)
+            raise self._api.failure(question, f"the answer is not a manifest but {kind[:60]!r}")
+        words = self._api.words(answer)
         hint = "a proxy in between seems to drop the Accept header" if _misses_accept(words) else ""
-        raise self._asker.failure(question, words, hint)
+        raise self._api.failure(question, words, hint)
 
 
 def _misses_accept(words: str) -> bool:
@@ -294,7 +294,7 @@ def _is_plausible(known: TagInfo, now: datetime) -> bool:
 
 
 def _digest_of(answer: RegistryResponse) -> str:
-    """The digest of a manifest that was asked for by tag, and that `_sound` has compared with it."""
+    """The digest of a manifest that was requested by tag, and that `_sound` has compared with it."""
     said = answer.headers.get("Docker-Content-Digest", "")
     return said if is_digest(said) else _hash(answer.body, "sha256:")
 

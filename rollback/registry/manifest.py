@@ -28,7 +28,7 @@ _CONFIGS = {"application/vnd.docker.container.image.v1+json", "application/vnd.o
 # https://github.com/distribution/distribution/issues/1621): images, if everything else says so.
 _ODD_CONFIGS = {"application/octet-stream", "application/json", "text/html", ""}
 _LAYERS = ("application/vnd.docker.image.rootfs.", "application/vnd.oci.image.layer.")
-# cosign's signatures and the index that stands in for the referrers API are named after what they belong to
+# cosign's signatures and the index that replaces the referrers API are named after what they belong to
 _REFERRER = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
 _CREATED = "org.opencontainers.image.created"
 _BUILD_DATE = "org.label-schema.build-date"  # what images used before the OCI's names

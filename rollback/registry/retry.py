@@ -1,4 +1,4 @@
-"""How long a fault is borne with: which answers are asked for again, when, and for how long."""
+"""How long a fault is tolerated: which requests are repeated, when, and for how long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Budget:
     """What a single question may cost before it counts as failed.
 
     Attributes:
-        tries: how often it is sent at most. Being asked to slow down (429) does not count.
+        tries: how often it is sent at most. A request to slow down (429) does not count.
         wait_s: seconds that it may wait in all, between its tries.
         first_s: seconds before the second try; doubles with every further one, and varies by a half.
         longest_s: seconds between two tries at most, unless the server names a time.
@@ -62,7 +62,7 @@ class RetriesExhausted(Exception):
 
 
 class Retrier:
-    """Repeats questions. When a server asks to slow down, all questions to that host wait, not the one alone."""
+    """Repeats requests. When a server wants us to slow down, all requests to that host wait, not the one alone."""
 
     def __init__(
         self,
@@ -86,12 +86,12 @@ class Retrier:
         self._sleep = sleep or stop.wait
         self._until: dict[str, float] = {}
 
-    def ask(self, host: str, send: Callable[[], RegistryResponse], repeated: Callable[[], None]) -> RegistryResponse:
-        """Send until an answer comes that asking again would not change.
+    def send(self, host: str, send: Callable[[], RegistryResponse], repeated: Callable[[], None]) -> RegistryResponse:
+        """Send until an answer comes that trying again would not change.
 
         Args:
             host: whose pause is kept.
-            send: asks once.
+            send: sends it once.
             repeated: called before each further try.
 
         Raises:
@@ -119,12 +119,12 @@ class Retrier:
             pause = self._pause(faults) if requested is None else requested
             spent = self._clock() - began
             if pause > self._budget.wait_s - waited:
-                asked = f" and asks to wait {pause:.0f} s" if requested is not None else ""
+                asked = f" and wants us to wait {pause:.0f} s" if requested is not None else ""
                 raise RetriesExhausted(f"{cause}{asked}; given up after {_times(faults)} in {spent:.0f} s", hint)
             if faults >= self._budget.tries and not slow_down:
                 raise RetriesExhausted(f"{cause}; given up after {_times(faults)} in {spent:.0f} s", hint)
             waited += pause
-            _log.info("%s; asking again in %.1f s", cause, pause)
+            _log.info("%s; trying again in %.1f s", cause, pause)
             if slow_down or requested is not None:
                 self._until[host] = max(self._until.get(host, 0.0), self._clock() + pause)
             else:

@@ -15,13 +15,13 @@ from rollback.system.network import READ_S
 
 
 class RetryingClient:
-    """Sends requests over a wire; asking for the same thing again never changes anything on the other side."""
+    """Sends requests over a transport; requesting the same thing again never changes anything on the other side."""
 
-    def __init__(self, wire: Transport, tally: RequestCounter, budget: Budget) -> None:
+    def __init__(self, transport: Transport, counter: RequestCounter, budget: Budget) -> None:
         self.stop = threading.Event()
-        self._wire = wire
-        self._tally = tally
-        self._patience = Retrier(budget, self.stop)
+        self._transport = transport
+        self._counter = counter
+        self._retrier = Retrier(budget, self.stop)
         self._most_s = budget.most_s(READ_S)
         self._deadline = float("inf")
         self._waiting = WaitReporter(self._left_s)
@@ -60,12 +60,12 @@ class RetryingClient:
         """
 
         def send() -> RegistryResponse:
-            self._tally.add(counted_as)
-            return self._wire.send(method, url, headers, limit=limit, body=body)
+            self._counter.add(counted_as)
+            return self._transport.send(method, url, headers, limit=limit, body=body)
 
         host = origin(url)[1]
         with self._waiting.waiting_for(host):
-            return self._patience.ask(host, send, lambda: self._tally.add("repeats"))
+            return self._retrier.send(host, send, lambda: self._counter.add("repeats"))
 
     def once(self, url: str, *, limit: int) -> RegistryResponse:
         """GET a page once, without credentials and without a count.
@@ -75,17 +75,17 @@ class RetryingClient:
             TooLarge: the answer is larger than `limit`.
         """
         with self._waiting.waiting_for(origin(url)[1]):
-            return self._wire.send("GET", url, {}, limit=limit)
+            return self._transport.send("GET", url, {}, limit=limit)
 
     def counted(self, name: str) -> None:
         """Count something that happened, a field of `RequestCounts`."""
-        self._tally.add(name)
+        self._counter.add(name)
 
     def counts(self) -> RequestCounts:
         """The requests so far."""
-        return self._tally.take()
+        return self._counter.take()
 
     def close(self) -> None:
         """Close the connections."""
         self._waiting.close()
-        self._wire.close()
+        self._transport.close()

@@ -41,7 +41,7 @@ class Scanner:
 
     def __init__(
         self,
-        asker: RegistryApiClient,
+        api: RegistryApiClient,
         reader: ImageResolver,
         flavour: str,
         wanted: Callable[[str], bool],
@@ -52,23 +52,23 @@ class Scanner:
         """Prepare a survey.
 
         Args:
-            asker: asks the registry.
+            api: sends the requests.
             reader: finds what a tag names.
             flavour: `auto`, or the name of a registry with an API of its own.
-            wanted: tells whether a tag counts.
+            wanted: whether a tag counts.
             progress: hears how many tags are done, and how many are known of so far.
             near_miss: why a tag that does not count should be named among those skipped; empty for most.
             deadline_s: seconds from now in which the survey has to be done.
         """
         self._deadline_s = deadline_s
         self._until = time.monotonic() + deadline_s
-        self._asker = asker
+        self._api = api
         self._reader = reader
         self._flavour = flavour
         self._wanted = wanted
         self._progress = progress
         self._near_miss = near_miss
-        self._harbor = Harbor(asker)
+        self._harbor = Harbor(api)
         self._held: list[tuple[str, str]] = []  # tags that wait until all are known
         self._found: list[ResolvedTag | Skipped] = []
         self._counting = threading.Lock()
@@ -84,8 +84,8 @@ class Scanner:
         Raises:
             RegistryError: a repository cannot be read.
         """
-        self._asker.gate.expect(repos)
-        self._work([self._list(_ScanState(TagListReader(self._asker, repo))) for repo in repos], workers)
+        self._api.authenticator.expect(repos)
+        self._work([self._list(_ScanState(TagListReader(self._api, repo))) for repo in repos], workers)
         if self._held:
             self._warn()
             self._work([self._read(repo, tag) for repo, tag in self._held], workers)
@@ -113,17 +113,17 @@ class Scanner:
         }
 
     def _work(self, jobs: Iterable[Job[ResolvedTag | Skipped]], workers: int) -> None:
-        stop = self._asker.courier.stop
+        stop = self._api.http.stop
         try:
-            worker_pool.work(jobs, workers=workers, stop=stop, tell=self._tell, until=self._until)
+            worker_pool.work(jobs, workers=workers, stop=stop, report=self._report, until=self._until)
         except TimeoutError as error:
             raise RegistryError(
-                f"{self._asker.address.url} was not read within {self._deadline_s:g} s",
+                f"{self._api.address.url} was not read within {self._deadline_s:g} s",
                 why=f"{len(self._found)} of {self._known} tags are read, of those that it has listed so far",
                 hint="try again, what was read is kept; or set registry.deadline_s in the settings to more seconds",
             ) from error
 
-    def _tell(self, result: ResolvedTag | Skipped) -> None:
+    def _report(self, result: ResolvedTag | Skipped) -> None:
         self._found.append(result)
         self._progress(len(self._found), self._known)
 
@@ -143,18 +143,18 @@ class Scanner:
         return job
 
     def _follow(self, walk: _ScanState, repo: str, page: Page, fresh: list[str]) -> list[Job[ResolvedTag | Skipped]]:
-        if self._is(docker_hub.NAME, detected=self._asker.address.is_hub):
+        if self._is(docker_hub.NAME, detected=self._api.address.is_hub):
             self._held += [(repo, tag) for tag in fresh]
             return []
         if self._is(google.NAME, detected="manifest" in page.document):
             known = google.dates(page.document)
             return [self._read(repo, tag, known.get(tag)) for tag in fresh]
-        if self._is(harbor.NAME, detected=self._asker.gate.service == harbor.SERVICE):
+        if self._is(harbor.NAME, detected=self._api.authenticator.service == harbor.SERVICE):
             walk.waiting += fresh
-            return [] if walk.listing.more else [self._ask_harbor(walk, repo)]
+            return [] if walk.listing.more else [self._harbor_job(walk, repo)]
         return [self._read(repo, tag) for tag in fresh]
 
-    def _ask_harbor(self, walk: _ScanState, repo: str) -> Job[ResolvedTag | Skipped]:
+    def _harbor_job(self, walk: _ScanState, repo: str) -> Job[ResolvedTag | Skipped]:
         def job() -> Done[ResolvedTag | Skipped]:
             unknown = [tag for tag in walk.waiting if not self._reader.settled(repo, tag)]
             known: dict[str, TagInfo] = {}
@@ -177,9 +177,9 @@ class Scanner:
         if not needed:
             return
         repo, tag = needed[0]
-        url = self._asker.url(repo, f"manifests/{tag}")
-        answer = self._asker.ask(ApiRequest(RequestKind.HEAD, url, repo, f"tag {tag}", method="HEAD"))
-        text = docker_hub.warning(answer.headers, len(needed), self._asker.gate.identity().user)
+        url = self._api.url(repo, f"manifests/{tag}")
+        answer = self._api.send(ApiRequest(RequestKind.HEAD, url, repo, f"tag {tag}", method="HEAD"))
+        text = docker_hub.warning(answer.headers, len(needed), self._api.authenticator.identity().user)
         if text:
             _log.warning(text)
 

@@ -14,7 +14,7 @@ from rollback.registry.api_client import ApiRequest, RegistryApiClient
 from rollback.registry.request_counts import RequestKind
 from rollback.registry.transport import RegistryResponse, TooLarge
 
-_SIZES = (1000, 100, 0)  # tags to ask for at a time, the next one where the one before is refused; 0 for any number
+_SIZES = (1000, 100, 0)  # tags to request at a time, the next one where the one before is refused; 0 for any number
 _LIMITS = {50, 100, 1000}  # how many tags registries give at most where more are wanted, or where nothing is said
 _MOST_TAGS = 1_000_000  # of one repository
 _MOST_EMPTY = 100  # pages in a row that hold nothing and name a further one
@@ -25,32 +25,32 @@ _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*\w+\s*=\s*(?:"[^"]*"|[^;,"\s]*))*)')
 
 @dataclass(frozen=True)
 class Page:
-    """Some tags, in no particular order, and the registry's whole answer, which may tell more."""
+    """Some tags, in no particular order, and the registry's whole answer, which may say more."""
 
     tags: list[str]
     document: dict[str, Any]
 
 
 class TagListReader:
-    """Walks through the pages of one repository; `more` tells whether there are further ones.
+    """Walks through the pages of one repository; `more` is true if there are further ones.
 
     Registries agree on little here. Some refuse `n=1000` (Quay: 413, https://github.com/quay/quay), some give fewer
     tags than are there without a link to the rest (Nexus, https://github.com/sonatype/nexus-public/issues/117), and
     docker-registry 2.8.2 ignores `n` and `last`, and sorts nothing.
     """
 
-    def __init__(self, asker: RegistryApiClient, repo: str) -> None:
+    def __init__(self, api: RegistryApiClient, repo: str) -> None:
         self.repo = repo
         self.more = True
-        self._asker = asker
-        self._first = asker.url(repo, "tags/list")
+        self._api = api
+        self._first = api.url(repo, "tags/list")
         self._sizes = list(_SIZES)
         self._url = self._page_url()
         self._pages = 0
         self._empty = 0
         self._asked: set[str] = set()
         self._linked = False  # whether a page named the next one: then the one that names none is the last
-        self._probing = False  # whether the page asked for is one that nothing but its predecessor's length hints at
+        self._probing = False  # whether the requested page is one that nothing but its predecessor's length hints at
         self._seen: set[int] = set()  # hashes: the tags themselves would need three times the memory
 
     def turn(self) -> Page:
@@ -58,43 +58,43 @@ class TagListReader:
 
         Raises:
             NotInRegistry: the registry does not know the repository.
-            RegistryError: it cannot be asked, its answer cannot be used, or its pages go round in circles.
+            RegistryError: it cannot be queried, its answer cannot be used, or its pages go round in circles.
         """
         self._pages += 1
         if self._url in self._asked:
             raise self._failure(f"its pages go round in circles: {self._where()} was read before")
-        answer = self._ask()
+        answer = self._send()
         while self._pages == 1 and len(self._sizes) > 1 and _is_refusal(answer):
             self._sizes.pop(0)
             self._url = self._page_url()
-            answer = self._ask()
+            answer = self._send()
         self._asked.add(self._url)
         if answer.status == 404 and self._pages == 1:
             raise NotInRegistry(
-                f"{self.repo} is not in {self._asker.address.url}",
-                why=self._asker.words(answer),
+                f"{self.repo} is not in {self._api.address.url}",
+                why=self._api.words(answer),
                 hint="check the repository's name; some registries say this where access is missing",
             )
         if self._probing and (_is_refusal(answer) or answer.status == 404):
             return self._refused_probe(answer)
         if answer.status != 200:
             page = f"{self._where()}: " if self._pages > 1 else ""
-            raise self._failure(f"{page}{self._asker.words(answer)}")
+            raise self._failure(f"{page}{self._api.words(answer)}")
         return self._go_on(answer, self._read(answer))
 
     def _read(self, answer: RegistryResponse) -> Page:
         page = _parse(answer)
         if page is None:  # cut short without a trace, perhaps: once more
-            self._asker.courier.counted("repeats")
-            page = _parse(self._ask())
+            self._api.http.counted("repeats")
+            page = _parse(self._send())
         if page is None:
             kind = answer.headers.get("Content-Type", "nothing known")
             raise self._failure(f"the answer is not a list of tags but {kind[:60]!r}")
         return page
 
-    def _ask(self) -> RegistryResponse:
+    def _send(self) -> RegistryResponse:
         try:
-            return self._asker.ask(self._question())
+            return self._api.send(self._question())
         except TooLarge as error:
             raise self._failure(f"the answer is larger than {_LIMIT >> 20} MiB") from error
 
@@ -133,7 +133,7 @@ class TagListReader:
             "%s: the list of tags may be incomplete: it is exactly as long as a page can be, and the registry "
             "refuses to say what follows: %s",
             self.repo,
-            self._asker.words(answer),
+            self._api.words(answer),
         )
         self.more = False
         return Page([], {})
@@ -153,7 +153,7 @@ class TagListReader:
         parts = urlsplit(url)
         if parts.query:
             return f"{self._first}?{parts.query}"
-        base = urlsplit(self._asker.address.url)
+        base = urlsplit(self._api.address.url)
         path = parts.path
         if base.path and not path.startswith(f"{base.path}/"):
             path = base.path + path
@@ -163,7 +163,7 @@ class TagListReader:
         return ApiRequest(RequestKind.LIST, self._url, self.repo, "the list of tags", limit=_LIMIT)
 
     def _failure(self, cause: str) -> RegistryError:
-        return self._asker.failure(self._question(), cause)
+        return self._api.failure(self._question(), cause)
 
     def _where(self) -> str:
         """The page, in words."""

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RegistryResponse:
-    """What a server said. `headers` can be asked in any case."""
+    """What a server said. `headers` can be looked up in any case."""
 
     status: int
     headers: Mapping[str, str]
@@ -54,7 +54,7 @@ class ConnectionLost(Exception):
 
     Args:
         cause: in words that name no more than a host.
-        lasting: whether asking again cannot help.
+        lasting: whether trying again cannot help.
         hint: one next step, if there is one.
     """
 
@@ -95,11 +95,11 @@ class Transport(Protocol):
 
 
 class Pool:
-    """The wire over urllib3: at most `connections` connections to one host at a time."""
+    """The transport over urllib3: at most `connections` connections to one host at a time."""
 
     def __init__(
         self,
-        tally: RequestCounter,
+        counter: RequestCounter,
         *,
         connections: int = 16,
         verify: bool | Path = True,
@@ -110,10 +110,10 @@ class Pool:
     ) -> None:
         # Its debug lines quote whole URLs, and so the signatures of redirected blobs.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
-        if verify is False:  # it was asked for, and is said once here
+        if verify is False:  # the settings say so, and it is said once here
             warnings.simplefilter("ignore", InsecureRequestWarning)
             _log.warning("certificates are not verified, since the settings say insecure")
-        self._tally = tally
+        self._counter = counter
         self._read_s = read_s
         self._answers = AnswerDeadline(answer_s)
         self._verify = verify
@@ -170,7 +170,7 @@ class Pool:
         try:
             content = _read(method, response, limit)
         except BaseException:
-            response.close()  # the rest of the answer must not be taken for the next one
+            response.close()  # the rest of the answer must not be read as the next one
             raise
         return RegistryResponse(response.status, response.headers, content, url)
 
@@ -188,7 +188,7 @@ class Pool:
                 proxy = proxy_for(url)
                 manager = self._manager(place, proxy)
                 pool = manager.connection_from_host(place[1], place[2], place[0])
-                pool.ConnectionCls = _observed(pool.ConnectionCls, self._tally, self._answers)
+                pool.ConnectionCls = _observed(pool.ConnectionCls, self._counter, self._answers)
                 if proxy and place[0] == "http" and not is_socks(proxy):
                     self._forwarding.add(place)
                 self._proxies[place] = urlsplit(proxy).hostname or ""
@@ -218,11 +218,11 @@ def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
     return urllib3.ProxyManager(bare, proxy_headers=login, **options)
 
 
-def _observed(base: type, tally: RequestCounter, answers: AnswerDeadline) -> type:
+def _observed(base: type, counter: RequestCounter, answers: AnswerDeadline) -> type:
     """The connection class, which counts when it connects, and can be cut off while it is in use."""
 
     def connect(self: Any) -> None:
-        tally.add("connections")
+        counter.add("connections")
         answers.use(self)
         base.connect(self)  # type: ignore[attr-defined]
 

@@ -29,7 +29,7 @@ def work(
     *,
     workers: int,
     stop: threading.Event,
-    tell: Callable[[Result], None],
+    report: Callable[[Result], None],
     until: float = float("inf"),
 ) -> None:
     """Work off the jobs and all that follow from them.
@@ -38,7 +38,7 @@ def work(
         jobs: the first ones.
         workers: how many threads.
         stop: set when the work ends early, so that a job which waits gives up.
-        tell: takes each result, in the caller's thread, in the order of arrival.
+        report: receives each result, in the caller's thread, in the order of arrival.
         until: when it has to be done, in seconds of the monotonic clock.
 
     Raises:
@@ -74,7 +74,7 @@ def work(
                 waiting.put(job)
             left += len(done.more)
             for result in done.results:
-                tell(result)
+                report(result)
     except BaseException:
         stop.set()
         _drain(waiting)

@@ -15,17 +15,17 @@ def system() -> datetime:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved.
+    """A clock that does not move by itself.
 
     Args:
-        now: where it stands at first, an aware datetime.
+        now: its time at first, an aware datetime.
     """
 
     def __init__(self, now: datetime) -> None:
         self._now = now
 
     def __call__(self) -> datetime:
-        """Where it stands."""
+        """The time it shows."""
         return self._now
 
     def advance(self, seconds: float) -> None:

@@ -48,7 +48,7 @@ class ContainerBehaviors:
     Args:
         table: behaviours by image. A key may leave out the registry's host and the digest
             (`shop/billing:1.9.0-master`), and leading folders too (`billing:1.9.0-master`).
-        pullable: tells of a whole reference whether it can be pulled; all can if it is not given.
+        pullable: whether a whole reference can be pulled; all can if it is not given.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer as values, so that the sandbox's servers can be asked without a socket."""
+"""One HTTP request and its answer as values, so that the sandbox's servers can be called without a socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 @dataclass(frozen=True)
 class Request:
-    """A request, taken apart.
+    """A request, parsed.
 
     Attributes:
         method: `GET`, `PATCH`, ….

@@ -78,14 +78,14 @@ def listening(answer: Answer, port: int = 0) -> Iterator[str]:
     """Serve `answer` on loopback while the block runs.
 
     Args:
-        answer: asked for every request, from several threads.
+        answer: called for every request, from several threads.
         port: 0 for any free one.
 
     Yields:
         The address, such as `http://127.0.0.1:41001`.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     server = _Server(port, answer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -65,7 +65,7 @@ class ImageStore:
         Args:
             repo: its repository, made if it is new.
             tag: its tag; an older image of that tag loses it.
-            created: the RFC 3339 stamp of its config, exactly as it should stand there.
+            created: the RFC 3339 stamp of its config, exactly as it should be written there.
             form: how it is stored.
             labels: of its config.
 
@@ -82,7 +82,7 @@ class ImageStore:
                 child, size = _image(into, content, created, Form.OCI, architecture, labels or {})
                 described = {"mediaType": OCI_MANIFEST, "digest": child, "size": size}
                 platform = {"architecture": architecture, "os": "linux"}
-                # The attestation stands before its image: nothing says that it comes last.
+                # The attestation is listed before its image: nothing says that it comes last.
                 children += [_attestation(into, child), {**described, "platform": platform}]
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children}
             digest, _ = _manifest(into, OCI_INDEX, index)

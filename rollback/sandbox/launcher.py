@@ -50,7 +50,7 @@ class Sandbox:
 
     @property
     def marathon_url(self) -> str:
-        """Marathon's own address, which asks for no login unless it was set up to."""
+        """Marathon's own address, which requires no login unless it was set up to."""
         return self.dcos_url
 
     @property
@@ -118,13 +118,13 @@ def serving(
             of a healthy image takes 2 to 4 s.
         user: who can log in.
         password: with what.
-        login: whether `/service/marathon` asks for a token.
+        login: whether `/service/marathon` requires a token.
         direct_login: whether Marathon's own address does.
         controls: whether `POST /sandbox/faults` brings mishaps about.
         clock: the cluster's time.
 
     Raises:
-        OSError: a port is taken.
+        OSError: a port is in use.
     """
     story = story or fortnight(clock())
     images = story.images()
@@ -142,7 +142,7 @@ def serving(
 
 
 def _pullable(images: ImageStore, image: str) -> bool:
-    """Whether an image of one of the registry's repositories is there; others are taken to be elsewhere."""
+    """Whether an image of one of the registry's repositories is there; others count as being elsewhere."""
     try:
         reference = Reference.parse(image)
     except BadInput:

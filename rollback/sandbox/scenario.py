@@ -3,7 +3,7 @@
 Four services run in prod: three back ends and one front end. Yesterday afternoon billing, cart and web were
 released together. The new versions passed their checks, and gave in some hours later: billing answers 503, web
 keeps dying. The day before, everything was well. Catalog was not released for days, so as of that day it is
-*carried*. Around them stand things that look alike and are none of a rollback's business.
+*carried*. Around them are things that look alike and are none of a rollback's business.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Installed:
 
 
 def fortnight(now: datetime | None = None) -> Scenario:
-    """The story, as it stands at `now` (an aware datetime; the present if it is not given)."""
+    """The scenario as of `now` (an aware datetime; the present if it is not given)."""
     now = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
 
     def ago(days: int, clock: str) -> datetime:

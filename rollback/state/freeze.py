@@ -1,4 +1,4 @@
-"""What automation is to know after a rollback: the environment is frozen, and these images were taken out. Pure.
+"""What automation must know after a rollback: the environment is frozen, and these images were withdrawn. Pure.
 
 The commonest complaint after any rollback is a deployment job that puts the bad version back an hour later.
 """
@@ -39,7 +39,7 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """An image that a run has taken out, by whom, when and why."""
+    """An image that a run has withdrawn, by whom, when and why."""
 
     image: str
     by: str

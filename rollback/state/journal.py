@@ -30,7 +30,7 @@ class Journal:
             folder: the dump folder; the file goes to `runs/` in it.
             header: what is known of the run.
             captured: every app of the plan, as it is before the run.
-            stamp: tells the time, RFC 3339.
+            stamp: returns the time, RFC 3339.
 
         Raises:
             RecordError: it cannot be written; nothing may be changed then.
@@ -52,7 +52,7 @@ class Journal:
         except (RecordError, OSError) as error:
             self.close()
             with suppress(OSError):
-                self.path.unlink()  # half a beginning tells nothing and changes nothing
+                self.path.unlink()  # half a beginning says nothing, and nothing was changed
             raise error if isinstance(error, RecordError) else self._cannot(error) from error
 
     def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
@@ -66,7 +66,7 @@ class Journal:
         self._append("cancelling", deployment=deployment.id, apps=list(deployment.apps))
 
     def stopping(self, deployment: Deployment) -> None:
-        """About to be ended where it stands."""
+        """About to be ended without a rollback."""
         self._append("stopping", deployment=deployment.id, apps=list(deployment.apps))
 
     def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str, *, taken: bool) -> None:

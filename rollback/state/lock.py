@@ -1,7 +1,7 @@
 """One run per environment and target at a time.
 
 On one machine the operating system's own file lock is the truth, so that a killed holder's lock is free at once and
-the file's content only tells who holds it. Between machines, a marker on the target is (`shared_state: target`).
+the file's content only says who holds it. Between machines, a marker on the target is (`shared_state: target`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from rollback.targets.base import Markers
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 5.0  # how often the target is asked whether the marker is still ours
+_LOOK_EVERY_S = 5.0  # how often it is checked whether the marker is still ours
 
 
 class Lock(Protocol):
     """A lock that is held."""
 
     def lost(self) -> bool:
-        """Whether somebody has taken it over on purpose."""
+        """Whether somebody else has claimed it on purpose."""
         ...
 
     def release(self) -> None:
@@ -113,7 +113,7 @@ class MarkerLock:
 
     Raises:
         Refused: somebody else holds it.
-        TargetError: the target cannot be asked.
+        TargetError: the target cannot be queried.
     """
 
     def __init__(

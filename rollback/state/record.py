@@ -1,7 +1,7 @@
 """The durable file of a run: who, why, before, after, outcome. `undo` and `history` read it.
 
 One file of JSON lines per run, only ever appended to; each line is on disk before the write that it announces is
-sent, so that after a kill at any moment the file tells everything that may have been changed.
+sent, so that after a kill at any moment the file names everything that may have been changed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Header:
         kind: `run` or `undo`.
         env: deployment name of the environment.
         target: the target's name, with its address.
-        as_of: the date or time that was asked for; for an undo, the run that it undoes.
+        as_of: the requested date or time; for an undo, the run that it undoes.
         by: who.
         reason: why; may be empty.
         incident: what it belongs to; may be empty.
@@ -86,7 +86,7 @@ class Captured:
 
 @dataclass(frozen=True)
 class Record:
-    """A run as its file tells it.
+    """A run as its file describes it.
 
     Attributes:
         header: what was known before the first write.
@@ -194,7 +194,7 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
         elif line["event"] == "ended":
             outcome = line
     if not sent.keys() <= captured.keys():
-        raise ValueError(f"it tells of a write to {min(sent.keys() - captured.keys())}, which it has not captured")
+        raise ValueError(f"it names a write to {min(sent.keys() - captured.keys())}, which it has not captured")
     return Record(
         header,
         captured,
@@ -261,7 +261,7 @@ def _begun(path: Path) -> bool:
         first = _first_line(path)
         return first.endswith(b"\n") or len(first) == file_system.LARGE
     except OSError:
-        return True  # reading it tells why it cannot be read
+        return True  # reading it explains why it cannot be read
 
 
 def readable(folder: Path) -> Iterator[Record]:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-_LOOK_S = 0.05  # how often it is asked whether somebody wants to stop
+_LOOK_S = 0.05  # how often it is checked whether to stop
 
 
 class _Call(Generic[Result]):

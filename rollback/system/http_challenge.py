@@ -1,4 +1,4 @@
-"""What a server asks for when it says 401: the WWW-Authenticate header (RFC 9110, section 11)."""
+"""What a server requires when it says 401: the WWW-Authenticate header (RFC 9110, section 11)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The door to HTTP for everything but the registry: timeouts, retries, TLS and the user agent are decided here.
 
-The registry client asks thousands of small questions and has a leaner door of its own (`registry/wire.py`); what
-both agree on stands in `network.py`.
+The registry client sends thousands of small requests and has a leaner transport of its own
+(`registry/transport.py`); what both agree on is in `network.py`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def connect(
     """Make a session over one pool of connections.
 
     Reads (GET, HEAD) are tried again after a reset, a timeout, 429 and 5xx, and `Retry-After` is kept to for at
-    most a minute; writes never are, because a write without an answer may have been taken. `~/.netrc` is not
+    most a minute; writes never are, because a write without an answer may have been accepted. `~/.netrc` is not
     read: requests would put its entry in place of an Authorization header that was set on purpose. Proxies and
     the CA bundle come from the usual variables.
 

@@ -141,7 +141,7 @@ class Target(Protocol):
 
         Raises:
             LoginRefused: the user, the password or the token is not accepted.
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 
@@ -152,7 +152,7 @@ class Target(Protocol):
             env: deployment name of the environment. Apps of others may be among them, for whoever compares ids.
 
         Raises:
-            TargetError: the target cannot be asked; LoginRefused: not with this login.
+            TargetError: the target cannot be queried; LoginRefused: not with this login.
         """
         ...
 
@@ -160,20 +160,20 @@ class Target(Protocol):
         """The deployments that run now.
 
         Raises:
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 
     def update(self, changes: Sequence[Change]) -> Deployment:
-        """Write the image of every change (at most `batch`) and return as soon as the target has taken it.
+        """Write the image of every change (at most `batch`) and return as soon as the target has accepted it.
 
         All or nothing; never overrides a lock. Only the image differs from the captured definition's
         container; what the target would lose if it were left out goes along unchanged.
 
         Raises:
-            AppLocked: a deployment holds one of the apps; nothing was taken.
-            NoAnswer: sent, and no answer came; it may have been taken.
-            TargetError: refused or not reached; nothing was taken.
+            AppLocked: a deployment holds one of the apps; nothing was accepted.
+            NoAnswer: sent, and no answer came; it may have been accepted.
+            TargetError: refused or not reached; nothing was accepted.
         """
         ...
 
@@ -181,7 +181,7 @@ class Target(Protocol):
         """One look at the named apps, in as few requests as possible; an app that is gone is absent.
 
         Raises:
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 
@@ -193,16 +193,16 @@ class Target(Protocol):
 
         Raises:
             NoAnswer: sent, and no answer came.
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 
     def stop(self, deployment: Deployment) -> None:
-        """End a running deployment where it stands: its apps keep their definitions and are free. Harmless if over.
+        """End a deployment without rolling it back: its apps keep their definitions and are free. Harmless if over.
 
         Raises:
             NoAnswer: sent, and no answer came.
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 
@@ -234,7 +234,7 @@ class Markers(Protocol):
             False if there is one of this name already; it is as it was.
 
         Raises:
-            TargetError: the target cannot be asked, or does not allow it.
+            TargetError: the target cannot be queried, or does not allow it.
         """
         ...
 
@@ -242,7 +242,7 @@ class Markers(Protocol):
         """The labels of a marker; None if there is none.
 
         Raises:
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 
@@ -250,7 +250,7 @@ class Markers(Protocol):
         """Replace the labels of a marker.
 
         Raises:
-            TargetError: the target cannot be asked, or does not allow it.
+            TargetError: the target cannot be queried, or does not allow it.
         """
         ...
 
@@ -258,7 +258,7 @@ class Markers(Protocol):
         """Remove a marker; harmless if there is none.
 
         Raises:
-            TargetError: the target cannot be asked, or does not allow it.
+            TargetError: the target cannot be queried, or does not allow it.
         """
         ...
 
@@ -284,6 +284,6 @@ class Remembering(Protocol):
         Empty, too, if its memory does not reach back so far.
 
         Raises:
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...

@@ -10,7 +10,7 @@ from rollback.system import standard_input
 
 
 def on_terminal() -> bool:
-    """Whether there is a terminal on which the user can be asked."""
+    """Whether there is a terminal on which the user can be prompted."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
 
 
@@ -21,18 +21,20 @@ def require(question: str, *, given: bool, needed: bool) -> None:
     answers: then the first one counts. It is looked at without consuming it; anything else there is not an answer.
 
     Args:
-        question: what the user is asked.
+        question: what the user has to answer.
         given: whether consent was given beforehand, with `--yes`; then nothing is read.
         needed: whether it has to be given beforehand where there is no terminal.
 
     Raises:
-        Refused: the answer is no, or there is nobody to ask.
+        Refused: the answer is no, or there is no terminal for the prompt.
     """
     if given:
         return
     if not on_terminal():
         if needed:
-            raise Refused([Reason("this needs your consent, and there is no terminal to ask on", hint="add --yes")])
+            raise Refused(
+                [Reason("this needs your consent, and there is no terminal for the prompt", hint="add --yes")]
+            )
         if standard_input.answer(standard_input.waiting_lines()) is False:
             raise Refused(
                 [

@@ -151,7 +151,7 @@ def access(
 
 
 def registry(config: Settings, *, url: str = "", cached: bool = True) -> registries.Registry:
-    """The registry that the settings name; asks nothing yet.
+    """The registry that the settings name; sends no request yet.
 
     Args:
         config: the settings.

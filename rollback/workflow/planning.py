@@ -37,7 +37,7 @@ _AT_A_TIME = 8  # questions to the registry
 
 @dataclass(frozen=True)
 class PreparedPlan:
-    """A plan, every reason that stands against running it, and the registry that was asked."""
+    """A plan, every reason not to run it, and the registry that was queried."""
 
     plan: Plan
     reasons: tuple[Reason, ...]
@@ -173,12 +173,12 @@ def _checked(
 
 
 def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Mapping[str, ImageCheck]]:
-    """A history of the older form tells no digests: take those that the tags have now."""
+    """A history of the older form has no digests: use those that the tags have now."""
     blank = [choice.image for choice in chosen.choices if choice.image and not choice.image.digest]
     evidence: dict[str, ImageCheck] = {}
     digests: dict[str, str] = {}
 
-    def ask(image: Image) -> None:
+    def look_up(image: Image) -> None:
         try:
             digests[image.repo] = registry.digest(image.repo, image.tag)
         except NotInRegistry as error:
@@ -187,7 +187,7 @@ def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Map
             evidence[image.repo] = ImageCheck(ImagePresence.UNKNOWN, error.why or error.what)
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        list(pool.map(ask, blank))
+        list(pool.map(look_up, blank))
     choices = tuple(
         replace(choice, image=replace(choice.image, digest=digests[choice.repo]))
         if choice.image and choice.repo in digests
@@ -204,7 +204,7 @@ def _evidence(steps: list[Step], registry: Registry) -> dict[str, ImageCheck]:
     """
     images = {step.repo: (step.image, Reference.parse(step.after).digest) for step in steps if step.image}
 
-    def ask(chosen: tuple[Image, str]) -> ImageCheck:
+    def look_up(chosen: tuple[Image, str]) -> ImageCheck:
         image, pinned = chosen
         try:
             if pinned:
@@ -221,4 +221,4 @@ def _evidence(steps: list[Step], registry: Registry) -> dict[str, ImageCheck]:
         return ImageCheck(ImagePresence.SOUND, now)
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        return dict(zip(images, pool.map(ask, images.values()), strict=True))
+        return dict(zip(images, pool.map(look_up, images.values()), strict=True))

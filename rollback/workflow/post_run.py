@@ -48,7 +48,7 @@ def begin(request: RunRequest, header: Header, plan: Plan, target: Target) -> Fr
 def finish(
     request: RunRequest, header: Header, plan: Plan, execution: Execution, target: Target, before: Freeze | None
 ) -> None:
-    """After a run: remember what was taken out for deployment jobs that ask; without changes, the state as before it.
+    """After a run: remember what was withdrawn, for `check`; without changes, the state as before it.
 
     Args:
         request: the run.
@@ -104,7 +104,7 @@ def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> 
     remembering = cast(Remembering, target)
     steps = [step for step in plan.steps if step.action is Action.CHANGE and step.app]
 
-    def ask(step: Step) -> tuple[str, ...]:
+    def look_up(step: Step) -> tuple[str, ...]:
         try:
             return remembering.drift(step.app.id if step.app else "", until)
         except TargetError as error:
@@ -114,7 +114,7 @@ def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> 
     with ThreadPoolExecutor(parallel) as pool:
         found = [
             f"{step.service}: {'; '.join(lines)}"
-            for step, lines in zip(steps, pool.map(ask, steps), strict=True)
+            for step, lines in zip(steps, pool.map(look_up, steps), strict=True)
             if lines
         ]
     born = [step.service for step in plan.steps if step.match is Match.MISSING]

@@ -1,4 +1,4 @@
-"""What a command was asked to do, parsed once: options and settings as frozen values."""
+"""What a command has to do, parsed once: options and settings as frozen values."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def carry_out(
     """Carry out a prepared plan if nothing and nobody is against it.
 
     Args:
-        request: what was asked for.
+        request: what to run.
         prepared: the plan, and every reason against it.
         target: where.
         progress: shows what happens meanwhile.

@@ -54,12 +54,12 @@ def with_evidence(
         if found and (running_image.may_move(app, tags) or (repo, found.tag) in known):
             suspects[app_id] = (repo, found.tag or "latest", app)
 
-    def ask(suspect: tuple[str, str, App]) -> TagNow:
+    def look_up(suspect: tuple[str, str, App]) -> TagNow:
         repo, tag, app = suspect
         return _now(registry, repo, tag, known.get((repo, tag), ""), may_move=running_image.may_move(app, tags))
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        named = dict(zip(suspects, pool.map(ask, suspects.values()), strict=True))
+        named = dict(zip(suspects, pool.map(look_up, suspects.values()), strict=True))
     moving = [a for a in suspects if named[a].moved or running_image.may_move(suspects[a][2], tags)]
     if not moving:
         return {}

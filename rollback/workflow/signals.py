@@ -1,4 +1,4 @@
-"""The wish to stop: a signal, or a lock that somebody has taken over."""
+"""The wish to stop: a signal, or a lock that somebody else has claimed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Clock:
         return bounded(function, within_s=within_s, stopping=lambda: self.asked, grace_s=_GRACE_S)
 
     def _lost(self) -> bool:
-        """Whether a lock was taken over; nobody knows if the target does not say so soon."""
+        """Whether a lock was claimed by somebody else; nobody knows if the target does not say so soon."""
         try:
             return self.call(lambda: any(lock.lost() for lock in self._locks), _LOST_S)
         except TimeoutError:
@@ -64,19 +64,19 @@ class _Clock:
 
     def stopping(self) -> bool:
         if not self.asked and self._locks and self._lost():
-            log.warning("somebody has taken over the lock: this run writes nothing more")
+            log.warning("somebody else has claimed the lock: this run writes nothing more")
             self.asked = True
         return self.asked
 
 
 @contextmanager
 def stoppable(locks: Sequence[Lock], wrote: Sequence[Journal] = ()) -> Iterator[Clock]:
-    """While the block runs, the first signal asks to stop, and one that comes later ends the program at once.
+    """While the block runs, the first signal requests a stop, and one that comes later ends the program at once.
 
     Args:
-        locks: those that are held; one that is lost asks to stop, too.
+        locks: those that are held; one that is lost requests a stop, too.
         wrote: the journal, once there is one. If something was written, signals are handled so until the program
-            ends: its report is still to come, and no other handler could tell what stands.
+            ends: its report is still to come, and no other handler could report the state of the fleet.
     """
     clock = _Clock(locks)
     over = False
@@ -97,7 +97,7 @@ def stoppable(locks: Sequence[Lock], wrote: Sequence[Journal] = ()) -> Iterator[
             os.write(2, _OVER if over else b"\nrollback: stopping: no new write is started; again to end at once\n")
 
     wanted = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to go on without a terminal
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means to go on without a terminal
         wanted.append(signal.SIGHUP)
     before = {number: signal.signal(number, on_signal) for number in wanted}
     try:

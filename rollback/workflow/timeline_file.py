@@ -60,7 +60,7 @@ def past_runs(dump: Path) -> list[Record]:
 
 
 def running(history: History, env: Environment, config: Settings, progress: Progress) -> Running:
-    """Ask the target what runs; if it cannot be asked, one line says so and the page does without."""
+    """Query what runs on the target; if it cannot be queried, one line says so and the page does without."""
     try:
         target = context.target(config, context.access(config), env.name)
         try:
@@ -77,7 +77,7 @@ def running(history: History, env: Environment, config: Settings, progress: Prog
     now = datetime.now(timezone.utc)
     return Running(
         {step.repo: step.before for step in made.steps if step.before},
-        f"{target.name}, asked at {now:%Y-%m-%d %H:%M} UTC",
+        f"{target.name}, queried at {now:%Y-%m-%d %H:%M} UTC",
     )
 
 

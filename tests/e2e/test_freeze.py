@@ -117,7 +117,7 @@ def test_a_second_run_at_once_is_refused_and_told_who_holds_it(sandbox: Sandbox,
     assert "--steal-lock" in other.err
     assert stolen.code == 0, stolen.err
     assert first.returncode == 130
-    assert "taken over the lock" in err
+    assert "claimed the lock" in err
     assert ":1.9.0-master" in running(sandbox, "billing")
 
 

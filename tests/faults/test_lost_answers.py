@@ -99,7 +99,7 @@ def test_a_leader_change_while_watching_is_sat_out(stage: Scene, status: int) ->
     told = stage.run()
 
     assert told.code == 0, told.err
-    assert "the target cannot be asked" in told.err
+    assert "the target cannot be queried" in told.err
     assert patches(stage) == 1
 
 
@@ -110,8 +110,8 @@ def test_a_target_that_stays_away_ends_in_a_table_of_what_is_not_known(stage: Sc
 
     assert told.code == 4
     # what runs is what was seen last, and the detail says that nobody has seen it since
-    assert all(row["state"] == "failed" and "could not be asked" in row["detail"] for row in told.rows.values())
-    assert "the target could not be asked for 120 s" in told.document["summary"]
+    assert all(row["state"] == "failed" and "could not be queried" in row["detail"] for row in told.rows.values())
+    assert "the target could not be queried for 120 s" in told.document["summary"]
     stage.sandbox.faults.clear()
     stage.later()
     assert stage.undo().code == 0

@@ -301,7 +301,7 @@ class Fleet:
         self._advance()
         if self.silent:
             self.silent -= 1
-            raise TargetError("the target cannot be asked", why="HTTP 502 Bad Gateway")
+            raise TargetError("the target cannot be queried", why="HTTP 502 Bad Gateway")
 
     def _advance(self) -> None:
         for due, changes in [late for late in self._late if late[0] <= self.clock.at]:

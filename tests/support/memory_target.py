@@ -237,7 +237,7 @@ class Memory:
 
     def _ask(self) -> None:
         if self.down:
-            raise TargetError("it cannot be asked", why="no route to host")
+            raise TargetError("it cannot be queried", why="no route to host")
 
     def _begin(self, images: Mapping[str, str], *, force: bool = False, told: bool = True) -> Deployment:
         self._number += 1

@@ -131,7 +131,7 @@ def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         ("get --env=prod", "--repo is missing"),
         ("get --repo=a --env=prod --bogus", "there is no option --bogus"),
         ("get --repo=a --env=prod --slack=x", "--slack does not belong to get"),
-        ("run --date=x --env=a --env=b", "--env stands twice"),
+        ("run --date=x --env=a --env=b", "--env is given twice"),
         ("bogus", "rollback --help"),
         ("get run", "rollback --help"),
         ("run --date=x --env=prod stray", "rollback --help"),

@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Mark:
-    """An image where its release stands: the row of its repository, the column of its day."""
+    """An image at its place in the chart: the row of its repository, the column of its day."""
 
     row: int
     column: int
@@ -48,7 +48,7 @@ class PastRun:
         at: when it began.
         verdict: the first words of its report, or `no outcome`.
         summary: the rest of that line.
-        column: where its day stands.
+        column: that of its day.
         to: the column of the date to which it went; None where that is not on the axis.
     """
 
@@ -69,7 +69,7 @@ class Running:
 
     Attributes:
         references: by repository, the image reference.
-        source: how it is known, e.g. `asked at 04:12`.
+        source: how it is known, e.g. `queried at 04:12`.
     """
 
     references: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def build(history: History, records: Sequence[Record], running: Running | None =
     Args:
         history: may be empty, then only runs are shown.
         records: the runs, in any order.
-        running: what runs now; where nobody asked, it is what the newest run left behind.
+        running: what runs now; where it was not queried, it is what the newest run left behind.
     """
     zone = history.zone
     newest = sorted(records, key=lambda record: record.header.at, reverse=True)[:_MOST_RUNS]

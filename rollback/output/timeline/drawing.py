@@ -1,4 +1,4 @@
-"""The chart as SVG. Colours stand as attributes, so that it shows where style sheets are forbidden, too."""
+"""The chart as SVG. Colors are attributes, so that it shows where style sheets are forbidden, too."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Window:
         columns: which.
         rows: which.
         width: pixels of a column.
-        paper: whether it stands alone, with its own names and dates, as on paper.
+        paper: whether it is on its own, with its own names and dates, as on paper.
         runs: whether past runs are drawn above the services.
     """
 
@@ -117,7 +117,7 @@ def _bare(chart: Chart, mark: Mark) -> str:
 
 
 class _SvgWriter:
-    """Knows where things stand."""
+    """Knows the positions of things."""
 
     def __init__(self, chart: Chart, window: Window, name: str, left: int, top: int) -> None:
         self._chart, self._window, self._name, self._left, self._top = chart, window, name, left, top

@@ -98,7 +98,7 @@ def _about(chart: Chart) -> str:
 
 
 def _interactive(chart: Chart, width: int) -> Iterator[str]:
-    """The chart that can be scrolled and asked; the script brings it out of its template."""
+    """The chart that can be scrolled and clicked; the script brings it out of its template."""
     window = Window(range(len(chart.columns)), range(len(chart.names)), width)
     yield '<template id="asked"><div class="scroll" tabindex="0" role="group" aria-label="Choose a date">'
     yield '<div class="corner" aria-hidden="true">As of</div><div class="days" role="radiogroup" aria-label="As of">'
@@ -137,9 +137,9 @@ def _sheets(chart: Chart, width: int) -> Iterator[str]:
 
 def _legend(chart: Chart) -> str:
     words = "A dot is a release, the line behind it the time for which it stays the newest. "
-    words += "On the chosen date a ring stands for what is carried to it."
+    words += "On the chosen date a ring marks what is carried to it."
     if chart.runs:
-        words += " A past run stands on its day; its arrow points at the date to which it went."
+        words += " A past run is on its day; its arrow points at the date to which it went."
     return f'<p class="quiet legend">{words}</p>'
 
 

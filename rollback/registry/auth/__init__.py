@@ -1,1 +1,1 @@
-"""As whom to ask a registry: where credentials are kept, and the ways of showing them."""
+"""Logins for registries: where credentials are kept, and how they are sent."""

@@ -1,4 +1,4 @@
-"""The registry's gate: finds out which way in it wants, and shows what it asks for."""
+"""Finds out which login the registry requires, and sends it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from rollback.secret import Secret
 from rollback.system import http_challenge
 from rollback.system.network import is_loopback
 
-_ATTEMPTS = 3  # times that one question is asked with different headers
+_ATTEMPTS = 3  # times that one request is sent with different headers
 _log = logging.getLogger(__name__)
 
 
 class Authenticator:
-    """Knows as whom to ask one registry. Nothing is shown that was not asked for."""
+    """Knows the login for one registry. Nothing is sent that the registry did not require."""
 
-    def __init__(self, address: Address, courier: RetryingClient, find: Callable[[str], Login]) -> None:
+    def __init__(self, address: Address, http: RetryingClient, find: Callable[[str], Login]) -> None:
         """Take a way to find credentials.
 
         Args:
             address: of the registry.
-            courier: carries requests to a token server.
+            http: carries requests to a token server.
             find: the credentials for a repository, or for the registry where that is empty.
         """
         self._address = address
-        self._courier = courier
+        self._http = http
         self._find = find
         self._lock = threading.Lock()
         self._logins: dict[str, Login] = {}
@@ -51,12 +51,12 @@ class Authenticator:
             return self._logins[repo]
 
     def identity(self) -> Identity:
-        """As whom the registry is asked."""
+        """The user for the registry."""
         login = self.login()
         return Identity(login.name, login.source)
 
     def expect(self, repos: Iterable[str]) -> None:
-        """Name the repositories that will be asked about, so that they can share tokens."""
+        """Name the repositories that will be queried, so that they can share tokens."""
         self._expected = [self._address.name(repo) for repo in repos]
         if self._tokens:
             self._tokens.expect(self._expected)
@@ -85,10 +85,10 @@ class Authenticator:
             attempt: how often this question was refused before.
 
         Returns:
-            Whether asking again, with another header, makes sense.
+            Whether trying again, with another header, makes sense.
 
         Raises:
-            RegistryError: the registry asks for what we cannot show, or must not.
+            RegistryError: the registry requires what we do not have, or must not send.
         """
         if attempt >= _ATTEMPTS - 1:
             return False
@@ -109,7 +109,7 @@ class Authenticator:
             wanted = ", ".join(offer.scheme for offer in offers)[:80]
             raise RegistryError(
                 f"{repo} cannot be read from {self._address.url}",
-                why=f"it asks for a login by {wanted}, which we lack",
+                why=f"it requires a login by {wanted}, which we lack",
             )
         return False
 
@@ -146,7 +146,7 @@ class Authenticator:
             if self._tokens is None:
                 realm = self._realm(offer.parameters["realm"])
                 self.service = offer.parameters.get("service", "")
-                self._tokens = Tokens(realm, self.service, self._courier, self._login_of, self.redact)
+                self._tokens = Tokens(realm, self.service, self._http, self._login_of, self.redact)
                 fresh = True
             else:
                 fresh = False
@@ -179,7 +179,7 @@ class Authenticator:
         scheme, host, _port = origin(realm)
         if scheme not in ("http", "https") or (scheme == "http" and self._address.url.startswith("https:")):
             raise RegistryError(
-                f"{self._address.url} cannot be asked",
+                f"{self._address.url} cannot be queried",
                 why=f"it sends us to {scheme}://{host} for a token, and credentials do not leave https",
             )
         if host != origin(self._address.url)[1]:

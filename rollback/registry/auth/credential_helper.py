@@ -16,11 +16,11 @@ from rollback.secret import Secret
 TIMEOUT_S = 10.0  # seconds that a helper may take; one that waits for input never ends
 _NOT_FOUND = "credentials not found"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_IDENTITY = "<token>"  # stands for the user's name where the secret is an identity token
+_IDENTITY = "<token>"  # is in place of the user's name where the secret is an identity token
 _log = logging.getLogger(__name__)
 
 
-def ask(name: str, server: str, source: str) -> Login:
+def get(name: str, server: str, source: str) -> Login:
     """Ask `docker-credential-<name>` for a server's credentials.
 
     A helper that fails is warned about and counts as one that knows nothing; what it prints is never shown,
@@ -34,7 +34,7 @@ def ask(name: str, server: str, source: str) -> Login:
     from rollback.system import process  # most users have no helper, and subprocess is not for free
 
     if not _NAME.fullmatch(name):
-        _log.warning("%s is not asked: that is no program's name", source)
+        _log.warning("%s is not run: that is no program's name", source)
         return ANONYMOUS
     try:
         program = process.find(f"docker-credential-{name}")

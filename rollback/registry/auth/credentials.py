@@ -55,7 +55,7 @@ ANONYMOUS = Login(source="no credentials were found")
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom a registry is asked: a user's name or `anonymous`, and where that was found."""
+    """The user for a registry: a user's name or `anonymous`, and where that was found."""
 
     user: str
     source: str

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Keychain:
-    """The credentials that this user has kept; every file and every helper is asked once."""
+    """The credentials that this user has kept; every file is read and every helper run once."""
 
     def __init__(self) -> None:
         self._documents: list[tuple[Path, dict[str, Any]]] | None = None
@@ -53,12 +53,12 @@ class Keychain:
         for name in names:
             for key in _keys_of(name, helpers, address):
                 if isinstance(helpers[key], str):
-                    login = self._ask(helpers[key], key if address.is_hub else name, path)
+                    login = self._send(helpers[key], key if address.is_hub else name, path)
                     if login:
                         return login
         store = document.get("credsStore")
         if isinstance(store, str) and store:
-            login = self._ask(store, "https://index.docker.io/v1/" if address.is_hub else address.host, path)
+            login = self._send(store, "https://index.docker.io/v1/" if address.is_hub else address.host, path)
             if login:
                 return login
         for name in names:
@@ -68,9 +68,9 @@ class Keychain:
                     return login
         return ANONYMOUS
 
-    def _ask(self, name: str, server: str, path: Path) -> Login:
+    def _send(self, name: str, server: str, path: Path) -> Login:
         if (name, server) not in self._helped:
-            self._helped[name, server] = credential_helper.ask(
+            self._helped[name, server] = credential_helper.get(
                 name, server, f"docker-credential-{name}, named in {path}"
             )
         return self._helped[name, server]
@@ -114,7 +114,7 @@ def _spaces(repo: str) -> list[str]:
 
 
 def _keys_of(name: str, members: Mapping[str, Any], address: Address) -> list[str]:
-    """The keys that stand for a name, best first: exactly this, then other forms of it, http last.
+    """The keys that mean a name, best first: exactly this, then other forms of it, http last.
 
     The order of the keys in the file does not matter.
     """
@@ -125,9 +125,9 @@ def _keys_of(name: str, members: Mapping[str, Any], address: Address) -> list[st
 
 
 def _normalised(key: str, address: Address) -> str:
-    """The host, perhaps with a namespace, that a key stands for, among the forms that tools have written.
+    """The host, perhaps with a namespace, that a key means, among the forms that tools have written.
 
-    As for Docker and Podman, a URL stands for its host, since its path is the API's (`https://host/v1/`).
+    As for Docker and Podman, a URL means its host, since its path is the API's (`https://host/v1/`).
     """
     scheme, is_url, rest = key.rpartition("://")
     host, _, space = rest.lower().partition("/")

@@ -49,7 +49,7 @@ class Tokens:
         self,
         realm: str,
         service: str,
-        courier: RetryingClient,
+        http: RetryingClient,
         login: Callable[[str], Login],
         redact: Callable[[str], str],
         *,
@@ -60,14 +60,14 @@ class Tokens:
         Args:
             realm: URL of the token server.
             service: what the registry calls itself there.
-            courier: carries the requests.
+            http: carries the requests.
             login: the credentials for a repository.
             redact: takes secrets out of what a server says.
             clock: seconds, monotonic.
         """
         self._realm = realm
         self._service = service
-        self._courier = courier
+        self._http = http
         self._login = login
         self._redact = redact
         self._clock = clock
@@ -76,7 +76,7 @@ class Tokens:
         self.seen: list[Secret] = []
 
     def expect(self, names: Iterable[str]) -> None:
-        """Name the repositories that will be asked about, so that they can share tokens.
+        """Name the repositories that will be queried, so that they can share tokens.
 
         Only those with the same credentials share one.
         """
@@ -95,7 +95,7 @@ class Tokens:
         """The Authorization header for a repository; one thread fetches it, the others wait.
 
         Raises:
-            RegistryError: the token server cannot be asked, or refuses.
+            RegistryError: the token server cannot be queried, or refuses.
         """
         group = self._group(name)
         with group.lock:
@@ -107,7 +107,7 @@ class Tokens:
                 if len(group.scopes) == 1:
                     raise RegistryError(
                         f"no token for {name} from {urlsplit(self._realm).hostname}",
-                        why=f"asked as {self._who(name)}: {error}",
+                        why=f"requested as {self._who(name)}: {error}",
                         hint="check the credentials: docker login, or podman login",
                     ) from error
         _log.debug("no token for several repositories at a time: asking for %s alone", name)
@@ -131,7 +131,7 @@ class Tokens:
         return len(self._group(name).scopes) > 1
 
     def covers(self, name: str, scope: str) -> bool:
-        """Whether a scope that the registry asks for is among those that the token is for."""
+        """Whether a scope that the registry requires is among those that the token is for."""
         return not scope or scope in self._group(name).scopes
 
     def _group(self, name: str) -> Group:
@@ -148,7 +148,7 @@ class Tokens:
         asked = self._clock()
         login = self._login(name)
         try:
-            answer = self._ask(group.scopes, login)
+            answer = self._send(group.scopes, login)
         except RetriesExhausted as error:
             raise RegistryError(f"no token for {name}", why=error.cause, hint=error.hint) from error
         except TooLarge as error:
@@ -169,7 +169,7 @@ class Tokens:
         self.seen.append(Secret(token))
         return group.header
 
-    def _ask(self, scopes: tuple[str, ...], login: Login) -> RegistryResponse:
+    def _send(self, scopes: tuple[str, ...], login: Login) -> RegistryResponse:
         fields = [("service", self._service)] if self._service else []
         fields += [("scope", scope) for scope in scopes]
         if login.identity_token:
@@ -177,12 +177,12 @@ class Tokens:
             form += [("scope", " ".join(scopes)), ("refresh_token", login.identity_token.reveal())]
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             body = urlencode(form).encode()
-            return self._courier.carry(RequestKind.TOKEN.value, "POST", self._realm, kind, limit=_LIMIT, body=body)
+            return self._http.carry(RequestKind.TOKEN.value, "POST", self._realm, kind, limit=_LIMIT, body=body)
         parts = urlsplit(self._realm)
         query = urlencode(parse_qsl(parts.query, keep_blank_values=True) + fields)
         url = urlunsplit(parts._replace(query=query, fragment=""))
         headers = {"Authorization": login.basic.reveal()} if login else {}
-        return self._courier.carry(RequestKind.TOKEN.value, "GET", url, headers, limit=_LIMIT)
+        return self._http.carry(RequestKind.TOKEN.value, "GET", url, headers, limit=_LIMIT)
 
 
 def _scope(name: str) -> str:

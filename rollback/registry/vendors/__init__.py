@@ -1,1 +1,1 @@
-"""Registries that tell more than the standard asks for, and so save requests."""
+"""Registries that return more than the standard requires, and so save requests."""

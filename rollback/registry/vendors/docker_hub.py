@@ -24,12 +24,12 @@ def warning(headers: Mapping[str, str], needed: int, who: str) -> str:
     Args:
         headers: of any answer about a manifest.
         needed: manifests that are not known yet.
-        who: as whom is asked.
+        who: the user that sends the requests.
     """
     left = remaining(headers)
     if left is None or left[0] >= needed:
         return ""
     return (
         f"Docker Hub lets {who} pull {left[0]} more manifests within {left[1] / 3600:g} h, and this takes at least "
-        f"{needed}: log in, wait, or ask for fewer repositories at a time; the cache keeps what was read"
+        f"{needed}: log in, wait, or request fewer repositories at a time; the cache keeps what was read"
     )

@@ -1,8 +1,8 @@
 """Google's registries: the list of tags holds a member `manifest` with `created` of each config, for nothing.
 
 The member's form is that which go-containerregistry reads (pkg/v1/google/list.go). Times are in milliseconds.
-What the member cannot tell is whether a manifest is an image's: an artifact of another kind whose config has a
-believable `created` all the same would be taken for one. Helm charts, signatures and build caches have none.
+What the member does not say is whether a manifest is an image's: an artifact of another kind whose config has a
+believable `created` all the same would count as one. Helm charts, signatures and build caches have none.
 """
 
 from __future__ import annotations

@@ -22,17 +22,17 @@ from rollback.registry.transport import TooLarge
 from rollback.registry.vendors.tag_info import TagInfo
 
 NAME = "harbor"
-SERVICE = "harbor-registry"  # what Harbor calls itself when it asks for a token
+SERVICE = "harbor-registry"  # what Harbor calls itself when it requires a token
 PAGE = 100  # artifacts in a page, the most that it gives
 _LIMIT = 64 << 20  # bytes; an artifact with its vulnerabilities and labels is some kB
 _log = logging.getLogger(__name__)
 
 
 class Harbor:
-    """Harbor's artifacts. Once it refuses, it is not asked again."""
+    """Harbor's artifacts. Once it refuses, it is not queried again."""
 
-    def __init__(self, asker: RegistryApiClient) -> None:
-        self._asker = asker
+    def __init__(self, api: RegistryApiClient) -> None:
+        self._api = api
         self._refused = False
 
     def needs_fewer_requests(self, requests: int, listed: int) -> bool:
@@ -66,7 +66,7 @@ class Harbor:
         while slash and missing and not self._refused:
             page += 1
             query = urlencode({"with_tag": "true", "page_size": PAGE, "page": page, "sort": "-push_time"})
-            artifacts = self._ask(repo, f"{path}?{query}")
+            artifacts = self._send(repo, f"{path}?{query}")
             for artifact in artifacts:
                 tags = [str(tag.get("name")) for tag in artifact.get("tags") or [] if isinstance(tag, dict)]
                 missing.difference_update(tags)
@@ -77,14 +77,14 @@ class Harbor:
                 break
         return found
 
-    def _ask(self, repo: str, path: str) -> list[dict[str, Any]]:
-        login = self._asker.gate.login(repo)
+    def _send(self, repo: str, path: str) -> list[dict[str, Any]]:
+        login = self._api.authenticator.login(repo)
         headers = {"Accept": "application/json"}
         if login.user:
             headers["Authorization"] = login.basic.reveal()
-        url = f"{self._asker.address.url}/api/v2.0/{path}"
+        url = f"{self._api.address.url}/api/v2.0/{path}"
         try:
-            answer = self._asker.courier.carry(RequestKind.OTHER.value, "GET", url, headers, limit=_LIMIT)
+            answer = self._api.http.carry(RequestKind.OTHER.value, "GET", url, headers, limit=_LIMIT)
             artifacts = json.loads(answer.body) if answer.status == 200 else None
         except (RetriesExhausted, TooLarge, ValueError, RecursionError):
             artifacts = None

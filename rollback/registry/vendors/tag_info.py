@@ -1,4 +1,4 @@
-"""What a registry's own way of listing tells about a tag."""
+"""What a registry's own listing says about a tag."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """DC/OS's front door: logins, the cluster's own pages, and Marathon behind `/service/marathon`.
 
-Marathon's own address, `/v2/…` without a prefix, is that of a master's port 8080: no login is asked for there
+Marathon's own address, `/v2/…` without a prefix, is that of a master's port 8080: no login is required there
 unless it is set up to.
 """
 
@@ -33,8 +33,8 @@ class AdminRouter:
 
     Args:
         api: Marathon.
-        logins: who may come in; None for a cluster that asks nobody.
-        direct_login: ask for a token at Marathon's own address too.
+        logins: who may come in; None for a cluster without logins.
+        direct_login: require a token at Marathon's own address too.
         controls: answer `POST /sandbox/faults`, by which a client brings mishaps about.
     """
 

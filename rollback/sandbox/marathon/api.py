@@ -299,6 +299,6 @@ class MarathonApi:
 
 
 def _embeds(request: Request) -> set[str]:
-    """What `embed=` asks for; the prefixes `apps.`, `app.`, `group.apps.` and none mean the same."""
+    """What `embed=` requests; the prefixes `apps.`, `app.`, `group.apps.` and none mean the same."""
     asked = {_EMBEDDED.sub("", name) for name in request.query.get("embed", ())}
     return asked | ({"lastTaskFailure"} if "failures" in asked else set())

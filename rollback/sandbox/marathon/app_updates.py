@@ -1,4 +1,4 @@
-"""Turns the body of a write into the definitions that it asks for, or refuses it as Marathon does."""
+"""Turns the body of a write into the definitions that it requests, or refuses it as Marathon does."""
 
 from __future__ import annotations
 

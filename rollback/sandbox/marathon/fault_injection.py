@@ -53,7 +53,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are to come, each taken once for every request that it means."""
+    """The faults that are to come, each used once for every request that it means."""
 
     def __init__(self) -> None:
         self._coming: list[Fault] = []
@@ -99,7 +99,7 @@ class Faults:
 
 
 def _error(status: int) -> Response:
-    """The answer of whoever stands where that status comes from: Marathon, its servlet or the proxy."""
+    """The answer of whatever sends that status: Marathon, its servlet or the proxy."""
     if status == 409:
         message = (
             "App is locked by one or more deployments. Override with the option '?force=true'. "
@@ -110,4 +110,4 @@ def _error(status: int) -> Response:
         return Response(503, b"503 Service Unavailable: cache is not ready", {"Content-Type": "text/plain"})
     if status in _TITLES:
         return page(status, _TITLES[status])
-    return as_json(status, {"message": f"the sandbox was asked to answer {status}"})
+    return as_json(status, {"message": f"the sandbox was configured to answer {status}"})

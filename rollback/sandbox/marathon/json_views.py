@@ -30,7 +30,7 @@ def stored(app: AppState, version: str) -> dict[str, Any]:
 
 
 def app(fleet: Simulator, state: AppState, embed: Collection[str]) -> dict[str, Any]:
-    """An app with its counts and deployments, and what else is asked for."""
+    """An app with its counts and deployments, and what else is requested."""
     tasks = state.tasks
     shown = {
         **bare(state),
@@ -52,7 +52,7 @@ def app(fleet: Simulator, state: AppState, embed: Collection[str]) -> dict[str, 
 
 
 def task(state: AppState, seen: Task) -> dict[str, Any]:
-    """A task, as it stands inside its app and in `/v2/tasks`."""
+    """A task, as it appears inside its app and in `/v2/tasks`."""
     shown: dict[str, Any] = {
         "appId": seen.app_id,
         "healthCheckResults": [],

@@ -1,4 +1,4 @@
-"""The fleet: apps, their tasks and the deployments that change them, moved on by the clock whenever it is asked.
+"""The fleet: apps, their tasks and the deployments that change them, moved on by the clock at every request.
 
 Nothing runs in the background. `advance` lets everything happen that is due, in the order of its time, so the
 outcome does not depend on how often somebody looks.
@@ -71,7 +71,7 @@ class Simulator:
         self._seed = f"{self.at}"
         self._made = 0
 
-    # --- what a client asks for -----------------------------------------------------------------------------
+    # --- what a client requests -----------------------------------------------------------------------------
 
     def put(
         self,
@@ -321,7 +321,7 @@ class Simulator:
         return len(app.tasks) == app.instances and all(task.counts for task in app.tasks)
 
     def _replace_tasks(self, app_id: str, holder: SimulatedDeployment | None) -> None:
-        """Launch and kill what an app's situation asks for."""
+        """Launch and kill what an app's situation requires."""
         app = self.apps[app_id]
         kind = holder.present(app_id) if holder else None
         live = [task for task in app.tasks if task.live]

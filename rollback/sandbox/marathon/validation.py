@@ -107,7 +107,7 @@ def check_types(body: Any, prefix: str = "") -> None:
 
 
 def check_version_alone(body: Mapping[str, Any]) -> None:
-    """`version` asks for a stored definition, so nothing may stand beside it but `id`."""
+    """`version` requests a stored definition, so nothing may come with it but `id`."""
     if body.get("version") is not None and set(body) - {"version", "id"}:
         raise invalid("/", "The 'version' field may only be combined with the 'id' field.")
 

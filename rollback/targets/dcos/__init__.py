@@ -45,7 +45,7 @@ KIND = TargetKind(
 
 
 def connect(options: TargetOptions) -> Target:
-    """Make the target; asks nothing yet.
+    """Make the target; sends no request yet.
 
     Settings: `program` (a path, or a name on PATH; default `dcos`), `cluster` (an id or a name; default: the
     attached one).
@@ -79,7 +79,7 @@ class Dcos:
     def identity(self) -> str:
         """See `Target`. One process, the first time."""
         if not self._identity:
-            about = self._program.ask("Marathon cannot be queried", "marathon", "about")
+            about = self._program.read("Marathon cannot be queried", "marathon", "about")
             self._identity = app_ids.identity(about if isinstance(about, dict) else {})
         return self._identity
 
@@ -104,7 +104,7 @@ class Dcos:
         """The entries of `app list` with nothing left out of their definitions."""
         if all(member in entry for entry in listed for member in _ALWAYS):
             return list(listed)
-        group = self._program.ask("the definitions of the apps cannot be read", "marathon", "group", "show", "/")
+        group = self._program.read("the definitions of the apps cannot be read", "marathon", "group", "show", "/")
         if not isinstance(group, dict):
             raise TargetError("the definitions of the apps cannot be read", why="dcos printed no group")
         held = {str(entry.get("id")): entry.get("deployments") for entry in listed}
@@ -121,7 +121,7 @@ class Dcos:
         body, app_id = json.dumps(serialization.update(change)), change.app.id
         what = f"the update of {app_id} failed"
         try:
-            said = self._program.tell(what, "marathon", "app", "update", app_id, stdin=body)
+            said = self._program.write(what, "marathon", "app", "update", app_id, stdin=body)
         except AppLocked as error:
             raise self._with_locks(error, app_id) from error
         found = _CREATED.search(said)
@@ -168,7 +168,7 @@ class Dcos:
         for version in self._configurations.unknown(entry):
             try:
                 what = f"the past of {app_id} cannot be read"
-                stored = self._program.ask(what, "marathon", "app", "show", f"--app-version={version}", app_id)
+                stored = self._program.read(what, "marathon", "app", "show", f"--app-version={version}", app_id)
             except Absent:
                 stored = None
             same = isinstance(stored, dict) and serialization.same_configuration(stored, listed)
@@ -178,7 +178,7 @@ class Dcos:
         """See `Target`. One process."""
         what = f"deployment {deployment.id} cannot be cancelled"
         try:
-            said = self._program.tell(what, "marathon", "deployment", "rollback", deployment.id)
+            said = self._program.write(what, "marathon", "deployment", "rollback", deployment.id)
         except Absent:
             return None
         try:
@@ -191,7 +191,7 @@ class Dcos:
         """See `Target`. One process."""
         with suppress(Absent):
             what = f"deployment {deployment.id} cannot be ended"
-            self._program.tell(what, "marathon", "deployment", "stop", deployment.id)
+            self._program.write(what, "marathon", "deployment", "stop", deployment.id)
 
     def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
         """See `Markers`. No process."""
@@ -207,7 +207,7 @@ class Dcos:
         """See `Markers`. One process."""
         what = f"the marker {marker} cannot be made"
         try:
-            self._program.tell(what, "marathon", "app", "add", stdin=json.dumps(mark.body(marker, labels)))
+            self._program.write(what, "marathon", "app", "add", stdin=json.dumps(mark.body(marker, labels)))
         except TargetError as error:
             if mark.is_taken(error):
                 return False
@@ -217,7 +217,7 @@ class Dcos:
     def labels(self, marker: str) -> Mapping[str, str] | None:
         """See `Markers`. One process."""
         try:
-            shown = self._program.ask(f"the marker {marker} cannot be read", "marathon", "app", "show", marker)
+            shown = self._program.read(f"the marker {marker} cannot be read", "marathon", "app", "show", marker)
         except Absent:
             return None
         return mark.labels_of(shown) if isinstance(shown, dict) else {}
@@ -225,22 +225,22 @@ class Dcos:
     def relabel(self, marker: str, labels: Mapping[str, str]) -> None:
         """See `Markers`. One process."""
         what, body = f"the marker {marker} cannot be changed", json.dumps({"labels": dict(labels)})
-        self._program.tell(what, "marathon", "app", "update", marker, stdin=body)
+        self._program.write(what, "marathon", "app", "update", marker, stdin=body)
 
     def remove(self, marker: str) -> None:
         """See `Markers`. One process."""
         with suppress(Absent):
-            self._program.tell(f"the marker {marker} cannot be removed", "marathon", "app", "remove", marker)
+            self._program.write(f"the marker {marker} cannot be removed", "marathon", "app", "remove", marker)
 
     def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
         """See `Remembering`. Three processes."""
         what = f"the past of {app_id} cannot be read"
-        versions = self._program.ask(what, "marathon", "app", "version", "list", app_id)
+        versions = self._program.read(what, "marathon", "app", "version", "list", app_id)
         version = drift.version_at(versions if isinstance(versions, list) else (), until)
         if not version:
             return ()
-        then = self._program.ask(what, "marathon", "app", "show", f"--app-version={version}", app_id)
-        now = self._program.ask(what, "marathon", "app", "show", app_id)
+        then = self._program.read(what, "marathon", "app", "show", f"--app-version={version}", app_id)
+        now = self._program.read(what, "marathon", "app", "show", app_id)
         return drift.drift(then, now)
 
     def close(self) -> None:
@@ -248,7 +248,7 @@ class Dcos:
         self._program.close()
 
     def _list(self, what: str, *argv: str) -> list[Mapping[str, Any]]:
-        answer = self._program.ask(what, *argv)
+        answer = self._program.read(what, *argv)
         # 0.7 and later wrap the queue, and print an empty list as null.
         entries = answer["queue"] if isinstance(answer, dict) and "queue" in answer else answer
         if entries is None:
@@ -276,7 +276,7 @@ class Dcos:
     def _failure(self, app_id: str) -> Failure | None:
         """The newest failure of the app's present version; None, too, if the app is gone by now."""
         try:
-            shown = self._program.ask(f"{app_id} cannot be read", "marathon", "app", "show", app_id)
+            shown = self._program.read(f"{app_id} cannot be read", "marathon", "app", "show", app_id)
         except Absent:
             return None
         if not isinstance(shown, dict):
@@ -284,7 +284,7 @@ class Dcos:
         return self._configurations.failure(shown)
 
     def _with_locks(self, error: AppLocked, app_id: str) -> AppLocked:
-        """The refusal of a locked app, with the ids of the deployments, which dcos does not tell."""
+        """The refusal of a locked app, with the ids of the deployments, which dcos does not print."""
         with suppress(TargetError):
             held = [deployment.id for deployment in self.deployments() if app_id in deployment.apps]
             if held:

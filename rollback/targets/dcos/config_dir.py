@@ -130,7 +130,7 @@ def address(folder: Path, cluster: str) -> str:
 
     Args:
         folder: a folder of dcos.
-        cluster: the id or name of the cluster that was asked for; empty for the attached one.
+        cluster: the id or name of the requested cluster; empty for the attached one.
     """
     if os.environ.get("DCOS_URL"):
         return _without_user(os.environ["DCOS_URL"])

@@ -1,7 +1,7 @@
-"""Which apps to ask about their failures.
+"""Which apps to query for their failures.
 
-Only `app show` tells of a failed task, and it costs a process per app. A task that failed leaves traces in what is
-asked for anyway: it is gone at the next look, and Marathon backs off before it starts another.
+Only `app show` shows a failed task, and it costs a process per app. A task that failed leaves traces in what is
+queried anyway: it is gone at the next look, and Marathon backs off before it starts another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FailureTracker:
 
     def __init__(self) -> None:
         self._seen: dict[str, _LastStatus] = {}
-        self._gate = threading.Lock()
+        self._lock = threading.Lock()
 
     def apps_with_recent_failures(self, looks: Iterable[Status]) -> list[str]:
         """The apps that have lost a task of their present version, or back off, since the last look.
@@ -36,7 +36,7 @@ class FailureTracker:
             looks: each app's status.
         """
         found = []
-        with self._gate:
+        with self._lock:
             for status in looks:
                 now = status.live
                 before = self._seen.get(status.id)
@@ -52,9 +52,9 @@ class FailureTracker:
 
         Args:
             status: a look at the app.
-            failure: what was asked just now; None if nothing was, or if there is none.
+            failure: the answer of just now; None if nothing was queried, or if there is none.
         """
-        with self._gate:
+        with self._lock:
             seen = self._seen.get(status.id)
             if seen is None or seen.version != status.version:
                 return replace(status, failure=failure)

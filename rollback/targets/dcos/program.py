@@ -73,7 +73,7 @@ class Program:
         self._cluster = str(options.settings.get("cluster") or "")
         self._path = ""
         self._folders: list[PrivateFolder] = []
-        self._gate = threading.Lock()
+        self._lock = threading.Lock()
         self._first = threading.Lock()
         self._used: set[Path | None] = set()  # folders in which a call was made
         self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
@@ -89,11 +89,11 @@ class Program:
 
         Raises:
             LoginRefused: not with this user and password.
-            TargetError: there is no such program, or it cannot ask.
+            TargetError: there is no such program, or it cannot query.
         """
         self._enter(stale=self._folder)
 
-    def ask(self, what: str, *argv: str) -> Any:
+    def read(self, what: str, *argv: str) -> Any:
         """Have something printed as JSON, and read it.
 
         Args:
@@ -103,7 +103,7 @@ class Program:
         Raises:
             Absent: Marathon knows nothing of that name.
             LoginRefused: the login has run out.
-            TargetError: it cannot be asked, or prints something else.
+            TargetError: it cannot be queried, or prints something else.
         """
         try:
             result = self._run(argv)
@@ -116,14 +116,14 @@ class Program:
         except ValueError as error:
             raise _not_understood(result, what) from error
 
-    def tell(self, what: str, *argv: str, stdin: str = "") -> str:
+    def write(self, what: str, *argv: str, stdin: str = "") -> str:
         """Have something written, once; what the program prints about it.
 
         Raises:
             Absent: Marathon knows nothing of that name.
-            AppLocked: a deployment holds the app; nothing was taken.
-            NoAnswer: it may have been taken.
-            TargetError: nothing was taken.
+            AppLocked: a deployment holds the app; nothing was accepted.
+            NoAnswer: it may have been accepted.
+            TargetError: nothing was accepted.
         """
         try:
             result = self._run(argv, stdin)
@@ -190,7 +190,7 @@ class Program:
 
         A renewed login gets a new folder: calls that are under way in the old one keep reading sound files.
         """
-        with self._gate:
+        with self._lock:
             if self._folder != stale:
                 return
             if self._refused and time.monotonic() < self._refused[0] + _REFUSED_S:

@@ -79,7 +79,7 @@ class Kubernetes:
         """Context, namespaces and server."""
         try:
             server = self._api.context.server
-        except TargetError:  # whatever is asked next says why
+        except TargetError:  # the next request says why
             server = "an unknown server"
         return f"kubernetes context {self._scope.context}, {self._place} at {server}"
 

@@ -265,7 +265,7 @@ def _writing(*, dry_run: bool) -> dict[str, str]:
 
 
 def _retry_after(answer: HttpAnswer) -> float:
-    """The seconds that the server asks to wait, within reason."""
+    """The seconds that the server wants us to wait, within reason."""
     try:
         return min(max(float(answer.headers.get("retry-after", "")), 0.0), _LONGEST_PAUSE_S)
     except ValueError:

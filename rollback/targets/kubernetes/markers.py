@@ -25,7 +25,7 @@ _LABELS = {"app.kubernetes.io/managed-by": "rollback"}
 
 @dataclass(frozen=True)
 class MarkerId:
-    """A marker's id, `namespace[+namespace…]/configmap/name/key`, taken apart."""
+    """A marker's id, `namespace[+namespace…]/configmap/name/key`, parsed."""
 
     namespaces: tuple[str, ...]
     name: str

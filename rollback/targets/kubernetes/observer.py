@@ -1,6 +1,6 @@
 """Looks at workloads and their pods in as few requests as possible.
 
-A look lists each kind of workload that is asked for, and the pods; ReplicaSets, ControllerRevisions or events are
+A look lists each kind of workload that is requested, and the pods; ReplicaSets, ControllerRevisions or events are
 listed only when what they say is not known from an earlier look, and one of the three per look.
 """
 
@@ -37,7 +37,7 @@ class Observer:
         """Look at workloads; one that is gone is absent.
 
         Raises:
-            TargetError: the API server cannot be asked.
+            TargetError: the API server cannot be queried.
         """
         found: list[Observation] = []
         for namespace in sorted({one.namespace for one in wanted}):

@@ -39,7 +39,7 @@ def is_over(pod: Mapping[str, Any]) -> bool:
 
 
 def is_terminating(pod: Mapping[str, Any]) -> bool:
-    """Whether it was asked to end."""
+    """Whether it is being terminated."""
     return bool(pod["metadata"].get("deletionTimestamp"))
 
 

@@ -79,7 +79,7 @@ def mistakes(pattern: str, section: Mapping[str, Any]) -> Iterator[tuple[str, st
         unknown = [found for found in _PLACEHOLDER.findall(one) if found != "{env}"]
         if unknown:
             key = "namespace" if one in namespaces else "context"
-            yield key, f"there is no {unknown[0]} here; {{env}} alone stands for the environment"
+            yield key, f"there is no {unknown[0]} here; {{env}} is the only placeholder"
     for one in namespaces:
         if not _NAMESPACE.fullmatch(_PLACEHOLDER.sub("env", one)):
             yield "namespace", f"{one!r} cannot be the name of a namespace"
@@ -92,7 +92,7 @@ def mistakes(pattern: str, section: Mapping[str, Any]) -> Iterator[tuple[str, st
     if not section.get("environments") and not any("{env}" in one for one in varying):
         yield (
             "environments",
-            "nothing tells the environments apart: put {env} into context, namespace or app_id, or list what this "
+            "nothing distinguishes the environments: put {env} into context, namespace or app_id, or list what this "
             "target serves: environments: [prod]",
         )
 

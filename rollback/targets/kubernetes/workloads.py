@@ -49,7 +49,7 @@ _BY_NAME = {kind.name: kind for kind in KINDS.values()}
 
 @dataclass(frozen=True)
 class WorkloadId:
-    """An app's id, taken apart."""
+    """An app's id, parsed."""
 
     namespace: str
     kind: WorkloadKind

@@ -31,7 +31,7 @@ KIND = TargetKind(
 
 
 def connect(options: TargetOptions) -> Target:
-    """Make the target; asks nothing yet.
+    """Make the target; sends no request yet.
 
     Settings: `url` (of Marathon or of DC/OS), `ca_bundle` (a file), `insecure` (true: certificates are not
     verified), `token_file` (a file with a token, instead of a user).
@@ -88,7 +88,7 @@ class Marathon:
         return tuple(serialization.deployment(entry) for entry in _list(response_errors.parse(response), ""))
 
     def update(self, changes: Sequence[Change]) -> Deployment:
-        """See `Target`. One request: PATCH knows no creation, and a bulk is taken whole or not at all."""
+        """See `Target`. One request: PATCH knows no creation, and a bulk is accepted whole or not at all."""
         body = [serialization.update(change) for change in changes]
         ids = tuple(change.app.id for change in changes)
         response = self._api.write("PATCH", "/v2/apps", f"the update of {', '.join(ids)} failed", body)
@@ -210,10 +210,10 @@ def _list(answer: Any, member: str) -> list[Mapping[str, Any]]:
 
 
 def _accepted(response: Any, ids: tuple[str, ...]) -> Deployment:
-    """Read the answer to a write that was taken.
+    """Read the answer to a write that was accepted.
 
     Raises:
-        NoAnswer: it was taken, but the answer does not say as what.
+        NoAnswer: it was accepted, but the answer does not say as what.
     """
     try:
         body = response_errors.parse(response)

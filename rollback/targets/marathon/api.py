@@ -52,14 +52,14 @@ class MarathonClient:
             raise BadInput(f"target {options.name!r}: there is no ca_bundle {bundle}")
         insecure = bool(options.settings.get("insecure"))
         if insecure:
-            urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would come with every request
+            urllib3.disable_warnings(InsecureRequestWarning)  # it was requested, and would come with every request
         self._session = http_session.connect(
             verify=False if insecure else (bundle or True), read_s=options.timeout_s, total_s=options.timeout_s
         )
         self.info: Mapping[str, Any] = {}
         self._authorization = Secret()  # the header's whole value
-        self._basic: bool | None = None  # whether the server asks for HTTP Basic; None: not known yet
-        self._gate = threading.Lock()
+        self._basic: bool | None = None  # whether the server requires HTTP Basic; None: not known yet
+        self._lock = threading.Lock()
         self._refused: tuple[float, LoginRefused] | None = None  # when, in seconds of the monotonic clock, and why
 
     def login(self) -> None:
@@ -72,7 +72,7 @@ class MarathonClient:
         if not self._certain:
             self._locate()
         self._renew(self._authorization)
-        info = response_errors.parse(self.read("/v2/info", "Marathon cannot be asked"))
+        info = response_errors.parse(self.read("/v2/info", "Marathon cannot be queried"))
         if not isinstance(info, dict) or "version" not in info:
             raise TargetError(f"{self.url} is not a Marathon", hint="check the url in the settings")
         self.info = info
@@ -102,7 +102,7 @@ class MarathonClient:
             TargetError: not reached, or refused.
         """
         try:
-            response = self._ask("GET", path, params=params)
+            response = self._request("GET", path, params=params)
         except requests.RequestException as error:
             raise _unreachable(self.url, what, error) from error
         if not response.ok or response.is_redirect:
@@ -113,12 +113,12 @@ class MarathonClient:
         """Send a write, once.
 
         Raises:
-            AppLocked: a deployment holds one of the apps; nothing was taken.
-            NoAnswer: sent, and no answer came; it may have been taken.
-            TargetError: refused or not reached; nothing was taken.
+            AppLocked: a deployment holds one of the apps; nothing was accepted.
+            NoAnswer: sent, and no answer came; it may have been accepted.
+            TargetError: refused or not reached; nothing was accepted.
         """
         try:
-            response = self._ask(method, path, json=body)
+            response = self._request(method, path, json=body)
         except requests.RequestException as error:
             if _never_sent(error):
                 raise _unreachable(self.url, what, error) from error
@@ -132,12 +132,12 @@ class MarathonClient:
         self._session.close()
         self._authorization = Secret()
 
-    def _ask(self, method: str, path: str, **content: Any) -> requests.Response:
+    def _request(self, method: str, path: str, **content: Any) -> requests.Response:
         """Send a request; after a 401, which means that nothing was done, log in again and send it once more."""
         sent = self._authorization
         response = self._send(method, path, sent, **content)
         if response.status_code == 401 and self._renewable():
-            self._basic = _asks_for_basic(response)
+            self._basic = _requires_basic(response)
             self._renew(sent)
             if self._authorization != sent:
                 response = self._send(method, path, self._authorization, **content)
@@ -154,7 +154,7 @@ class MarathonClient:
 
     def _renew(self, stale: Secret) -> None:
         """Get another Authorization header, unless another thread has done so since `stale` was read."""
-        with self._gate:
+        with self._lock:
             if self._authorization != stale:
                 return
             if self._refused and time.monotonic() < self._refused[0] + _REFUSED_S:
@@ -169,9 +169,9 @@ class MarathonClient:
                 self._authorization = Secret(f"token={_read_token(self._token_file).reveal()}")
 
     def _is_basic(self) -> bool:
-        """Whether the server itself asks for HTTP Basic, as Marathon does with `--http_credentials`."""
+        """Whether the server itself requires HTTP Basic, as Marathon does with `--http_credentials`."""
         if self._basic is None:
-            self._basic = _asks_for_basic(self._probe("/v2/info"))
+            self._basic = _requires_basic(self._probe("/v2/info"))
         return self._basic
 
     def _basic_login(self) -> Secret:
@@ -185,7 +185,7 @@ class MarathonClient:
         if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
             raise LoginRefused(
                 what,
-                why=f"{self.url} asks for HTTP Basic, which sends the password unencrypted over http",
+                why=f"{self.url} requires HTTP Basic, which sends the password unencrypted over http",
                 hint="give an https url in the settings, for instance that of a proxy with TLS before Marathon",
             )
         if ":" in self._options.user:
@@ -220,7 +220,7 @@ class MarathonClient:
     def _locate(self) -> None:
         """Tell a Marathon's own address from that of a DC/OS cluster, which keeps its Marathon below /service."""
         info = self._probe("/v2/info")
-        self._basic = _asks_for_basic(info)
+        self._basic = _requires_basic(info)
         direct = self._basic or (info.ok and "json" in info.headers.get("Content-Type", ""))
         if info.status_code in {401, 403} and not direct:  # either of them, with a guard before it
             direct = self._probe(f"{_SERVICE}/v2/info").status_code in {404, 405, 500}
@@ -229,11 +229,11 @@ class MarathonClient:
         self._certain = True
 
     def _probe(self, path: str) -> requests.Response:
-        """Ask without a login."""
+        """Send a GET without a login."""
         try:
             return self._send("GET", path, Secret())
         except requests.RequestException as error:
-            raise _unreachable(self.url, "Marathon cannot be asked", error) from error
+            raise _unreachable(self.url, "Marathon cannot be queried", error) from error
 
     def _refusal(self, response: requests.Response, what: str) -> TargetError:
         """What an answer that is not a success means, with the next step for this login."""
@@ -255,14 +255,14 @@ class MarathonClient:
         return text
 
 
-def _asks_for_basic(response: requests.Response) -> bool:
-    """Whether a refusal asks for HTTP Basic and not for a login at DC/OS (`acsjwt`, `oauthjwt`)."""
+def _requires_basic(response: requests.Response) -> bool:
+    """Whether a refusal requires HTTP Basic and not for a login at DC/OS (`acsjwt`, `oauthjwt`)."""
     offers = {offer.scheme for offer in http_challenge.parse(response.headers.get("WWW-Authenticate", ""))}
     return response.status_code == 401 and "basic" in offers and not any(one.endswith("jwt") for one in offers)
 
 
 def _base(url: str, name: str) -> tuple[str, bool]:
-    """Cut the address down to what stands before `/v2`; and whether that is sure to be Marathon's own.
+    """Cut the address down to the part before `/v2`; and whether that is sure to be Marathon's own.
 
     Raises:
         BadInput: not an address, or one with a password in it.

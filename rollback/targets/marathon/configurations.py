@@ -1,7 +1,7 @@
 """Which versions of an app name its present configuration.
 
 Marathon gives an app a new version for every change, scaling included, so tasks of one configuration carry several.
-The order of versions tells nothing: after a deployment was rolled back, app, tasks and stored definition carry a
+The order of versions means nothing: after a deployment was rolled back, app, tasks and stored definition carry a
 version that is older than the one before, and the next roll-back gives the same one to another configuration (seen on
 Marathon 1.10; it is about the time at which the leader began). So configurations are compared by their content.
 """

@@ -1,4 +1,4 @@
-"""What an answer of Marathon, or of what stands before it, means: one of our errors, in the server's own words."""
+"""What an answer of Marathon, or of a proxy before it, means: one of our errors, in the server's own words."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from rollback.errors import TargetError
 # What a partial update loses when it is left out, unlike every other member (Marathon 1.10, AppConversion.scala).
 _LOST_WHEN_LEFT_OUT = ("resourceLimits", "executorResources")
 _WRITTEN = ("container", *_LOST_WHEN_LEFT_OUT)
-# What Marathon tells about an app beside its configuration, and the number of instances, which autoscalers move.
+# What Marathon reports about an app beside its configuration, and the number of instances, which autoscalers move.
 _NOT_CONFIGURED = frozenset(
     {
         *("version", "versionInfo", "instances", "deployments", "tasks", "tasksStaged", "tasksRunning"),
@@ -178,7 +178,7 @@ def failure(entry: Mapping[str, Any], present: Collection[str] = ()) -> Failure 
 
 
 def failure_key(entry: Mapping[str, Any]) -> str:
-    """What tells one `lastTaskFailure` from another; empty if there is none."""
+    """What distinguishes one `lastTaskFailure` from another; empty if there is none."""
     last = entry.get("lastTaskFailure")
     return f"{last.get('taskId', '')} {last.get('timestamp', '')}" if isinstance(last, Mapping) and last else ""
 
@@ -270,7 +270,7 @@ def _health_message(running: Iterable[Mapping[str, Any]], held_back: Iterable[An
 
 
 def _offers(waiting: Mapping[str, Any]) -> str:
-    """That no offer fits, and what the offers lacked where Marathon tells it."""
+    """That no offer fits, and what the offers lacked where Marathon says it."""
     summary = waiting.get("processedOffersSummary") or {}
     reasons = [
         str(reason.get("reason")) for reason in summary.get("rejectSummaryLastOffers") or () if reason.get("declined")

@@ -75,7 +75,7 @@ def test_an_answer_that_stays_corrupt_is_refused(fleet: Fleet, place: str) -> No
         (fronts.status(503), "127.0.0.1 answered 503 Service Unavailable; given up after 3 tries"),
         (
             fronts.status(429, Retry_After="3600"),
-            "127.0.0.1 answered 429 Too Many Requests and asks to wait 3600 s; given up after 1 try",
+            "127.0.0.1 answered 429 Too Many Requests and wants us to wait 3600 s; given up after 1 try",
         ),
         (fronts.status(400), "400 FAULT: a fault"),
         (fronts.status(302), "302 FAULT: a fault"),

@@ -128,7 +128,7 @@ def test_docker_hub_s_limit_is_named_before_the_first_pull(fleet: Fleet, caplog:
     assert kinds.count("HEAD") == 1
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
         "Docker Hub lets anonymous pull 24 more manifests within 6 h, and this takes at least 25: log in, wait, or "
-        "ask for fewer repositories at a time; the cache keeps what was read"
+        "request fewer repositories at a time; the cache keeps what was read"
     ]
 
 

@@ -164,7 +164,7 @@ def test_a_token_server_that_refuses_the_password_is_said(fleet: Fleet, caplog: 
         look(registry.url, ["shop/many"], **LOGIN)
 
     assert caught.value.what == "no token for shop/many from 127.0.0.1"
-    assert caught.value.why == "asked as amy (the settings): the token server answered 401 no"
+    assert caught.value.why == "requested as amy (the settings): the token server answered 401 no"
     assert_no_secret(caught.value, caplog)
 
 
@@ -183,7 +183,7 @@ def test_a_token_server_s_own_words_are_shown_without_what_it_was_sent(
             look(registry.url, ["shop/many"], **LOGIN)
 
     assert caught.value.why == (
-        "asked as amy (the settings): the token server answered 403 DENIED: access forbidden for Basic ***"
+        "requested as amy (the settings): the token server answered 403 DENIED: access forbidden for Basic ***"
     )
     assert_no_secret(caught.value, caplog)
 

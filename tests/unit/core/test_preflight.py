@@ -39,7 +39,7 @@ def test_with_sound_evidence_nothing_stands_against_it() -> None:
     [
         (ImagePresence.GONE, "is no longer in"),
         (ImagePresence.MOVED, "names another image than when the history was made"),
-        (ImagePresence.UNKNOWN, "cannot be asked"),
+        (ImagePresence.UNKNOWN, "cannot be looked up"),
     ],
 )
 def test_gone_moved_and_not_to_be_asked_are_three_refusals(found: ImagePresence, told: str) -> None:
@@ -53,7 +53,7 @@ def test_gone_moved_and_not_to_be_asked_are_three_refusals(found: ImagePresence,
 def test_no_evidence_is_no_permission() -> None:
     (reason,) = against({})
 
-    assert "cannot be asked" in reason.what
+    assert "cannot be looked up" in reason.what
 
 
 def test_what_stays_the_same_needs_no_evidence_and_no_lock() -> None:

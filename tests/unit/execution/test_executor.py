@@ -253,7 +253,7 @@ def test_a_target_that_stays_silent_is_given_up_and_nothing_is_claimed() -> None
 
     result = run(target)
 
-    assert "could not be asked for 60 s: no route to host" in failed(result.forward)["/a"]
+    assert "could not be queried for 60 s: no route to host" in failed(result.forward)["/a"]
     assert result.restored is not None
     assert not any(watch.state is RolloutState.UP for watch in result.restored.values())
 

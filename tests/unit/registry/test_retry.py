@@ -38,7 +38,7 @@ class World:
 
 
 def ask(world: World, budget: Budget | None = None) -> RegistryResponse:
-    return world.patience(budget).ask(HOST, world.send, lambda: None)
+    return world.patience(budget).send(HOST, world.send, lambda: None)
 
 
 def test_pauses_double_and_vary_by_a_quarter() -> None:
@@ -87,7 +87,7 @@ def test_being_told_to_slow_down_counts_by_time_and_not_by_tries() -> None:
 def test_a_named_time_beyond_the_budget_fails_at_once() -> None:
     world = World(429, Retry_After="121")
 
-    with pytest.raises(RetriesExhausted, match="asks to wait 121 s; given up after 1 try in 0 s"):
+    with pytest.raises(RetriesExhausted, match="wants us to wait 121 s; given up after 1 try in 0 s"):
         ask(world)
 
     assert world.slept == []
@@ -112,12 +112,12 @@ def test_all_questions_to_a_host_wait_and_others_do_not() -> None:
         answer = world.send()
         if answer.status == 429:
             other = World(200)
-            patience.ask("elsewhere.example.com", other.send, lambda: None)
+            patience.send("elsewhere.example.com", other.send, lambda: None)
             seen["elsewhere"] = world.now
         return answer
 
-    patience.ask(HOST, first, lambda: None)
-    patience.ask(HOST, world.send, lambda: None)
+    patience.send(HOST, first, lambda: None)
+    patience.send(HOST, world.send, lambda: None)
 
     assert seen["elsewhere"] == 0.0
     assert world.asked == [0.0, 9.0, 9.0]
@@ -131,7 +131,7 @@ def test_work_that_is_called_off_waits_no_longer() -> None:
         stop.set()
 
     with pytest.raises(Stopped):
-        Retrier(Budget(), stop, clock=lambda: 0.0, sleep=sleep).ask(HOST, world.send, lambda: None)
+        Retrier(Budget(), stop, clock=lambda: 0.0, sleep=sleep).send(HOST, world.send, lambda: None)
 
     assert len(world.asked) == 1
 

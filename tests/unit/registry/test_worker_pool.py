@@ -19,7 +19,7 @@ def counted(number: int) -> Job[int]:
 def test_jobs_that_follow_from_jobs_are_done_too() -> None:
     found: list[int] = []
 
-    work([counted(3), counted(5)], workers=3, stop=threading.Event(), tell=found.append)
+    work([counted(3), counted(5)], workers=3, stop=threading.Event(), report=found.append)
 
     assert sorted(found) == sorted([3, 2, 1, 0, 5, 4, 3, 2, 1, 0])
 
@@ -27,7 +27,7 @@ def test_jobs_that_follow_from_jobs_are_done_too() -> None:
 def test_no_jobs_end_at_once() -> None:
     found: list[int] = []
 
-    work([], workers=2, stop=threading.Event(), tell=found.append)
+    work([], workers=2, stop=threading.Event(), report=found.append)
 
     assert found == []
 
@@ -39,7 +39,7 @@ def test_jobs_are_done_at_the_same_time_but_never_more_than_hands() -> None:
         return Done((gate.wait(),))
 
     found: list[int] = []
-    work([together] * 8, workers=4, stop=threading.Event(), tell=found.append)
+    work([together] * 8, workers=4, stop=threading.Event(), report=found.append)
 
     assert sorted(found) == [0, 0, 1, 1, 2, 2, 3, 3]
 
@@ -56,7 +56,7 @@ def test_the_first_failure_ends_the_work_and_drops_the_rest() -> None:
         return Done()
 
     with pytest.raises(ValueError, match="this one"):
-        work([fail, *[late] * 100], workers=1, stop=stop, tell=done.append)
+        work([fail, *[late] * 100], workers=1, stop=stop, report=done.append)
 
     assert stop.is_set()
     assert done == []
@@ -105,7 +105,7 @@ def test_what_is_not_done_in_time_is_left_behind() -> None:
         return Done((1,))
 
     with pytest.raises(TimeoutError):
-        work([stuck], workers=2, stop=stop, tell=print, until=time.monotonic() + 0.05)
+        work([stuck], workers=2, stop=stop, report=print, until=time.monotonic() + 0.05)
 
     assert stop.is_set()
     never.set()

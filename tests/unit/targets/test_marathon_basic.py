@@ -98,7 +98,7 @@ def test_no_password_goes_unencrypted_over_a_network(url: str) -> None:
     with pytest.raises(LoginRefused) as caught:
         target(url).login()
 
-    assert caught.value.why == f"{url} asks for HTTP Basic, which sends the password unencrypted over http"
+    assert caught.value.why == f"{url} requires HTTP Basic, which sends the password unencrypted over http"
     assert "https" in caught.value.hint
     assert all("Authorization" not in call.request.headers for call in responses.calls)
     assert all(call.request.method == "GET" for call in responses.calls)

@@ -58,7 +58,7 @@ KUBERNETES = {"kind": "kubernetes", "context": "prod-eu", "namespace": "shop-{en
         ({"namespace": "Shop-{env}"}, "cannot be the name of a namespace"),
         ({"namespace": "{department}-{env}"}, "there is no {department} here"),
         ({"kinds": ["pods"]}, "there is no kind 'pods'"),
-        ({"namespace": "shop"}, "nothing tells the environments apart"),
+        ({"namespace": "shop"}, "nothing distinguishes the environments"),
     ],
 )
 def test_a_mistake_in_a_section_for_kubernetes_is_named(section: dict[str, object], told: str) -> None:
