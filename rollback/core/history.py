@@ -68,13 +68,16 @@ class History:
             if skip.repo == repo and not skip.undated:
                 reasons.setdefault(skip.reason, []).append(skip.tag)
         undated = self.undated(repo)
-        told = [
+        missing = [
             f"{repo}:{tags[0]} is left out: {reason}"
             if len(tags) == 1
             else f"{repo}: {len(tags)} tags are left out ({', '.join(tags[:_MOST_TAGS])}, …): {reason}"
             for reason, tags in reasons.items()
         ]
-        return (*((f"{repo}: {undated}; set `registry.tag_date` if its tags hold dates",) if undated else ()), *told)
+        return (
+            *((f"{repo}: {undated}; set `registry.tag_date` if its tags hold dates",) if undated else ()),
+            *missing,
+        )
 
     def without_image(self, repo: str) -> str:
         """Why a repository has no image at all."""

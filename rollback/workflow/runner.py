@@ -94,10 +94,12 @@ def _with_warnings(prepared: PreparedPlan, request: RunRequest) -> PreparedPlan:
     """The plan with a warning if the durations that its apps announce do not fit into the run's deadline."""
     plan, deadline_s = prepared.plan, request.policy.deadline_s
     announced_s = sum(change.app.announced_s for change in plan.changes)
-    told = f"the apps announce {announced_s:g} s for starting and draining, and the run ends after {deadline_s:g} s"
-    if announced_s <= deadline_s or told in plan.warnings:
+    warning = (
+        f"the apps announce {announced_s:g} s for starting and draining, and the run ends after {deadline_s:g} s"
+    )
+    if announced_s <= deadline_s or warning in plan.warnings:
         return prepared
-    return replace(prepared, plan=replace(plan, warnings=(*plan.warnings, told)))
+    return replace(prepared, plan=replace(plan, warnings=(*plan.warnings, warning)))
 
 
 def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress) -> Outcome:
