@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+LIGHT  := $(VENV)/.installed
 READY  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # Many tests wait for a fleet to come up, so there are more of them at a time than there are processors.
 WORKERS ?= 4
@@ -14,16 +16,26 @@ WORKERS ?= 4
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-$(READY): pyproject.toml rollback/__init__.py
+# The program and its seven libraries: all that the demo needs.
+$(LIGHT): pyproject.toml rollback/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "make: $(PYTHON) is older than 3.10: name another one, e.g. make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "make: this Python has no venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "make: creating a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "make: installing rollback and its libraries into it from the package index (about 6 MB)"
+	@$(PIP) --editable . || \
+	  { echo "make: that needs PyPI or a mirror of it, e.g. PIP_INDEX_URL=https://mirror.example.com/simple" >&2; exit 1; }
 	@touch $@
 
-demo: $(READY) ## a broken fleet goes back to the day before, and again forward, on this machine
+# What the tests and checks need besides.
+$(READY): $(LIGHT)
+	@echo "make: installing the developer tools (about 150 MB unpacked)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: $(LIGHT) ## a rollback and an undo on a small fleet on this machine; installs only the program
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo/demo.sh
 
 test: $(READY) ## every test that this machine has the parts for; the others say what they miss

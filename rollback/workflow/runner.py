@@ -147,7 +147,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
             ) from error
         finally:
             journal.close()
-        _write_page(journal.path, request.dump)
+        _write_page(journal.path, request.dump, progress)
         finish(request, header, plan, execution, target, before)
         # A signal meanwhile does not make the outcome untrue, so this is still under `stoppable`.
         slack_client.ended(request.slack, _title(request, plan), ended, header)
@@ -247,10 +247,12 @@ def _is_up(status: Status | None) -> bool:
     return status is not None and status.ready >= status.instances
 
 
-def _write_page(path: Path, folder: Path) -> None:
+def _write_page(path: Path, folder: Path, progress: Progress) -> None:
     """The page for the incident, beside rollback.json; the record itself is what counts."""
+    page = folder / PAGE
     try:
-        write_whole(folder / PAGE, incident_report.markdown(record.read(path)))
+        write_whole(page, incident_report.markdown(record.read(path)), mode=0o600)
+        progress.say(f"wrote {page}: this run as Markdown, for the incident")
     except RollbackError as error:
         log.warning("%s: %s", error.what, error.why)
 

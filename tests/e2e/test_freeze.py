@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
 
 from rollback.sandbox.launcher import Sandbox
-from tests.e2e.command import Command
+from tests.e2e.command import Command, Said
 from tests.e2e.conftest import running, settings, written
 
 BAD = "registry.other.example.com/shop/billing:1.9.0-master"
@@ -21,9 +22,10 @@ def keeping(request: pytest.FixtureRequest, sandbox: Sandbox, offered: Command) 
     return offered
 
 
-def ran(rollback: Command, sandbox: Sandbox, *more: str) -> None:
+def ran(rollback: Command, sandbox: Sandbox, *more: str) -> Said:
     said = rollback("run", f"--date={sandbox.story.good_day}", "--env=prod", "--by=alice", *more)
     assert said.code == 0, said.err
+    return said
 
 
 def test_an_environment_is_free_before_and_frozen_after_a_run(sandbox: Sandbox, keeping: Command) -> None:
@@ -153,15 +155,18 @@ def test_what_did_not_go_back_is_told_by_name(sandbox: Sandbox, offered: Command
 
 
 def test_the_page_for_the_incident_is_written(sandbox: Sandbox, offered: Command) -> None:
-    ran(offered, sandbox, "--reason=<b>it</b> | broke", "--incident=INC-7")
+    said = ran(offered, sandbox, "--reason=<b>it</b> | broke", "--incident=INC-7")
 
-    page = (offered.folder / "report.md").read_text()
+    path = offered.folder / "report.md"
+    page = path.read_text()
     again = offered("history", f"--run={json.loads(offered('history', '--json').out)[0]['run']}", "--markdown")
 
     assert page.startswith("# DONE: run of prod to ")
     assert "- **Reason:** &lt;b>it&lt;/b> \\| broke" in page
     assert "- **Incident:** INC-7" in page
     assert again.out == page
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (said.out + said.err).count("report.md") == 1
 
 
 def test_markers_are_gone_when_nothing_is_to_be_kept(sandbox: Sandbox, offered: Command) -> None:
