@@ -4,17 +4,17 @@ Usage:
   rollback get --repo=<r> --env=<e> [--dump=<dr>] [--date=<d>] [--last=<n>] [--html=<file>] [--target=<name>]
                [--registry=<url>] [--no-cache] [--config=<file>] [--json] [--debug]
   rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
-               [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>] [--dump=<dr>]
-               [--max-age=<t>] [--out=<file>] [--config=<file>] [--json] [--debug]
+               [--accept-owner=<o>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>]
+               [--dump=<dr>] [--max-age=<t>] [--out=<file>] [--config=<file>] [--json] [--debug]
   rollback run (--date=<d> --env=<e> | --plan=<file>) [--slack=<s>] [--user=<u>]
                [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>] [--only=<s>] [--skip=<s>] [--strict]
                [--on-failure=<p>] [--timeout=<s>] [--by=<who>] [--reason=<why>] [--incident=<id>]
-               [--target=<name>] [--registry=<url>] [--max-age=<t>]
+               [--accept-owner=<o>] [--target=<name>] [--registry=<url>] [--max-age=<t>]
                [--freeze=<t> | --no-freeze] [--steal-lock] [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
   rollback undo [--run=<id>] [--env=<e>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
-               [--only=<s>] [--skip=<s>] [--accept-moved=<s>] [--timeout=<s>] [--by=<who>] [--reason=<why>]
-               [--incident=<id>] [--target=<name>] [--steal-lock] [--config=<file>] [--dry-run] [--yes]
-               [--json] [--debug]
+               [--only=<s>] [--skip=<s>] [--accept-moved=<s>] [--accept-owner=<o>] [--timeout=<s>]
+               [--by=<who>] [--reason=<why>] [--incident=<id>] [--target=<name>] [--steal-lock]
+               [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
   rollback check --env=<e> [--image=<ref>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>]
                [--config=<file>] [--json] [--debug]
   rollback thaw --env=<e> [--by=<who>] [--reason=<why>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>]
@@ -55,6 +55,7 @@ Options:
   --only=<s>           Only these services, separated by commas.
   --skip=<s>           Not these services.
   --accept-moved=<s>   Undo these services although somebody has changed them since.
+  --accept-owner=<o>   Go on although this owner, such as argocd, may deploy its own image again.
   --strict             Refuse if a service has no image on or before the date.
   --max-age=<t>        Refuse a rollback.json older than this: 90m, 4h, 2d.
   --out=<file>         Write the plan to a file.

@@ -65,4 +65,5 @@ def plan_request(options: dict[str, Any], config: Settings) -> PlanRequest:
         only=option_values.names(options["--only"]),
         skip=option_values.names(options["--skip"]),
         strict=bool(options["--strict"]),
+        accepted_owners=context.accepted_owners(config, option_values.names(options["--accept-owner"])),
     )

@@ -39,7 +39,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         request = _request(options, config, access, OnFailure(approved.on_failure), approved.timeout_s)
         target = context.target(config, access, approved.plan.env.name)
         try:
-            prepared = planning.prepare_approved(approved, config, request.dump, target)
+            owners = context.accepted_owners(config, option_values.names(options["--accept-owner"]))
+            prepared = planning.prepare_approved(approved, config, request.dump, owners, target)
             return carry_out(request, prepared, target, progress, began=began)
         finally:
             target.close()
@@ -89,7 +90,7 @@ def _request(
 def undo_options(options: dict[str, Any]) -> tuple[str, ...]:
     """The options that an undo from the same place needs; never a secret."""
     words = [f"--dump={options['--dump']}"] if options["--dump"] != "." else []
-    words += [f"{name}={options[name]}" for name in ("--config", "--target") if options[name]]
+    words += [f"{name}={options[name]}" for name in ("--config", "--target", "--accept-owner") if options[name]]
     if options["--user"]:
         words += [f"--user={options['--user']}", "--pwd=-"]
     return tuple(words)

@@ -45,6 +45,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         skip=option_values.names(options["--skip"]),
         unanswered=undo_choice.unanswered(past, datetime.now(timezone.utc), LOST_S),
     )
+    owners = context.accepted_owners(config, option_values.names(options["--accept-owner"]))
     request = RunRequest(
         kind="undo",
         config=config,
@@ -70,9 +71,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         target.login()  # first, since it may reveal the address that the record has
         if target.name != past.header.target:
             raise Refused([_elsewhere(past.header.target, target.name)])
-        return carry_out(
-            request, planning.prepare_undo(past, config, dump, rules, target), target, progress, began=began
-        )
+        prepared = planning.prepare_undo(past, config, dump, rules, owners, target)
+        return carry_out(request, prepared, target, progress, began=began)
     finally:
         target.close()
 

@@ -23,6 +23,26 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Owner:
+    """Whatever deploys an app besides its users, so that a rollback may not last.
+
+    Attributes:
+        name: what an operator accepts it by, e.g. `argocd`; apps that one owner deploys have the same name and
+            `instance`.
+        instance: which one it is, as part of a sentence: `Argo CD application shop`.
+        effect: what it does to a change of somebody else, as the rest of the sentence.
+        reverts: whether it does so by itself; if not, it waits until somebody uses it.
+        suspend: the exact command that keeps it from doing so; empty if there is none.
+    """
+
+    name: str
+    instance: str
+    effect: str
+    reverts: bool
+    suspend: str = ""
+
+
+@dataclass(frozen=True)
 class App:
     """A service on a target, as it was when it was read.
 
@@ -47,6 +67,7 @@ class App:
         exact_image: the reference, by digest, that brings back what it runs, where its own one could name another
             image by then; see `core.running_image`.
         inexact: whether its own reference could name another image by then, and what it runs is unknown.
+        owners: what else deploys it.
     """
 
     id: str
@@ -64,6 +85,7 @@ class App:
     running_digest: str = ""
     exact_image: str = ""
     inexact: bool = False
+    owners: tuple[Owner, ...] = ()
 
     @property
     def restore_image(self) -> str:
@@ -125,6 +147,25 @@ class Change:
         """The fingerprint that the app has once the change was made; see `App.fingerprint`."""
         image = self.app.image if self.captured is None else self.image
         return _fingerprint(self.definition, image, self.app.marks)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a target says of a change before it is written.
+
+    Attributes:
+        app: the app's id.
+        what: in a few words, as a sentence about it begins: `it is paused`.
+        why: the target's own words, or what would happen; may be empty.
+        hint: one next step, where it stands against the change.
+        blocks: whether it stands against the change; if not, the user should know it.
+    """
+
+    app: str
+    what: str
+    why: str = ""
+    hint: str = ""
+    blocks: bool = False
 
 
 def _fingerprint(definition: Mapping[str, Any], image: str, marks: Mapping[str, str]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from rollback.core.apps import Deployment, OperatorCommands
+from rollback.core.apps import Deployment, OperatorCommands, Remark
 from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.history import History
 from rollback.core.plan import Action, Environment, Plan, Step
@@ -144,6 +144,38 @@ def of_locks(
         if step.action is Action.CHANGE
         for reason in _of_lock(step, running, begun or {}, operator)
     )
+
+
+def of_remarks(plan: Plan, remarks: Iterable[Remark]) -> tuple[Reason, ...]:
+    """Every remark of a target that stands against a change of a plan."""
+    services = _services(plan)
+    return tuple(
+        Reason(f"{services[one.app]}: {one.what}", one.why, one.hint, services[one.app])
+        for one in remarks
+        if one.blocks and one.app in services
+    )
+
+
+def with_remarks(plan: Plan, remarks: Iterable[Remark]) -> Plan:
+    """A plan with notes on what a target remarks on its changes and what does not stand against them."""
+    notes: dict[str, list[str]] = {}
+    for one in remarks:
+        if not one.blocks:
+            notes.setdefault(one.app, []).append(f"{one.what}: {one.why}" if one.why else one.what)
+    return replace(plan, steps=tuple(_noted(step, notes) for step in plan.steps))
+
+
+def _noted(step: Step, notes: Mapping[str, list[str]]) -> Step:
+    """A step with its notes; those that an approved plan has already are not repeated."""
+    if step.action is not Action.CHANGE or not step.app:
+        return step
+    new = [note for note in notes.get(step.app.id, ()) if note not in step.notes]
+    return replace(step, notes=(*step.notes, *new))
+
+
+def _services(plan: Plan) -> dict[str, str]:
+    """By app id, the services that a plan changes."""
+    return {step.app.id: step.service for step in plan.steps if step.app and step.action is Action.CHANGE}
 
 
 def _of_image(step: Step, evidence: ImageCheck, registry: str) -> tuple[Reason, ...]:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 FOLDER = "runs"
+_NOT_RECORDED = frozenset({"owners"})  # what an undo reads from the target as it is then
 _RECENT = 20  # runs; an older one's deployment is not what holds an app today
 
 
@@ -210,7 +211,8 @@ def _assemble(lines: Sequence[Mapping[str, Any]], path: Path) -> Record:
 
 def app_json(app: App) -> dict[str, Any]:
     """The members of a `captured` line that are the app's own."""
-    return {**vars(app), "containers": [vars(container) for container in app.containers]}
+    members = {name: value for name, value in vars(app).items() if name not in _NOT_RECORDED}
+    return {**members, "containers": [vars(container) for container in app.containers]}
 
 
 def files(folder: Path) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
-from rollback.core.apps import App, Change, Deployment, OperatorCommands, Status
+from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
 from rollback.core.timestamps import Instant
 from rollback.secret import Secret
 
@@ -259,6 +259,19 @@ class Markers(Protocol):
 
         Raises:
             TargetError: the target cannot be queried, or does not allow it.
+        """
+        ...
+
+
+class ChangeChecks(Protocol):
+    """What a target also has if it can say what stands against changes before they are written."""
+
+    def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
+        """Look at every change without writing anything: rights, rules of the target, states in which none arrives.
+
+        Raises:
+            LoginRefused: the credentials are not accepted.
+            TargetError: the target cannot be asked.
         """
         ...
 

@@ -305,6 +305,16 @@ def rules(
     )
 
 
+def accepted_owners(config: Settings, names: frozenset[str]) -> frozenset[str]:
+    """Names of owners that are accepted although they put their own image back.
+
+    Args:
+        config: the settings; a kind of target whose apps have owners has a key for it.
+        names: those of the command line.
+    """
+    return names | frozenset(config.target_section().get("accept_owners", ()))
+
+
 def is_state_shared(config: Settings) -> bool:
     """Whether locks and freezes are kept on the target, where every machine sees them."""
     if config.shared_state is None:

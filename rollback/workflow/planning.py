@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from rollback.config.settings import Settings
-from rollback.core import image_selection, preflight
+from rollback.core import image_selection, owners, preflight
 from rollback.core import plan as plans
+from rollback.core.apps import Remark
 from rollback.core.history import History
 from rollback.core.image import Image
 from rollback.core.image_reference import Reference
@@ -26,7 +28,7 @@ from rollback.registry.client import Registry
 from rollback.state import record, undo_plan
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
-from rollback.targets.base import Target
+from rollback.targets.base import ChangeChecks, Target
 from rollback.workflow import context, running_images
 from rollback.workflow.run_request import PlanRequest
 
@@ -102,10 +104,12 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
         if exact:
             apps = tuple(exact.get(app.id, app) for app in apps)
             made = plans.build(chosen, apps, request.env, target.name, rules)
-        return _checked(made, target, registry, unknown, request.dump)
+        return _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
 
 
-def prepare_approved(approved: Approved, config: Settings, dump: Path, target: Target) -> PreparedPlan:
+def prepare_approved(
+    approved: Approved, config: Settings, dump: Path, accepted_owners: Collection[str], target: Target
+) -> PreparedPlan:
     """Compare an approved plan with what runs now, and find every reason against it.
 
     Raises:
@@ -119,10 +123,12 @@ def prepare_approved(approved: Approved, config: Settings, dump: Path, target: T
         steps = tuple(
             replace(step, app=exact.get(step.app.id, step.app)) if step.app else step for step in made.steps
         )
-        return _checked(replace(made, steps=steps), target, registry, {}, dump)
+        return _checked(replace(made, steps=steps), target, registry, {}, dump, accepted_owners)
 
 
-def prepare_undo(past: Record, config: Settings, dump: Path, rules: UndoRules, target: Target) -> PreparedPlan:
+def prepare_undo(
+    past: Record, config: Settings, dump: Path, rules: UndoRules, accepted_owners: Collection[str], target: Target
+) -> PreparedPlan:
     """Plan an undo, and find every reason against it.
 
     Args:
@@ -130,6 +136,7 @@ def prepare_undo(past: Record, config: Settings, dump: Path, rules: UndoRules, t
         config: the settings.
         dump: folder of the records.
         rules: which services it is about.
+        accepted_owners: names of owners that are accepted although they put their own image back.
         target: where; already logged in.
 
     Raises:
@@ -138,9 +145,9 @@ def prepare_undo(past: Record, config: Settings, dump: Path, rules: UndoRules, t
     """
     made = undo_plan.build(past, target.apps(past.header.env), config.environment(past.header.env), rules)
     foreign = [held for held in target.deployments() if not undo_plan.is_of(past, made, held)]
-    return PreparedPlan(
-        made, (*made.reasons, *preflight.of_locks(made, foreign, record.begun(dump), target.operator))
-    )
+    made, objections = _with_target(made, target, accepted_owners)
+    locks = preflight.of_locks(made, foreign, record.begun(dump), target.operator)
+    return PreparedPlan(made, (*made.reasons, *locks, *objections))
 
 
 @contextmanager
@@ -160,16 +167,30 @@ def _log_in(target: Target) -> None:
         raise Refused([Reason(error.what, error.why, error.hint)]) from error
 
 
+def _with_target(made: Plan, target: Target, accepted_owners: Collection[str]) -> tuple[Plan, tuple[Reason, ...]]:
+    """A plan with notes on what the target knows of its changes, and every reason against them."""
+    remarks: tuple[Remark, ...] = ()
+    if made.changes and hasattr(target, "check_changes"):
+        remarks = cast(ChangeChecks, target).check_changes(made.changes)
+    noted = owners.with_notes(preflight.with_remarks(made, remarks), accepted_owners)
+    return noted, (*owners.reasons(made, accepted_owners), *preflight.of_remarks(made, remarks))
+
+
 def _checked(
-    made: Plan, target: Target, registry: Registry, unknown: Mapping[str, ImageCheck], dump: Path
+    made: Plan,
+    target: Target,
+    registry: Registry,
+    unknown: Mapping[str, ImageCheck],
+    dump: Path,
+    accepted_owners: Collection[str],
 ) -> PreparedPlan:
     changing = [step for step in made.steps if step.action is Action.CHANGE and step.image]
     evidence = {**_evidence(changing, registry), **unknown}
     running = target.deployments()
     ours = record.begun(dump) if running else {}
-    return PreparedPlan(
-        made, preflight.of_plan(made, evidence, running, registry.url, ours, target.operator), registry.url
-    )
+    made, objections = _with_target(made, target, accepted_owners)
+    reasons = preflight.of_plan(made, evidence, running, registry.url, ours, target.operator)
+    return PreparedPlan(made, (*reasons, *objections), registry.url)
 
 
 def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Mapping[str, ImageCheck]]:

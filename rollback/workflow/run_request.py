@@ -30,6 +30,7 @@ class PlanRequest:
         only: services to which the plan is narrowed; empty for all.
         skip: services that are left out.
         strict: refuse where a service has no image on or before the date.
+        accepted_owners: names of owners that are accepted although they put their own image back.
     """
 
     config: Settings
@@ -40,6 +41,7 @@ class PlanRequest:
     only: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
     strict: bool = False
+    accepted_owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from rollback.core.apps import App, Change, Deployment, OperatorCommands, Status
+from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
 from rollback.errors import LoginRefused, TargetError
 from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions
-from rollback.targets.kubernetes import rollout, section, workloads, writing
+from rollback.targets.kubernetes import owners, preflight, rollout, section, workloads, writing
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
-from rollback.targets.kubernetes.api_errors import Forbidden, Invalid, NotFound
+from rollback.targets.kubernetes.api_errors import Forbidden, Invalid, NotFound, Unreachable
 from rollback.targets.kubernetes.kubectl import KubectlOptions
 from rollback.targets.kubernetes.markers import ConfigMapMarkers, MarkerId
 from rollback.targets.kubernetes.observer import Observer
@@ -136,7 +137,7 @@ class Kubernetes:
         def read(pair: tuple[str, workloads.WorkloadKind]) -> list[tuple[App, JsonObject]]:
             namespace, kind = pair
             listed = self._api.list(kind.collection(namespace), f"the {kind.plural} of {namespace} cannot be read")
-            return [(workloads.app(entry, kind), entry) for entry in listed]
+            return [(self._app(entry, kind), entry) for entry in listed]
 
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             found = [one for answer in pool.map(read, pairs) for one in answer]
@@ -145,6 +146,31 @@ class Kubernetes:
                 self._namespace(namespace)  # one that does not exist has no workloads, either
         self._remember({app.id: entry for app, entry in found})
         return tuple(app for app, _ in found)
+
+    def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
+        """See `ChangeChecks`. One dry run per change."""
+        unreachable: list[Unreachable] = []
+
+        def look(change: Change) -> list[Remark]:
+            entry, what = self._entry(change.app), f"the image of {change.app.id} could not be changed"
+            found = list(preflight.remarks(change, entry, self._commands))
+            if unreachable:
+                return found
+            try:
+                self._api.patch(WorkloadId.parse(change.app.id).path, self._patch(entry, change), what, dry_run=True)
+            except LoginRefused:
+                raise
+            except Unreachable as error:
+                unreachable.append(error)
+            except TargetError as error:
+                found.append(preflight.refused(change, error))
+            return found
+
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            remarks = tuple(one for found in pool.map(look, changes) for one in found)
+        if unreachable:
+            raise unreachable[0]
+        return remarks
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`: there are none."""
@@ -155,14 +181,12 @@ class Kubernetes:
         (change,) = changes
         identity = WorkloadId.parse(change.app.id)
         what = f"the image of {identity} cannot be changed"
-        with self._lock:
-            entry = self._entries.get(change.app.id)
-        entry = entry or self._api.get(identity.path, what)
+        entry = self._entry(change.app)
         goes_forward = change.captured is None and change.image != change.app.image
         if goes_forward and workloads.version(entry) != change.app.version:
             raise self._changed_since(identity)
         try:
-            answer = self._api.patch(identity.path, writing.image_patch(entry, change), what)
+            answer = self._api.patch(identity.path, self._patch(entry, change), what)
         except Invalid as error:
             raise self._explained(error, identity, entry) from error
         self._remember({change.app.id: answer})
@@ -218,6 +242,19 @@ class Kubernetes:
 
     def _namespace(self, name: str) -> JsonObject:
         return self._api.get(f"/api/v1/namespaces/{name}", f"the namespace {name} cannot be read")
+
+    def _app(self, entry: JsonObject, kind: workloads.WorkloadKind) -> App:
+        app = workloads.app(entry, kind)
+        return replace(app, owners=owners.owners(entry, WorkloadId.parse(app.id), self._commands))
+
+    def _entry(self, app: App) -> JsonObject:
+        """A workload as it was last read."""
+        with self._lock:
+            entry = self._entries.get(app.id)
+        return entry or self._api.get(WorkloadId.parse(app.id).path, f"{app.id} cannot be read")
+
+    def _patch(self, entry: JsonObject, change: Change) -> list[JsonObject]:
+        return writing.image_patch(entry, change)
 
     def _remember(self, entries: Mapping[str, JsonObject]) -> None:
         with self._lock:

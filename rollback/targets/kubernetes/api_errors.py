@@ -33,6 +33,10 @@ class Invalid(TargetError):
     """The object would be invalid, or a `test` of the patch failed (the server does not say which)."""
 
 
+class Unreachable(TargetError):
+    """The API server was not reached, or gave no usable answer; nothing was written."""
+
+
 def refusal(answer: HttpAnswer, request: ApiRequest, what: str, context: ContextInfo) -> TargetError:
     """Turn an answer that is not a success into the error to raise.
 
@@ -76,7 +80,7 @@ def not_sent(error: NotSent, what: str, context: ContextInfo) -> TargetError:
     if isinstance(error, Untrusted):
         hint = f"correct certificate-authority-data or server of cluster {context.cluster!r} in the kubeconfig"
         return TargetError(what, why=why, hint=hint)
-    return TargetError(what, why=why, hint=f"check address, network and VPN, then try: {kubectl} version")
+    return Unreachable(what, why=why, hint=f"check address, network and VPN, then try: {kubectl} version")
 
 
 def lost(reason: str, request: ApiRequest, what: str, context: ContextInfo) -> TargetError:
@@ -84,7 +88,7 @@ def lost(reason: str, request: ApiRequest, what: str, context: ContextInfo) -> T
     why = place(reason, context)
     if request.writes:
         return NoAnswer(what, why=why, hint="read it again to see whether it was written")
-    return TargetError(what, why=why, hint=f"try again, or try: kubectl --context {context.name} version")
+    return Unreachable(what, why=why, hint=f"try again, or try: kubectl --context {context.name} version")
 
 
 def unusable(reason: str, what: str, context: ContextInfo) -> TargetError:

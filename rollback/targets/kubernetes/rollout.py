@@ -71,6 +71,12 @@ def is_in_flight(entry: Mapping[str, Any], kind: WorkloadKind) -> bool:
     return not (is_observed(entry) and counts.wanted == counts.total == counts.updated == counts.available)
 
 
+def progress(entry: Mapping[str, Any], kind: WorkloadKind) -> str:
+    """How far a rollout is, by the workload's own numbers."""
+    counts = _counts(entry, kind)
+    return f"{counts.updated} of {counts.wanted} updated, {counts.available} available"
+
+
 def status(seen: Observation) -> Status:
     """Judge how far a workload is.
 

@@ -20,6 +20,7 @@ TYPES: Mapping[str, type] = {
     "kubeconfig": str,
     "kinds": list,
     "environments": list,
+    "accept_owners": list,
 }
 _PLACEHOLDER = re.compile(r"\{\w*\}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
