@@ -1,4 +1,4 @@
-"""Writes the man page `dist/rollback.1` out of the text of `--help`, so that the two cannot differ.
+"""Writes the man page `dist/rollback.1` out of the text that `--help` shows, so that the two cannot differ.
 
 python packaging/man.py [file]
 man dist/rollback.1
@@ -6,11 +6,15 @@ man dist/rollback.1
 
 from __future__ import annotations
 
-import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # this checkout's own text, whatever is installed
+
+from rollback import __version__, cli  # noqa: E402
+from rollback.config import usage  # noqa: E402
 
 FILES = (
     ("./rollback.yaml", "The settings; else rollback/rollback.yaml in the user's configuration folder."),
@@ -31,26 +35,27 @@ def man(help_text: str, version: str) -> str:
     """The page in roff's man macros (man(7)).
 
     Args:
-        help_text: what `--help` prints.
+        help_text: the text that describes commands and options.
         version: of the program.
     """
-    summary, sections, end = _parts(help_text)
+    known = usage.read(help_text)
     lines = [
         f'.TH ROLLBACK 1 "" "rollback {version}" "User Commands"',
         ".nh",
         ".ad l",
         ".SH NAME",
-        f"rollback \\- {_text(summary[0].lower() + summary[1:].rstrip('.'))}",
+        f"rollback \\- {_text(known.summary[0].lower() + known.summary[1:].rstrip('.'))}",
         ".SH SYNOPSIS",
     ]
-    for form in re.split(r"\n(?=  rollback )", sections["Usage"]):
-        words = " ".join(form.split()).split(" ", 2)
-        rest = f" {_text(words[2])}" if len(words) > 2 else ""
-        lines += [".HP", f"\\fB{words[0]} {_text(words[1])}\\fR{rest}"]
-    lines += [".SH COMMANDS", *_list(sections["Commands"])]
-    lines += [".SH OPTIONS", *_list(sections["Options"])]
+    for command in known.commands.values():
+        lines += [".HP", f"\\fBrollback {command.name}\\fR {_text(command.form.partition(' ')[2])}".rstrip()]
+    lines += [".SH COMMANDS", *_pairs([(command.name, command.text) for command in known.commands.values()])]
+    lines.append(".SH OPTIONS")
+    for group in dict.fromkeys(option.group for option in known.options.values()):
+        described = [(option.form, option.text) for option in known.options.values() if option.group == group]
+        lines += [f".SS {_text(group)}", *_pairs(described)]
     lines += [".SH FILES", *_pairs(FILES), ".SH ENVIRONMENT", *_pairs(ENVIRONMENT)]
-    head, _, codes = " ".join(end.split()).partition(": ")
+    head, _, codes = known.exit_codes.partition(": ")
     lines += [f".SH {head.upper()}"]
     for code in codes.rstrip(".").split("; "):
         number, _, told = code.partition(" ")
@@ -59,30 +64,7 @@ def man(help_text: str, version: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parts(help_text: str) -> tuple[str, dict[str, str], str]:
-    """The first line, the sections by their headings, and the paragraph at the end."""
-    summary, _, rest = help_text.strip().partition("\n")
-    sections: dict[str, str] = {}
-    end = ""
-    for block in re.split(r"\n\n(?=\S)", rest.strip()):
-        heading, _, body = block.partition(":\n")
-        if body and "\n" not in heading:
-            sections[heading] = body
-        else:
-            end = block
-    return summary, sections, end
-
-
-def _list(body: str) -> list[str]:
-    """Lines of a term, at least two blanks, and what it means; continued where a line is indented further."""
-    lines = []
-    for entry in re.split(r"\n(?=  \S)", body.rstrip()):
-        term, _, told = " ".join(re.sub(r"(?<=\S) {2,}", "\0", entry.strip()).split("\n")).partition("\0")
-        lines += [".TP", f"\\fB{_text(term)}\\fR", _text(" ".join(told.replace("\0", " ").split()))]
-    return lines
-
-
-def _pairs(pairs: tuple[tuple[str, str], ...]) -> list[str]:
+def _pairs(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return [line for term, told in pairs for line in (".TP", f"\\fB{_text(term)}\\fR", _text(told))]
 
 
@@ -94,9 +76,6 @@ def _text(text: str) -> str:
 
 def main() -> None:
     """Write the page."""
-    sys.path.insert(0, str(ROOT))
-    from rollback import __version__, cli
-
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist" / "rollback.1"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(man(cli.__doc__ or "", __version__), encoding="utf-8")

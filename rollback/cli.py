@@ -1,4 +1,4 @@
-"""Put a fleet of microservices back to how it was on a date.
+"""Restore a fleet of microservices to the images it had on a date.
 
 Usage:
   rollback get --repo=<r> --env=<e> [--dump=<dr>] [--date=<d>] [--last=<n>] [--html=<file>] [--target=<name>]
@@ -29,64 +29,75 @@ Usage:
   rollback --version
 
 Commands:
-  get         Ask the registry which images existed when; write rollback.json and print the dates.
-  plan        Show what run would do; change nothing.
-  run         Put every service back to its image of the date, or the nearest earlier one; wait until all are up.
+  get         Ask the registry which images existed when, write rollback.json and print the dates.
+  plan        Show what `run` would do; change nothing.
+  run         Restore every service to its image of the date, or the nearest earlier one; wait until all are healthy.
   undo        Put back what a run changed.
   check       Say whether a deployment job may deploy: 0 yes, 1 frozen or rolled back, 2 cannot tell.
-  thaw        Lift the freeze that a run has left behind.
-  history     List past runs, or show one.
-  doctor      Look at settings, registry, target, clock and folders; say what to do about what is not well.
-  completion  Print the script that completes words in bash, zsh or fish.
-  sandbox     Serve a registry and a Marathon with a small fleet on this machine, for trying and rehearsing.
+  thaw        Lift the freeze of an environment.
+  history     List past runs, or show one in full.
+  doctor      Check settings, registry, target, clock and folders, and say how to fix what is wrong.
+  completion  Print the completion script for bash, zsh or fish.
+  sandbox     Serve a registry and a Marathon with a small fleet on this machine, to try it and to rehearse.
 
-Options:
+Environment, date and services:
   --repo=<r>           Repositories, separated by commas.
   --env=<e>            Environment, by either of its names (prod or master).
   --date=<d>           A date that `get` offered, a time (2026-11-20T14:30+01:00), or a relative moment:
                        yesterday, '3 days ago' (the end of that day), '2 hours ago'.
-  --dump=<dr>          Folder of rollback.json and of the records [default: .].
   --last=<n>           How many of the newest images per repository count [default: 10].
-  --slack=<s>          Address of a Slack webhook; - reads it from standard input.
-  --user=<u>           Login name on the target.
-  --pwd=<p>            Its password; - reads it from standard input.
-  --pwd-file=<f>       File with the password.
-  --run=<id>           A run, as `history` lists them.
   --only=<s>           Only these services, separated by commas.
-  --skip=<s>           Not these services.
-  --accept-moved=<s>   Undo these services although somebody has changed them since.
-  --accept-owner=<o>   Go on although this owner, such as argocd, may deploy its own image again.
+  --skip=<s>           All but these services.
   --strict             Refuse if a service has no image on or before the date.
   --max-age=<t>        Refuse a rollback.json older than this: 90m, 4h, 2d.
-  --out=<file>         Write the plan to a file.
   --plan=<file>        Run this plan, or refuse if anything has changed since it was made.
+  --run=<id>           A run, as `history` lists them.
+  --accept-moved=<s>   Undo these services although somebody has changed them since.
+  --image=<ref>        An image that is about to be deployed.
+
+How it is done:
+  --on-failure=<p>     What happens if a service does not come up: restore, keep or stop (default: restore).
+  --timeout=<s>        Seconds that a service may take to come up (default: 600).
   --freeze=<t>         How long `check` blocks deployments after this run (default: 4h).
   --no-freeze          Do not freeze the environment.
-  --steal-lock         Go ahead although somebody else's run holds the lock; that run writes nothing more.
-  --image=<ref>        An image that is about to be deployed.
-  --on-failure=<p>     restore, keep or stop.
-  --timeout=<s>        Seconds that a service may take to come up.
-  --by=<who>           Who does it, for the record.
-  --reason=<why>       Why, for the record.
-  --incident=<id>      What it belongs to, for the record.
-  --target=<name>      What runs the services: a kind of target, or a name from the settings.
-  --registry=<url>     The registry.
-  --config=<file>      Settings file.
-  --no-cache           Query the registry for everything again.
-  --port=<n>           First port of the sandbox; 0 takes free ones [default: 0].
+  --accept-owner=<o>   Go on although this owner, such as argocd, may deploy its own image again.
+  --steal-lock         Continue although another run holds the lock; that run writes nothing more.
   --dry-run            Show the plan and stop.
   --yes                Do not ask, and read nothing. Without a terminal, `run` goes on unless standard input already
                        holds nothing but yes or no, of which the first counts; `undo` needs --yes.
-  --json               Print the result as JSON.
-  --markdown           Print one run as a page for the incident.
+
+Registry, target and login:
+  --registry=<url>     Address of the registry.
+  --no-cache           Query the registry for everything again.
+  --target=<name>      What runs the services: a kind of target, or a name from the settings.
+  --user=<u>           Login name on the target.
+  --pwd=<p>            Its password; - reads it from standard input.
+  --pwd-file=<f>       File with the password.
+  --config=<file>      Settings file.
+
+Record and messages:
+  --by=<who>           Who does it.
+  --reason=<why>       Why.
+  --incident=<id>      The incident it belongs to.
+  --slack=<s>          Address of a Slack webhook; - reads it from standard input.
+
+Files and output:
+  --dump=<dr>          Folder of rollback.json and of the records [default: .].
+  --out=<file>         Write the plan to a file.
   --html=<file>        Write the timeline as a page for a browser, complete in one file.
-  --debug              Tell every step; show where an error comes from.
-  -h --help            Show this.
+  --markdown           Print one run as a page for the incident.
+  --json               Print the result as JSON.
+  --port=<n>           First port of the sandbox; 0 takes free ones [default: 0].
+  --debug              Log every step, and show where an error comes from.
+  -h --help            Show this help; after a command, that command's.
   --version            Show the version.
 
 Exit codes: 0 done or nothing to do; 1 failed, nothing was changed; 2 wrong usage or bad input; 3 refused before
-the first write; 4 partly applied, manual intervention needed; 5 failed, and everything was put back; 130 interrupted.
+the first write; 4 partly applied, manual intervention needed; 5 failed, and everything was restored; 130 interrupted.
 """
+
+# An option is added in two places above, and nowhere else: in the usage of each command that takes it, and once under
+# the heading it belongs to. Help, usage errors, completion and the man page follow from them.
 
 from __future__ import annotations
 
@@ -95,15 +106,15 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rollback import __version__
+from rollback.config import usage
 
 if TYPE_CHECKING:
     from rollback.errors import Refused, RollbackError
     from rollback.workflow.command_result import CommandResult
 
-_COMMANDS = ("get", "plan", "run", "undo", "check", "thaw", "history", "doctor", "completion", "sandbox")
 _WRITING = ("run", "undo")  # their result is a report, whose first line is the verdict in every case
 _BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
@@ -140,34 +151,66 @@ def main(argv: Sequence[str]) -> int:
 
         sys.stdout.write(completion.answer(__doc__ or "", argv[2:], kinds()))
         return 0
-    from docopt import DocoptExit, docopt
-
-    try:
-        options = docopt(__doc__ or "", list(argv), version=__version__)
-    except DocoptExit:  # its own text repeats options with their values, passwords included
+    known = usage.read(__doc__ or "")
+    command = next((word for word in argv if word in known.commands), None)
+    if {"-h", "--help"} & {*argv}:
+        sys.stdout.write(_help(known, command))
+        return 0
+    if "--version" in argv:
+        sys.stdout.write(f"{__version__}\n")
+        return 0
+    options = parse(argv) if command else None
+    if not command or options is None:
         sys.stderr.write(_usage_error(argv))
         return 2
-    except SystemExit:  # it has printed the help
-        return 0
-    return _run(options)
+    return _run(command, options)
 
 
-def _run(options: dict[str, str | bool | None]) -> int:
+def parse(argv: Sequence[str]) -> dict[str, Any] | None:
+    """The options of a command, as docopt reads them by its usage.
+
+    Args:
+        argv: the words after the program's name, one of which is a command's.
+
+    Returns:
+        By name, the value of each of its options; None if they make no command.
+    """
+    from docopt import DocoptExit, docopt
+
+    known = usage.read(__doc__ or "")
+    command = next(word for word in argv if word in known.commands)
+    try:
+        return dict(docopt(known.docopt(command), list(argv), default_help=False))
+    except DocoptExit:  # its own text repeats options with their values, passwords included
+        return None
+
+
+def _help(known: usage.Usage, command: str | None) -> str:
+    from rollback.output import help_text
+
+    columns = help_text.WIDEST
+    if sys.stdout.isatty():
+        import shutil
+
+        columns = shutil.get_terminal_size((columns, 24)).columns
+    return help_text.of_command(known, command, columns) if command else help_text.overview(known, columns)
+
+
+def _run(command: str, options: dict[str, Any]) -> int:
     from rollback.errors import Refused, RollbackError
 
-    debug = bool(options["--debug"])
+    debug = bool(options.get("--debug"))
     signal.signal(signal.SIGTERM, _as_interrupt)
-    command = next(name for name in _COMMANDS if options[name])
     try:
         result = _command(command, options)
-        _print(result, as_json=bool(options["--json"]))
+        _print(result, as_json=bool(options.get("--json")))
         return result.code
     except RollbackError as error:
         if debug:
             _show_origin()
         sys.stderr.write(_error_text(error))
         if isinstance(error, Refused) and command in _WRITING:
-            _print(_refusal(error), as_json=bool(options["--json"]))
+            _print(_refusal(error), as_json=bool(options.get("--json")))
         return error.exit_code
     except BrokenPipeError:  # whoever read us has left: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -185,7 +228,7 @@ def _run(options: dict[str, str | bool | None]) -> int:
         return 1
 
 
-def _command(command: str, options: dict[str, str | bool | None]) -> CommandResult:
+def _command(command: str, options: dict[str, Any]) -> CommandResult:
     import importlib
     import logging
 
@@ -194,7 +237,7 @@ def _command(command: str, options: dict[str, str | bool | None]) -> CommandResu
     progress = Progress()
     logger = logging.getLogger("rollback")
     logger.propagate = False
-    logger.setLevel(logging.DEBUG if options["--debug"] else logging.WARNING)
+    logger.setLevel(logging.DEBUG if options.get("--debug") else logging.WARNING)
     handler = Handler(progress)
     logger.addHandler(handler)
     try:
@@ -250,32 +293,28 @@ def _show_origin() -> None:
 def _usage_error(argv: Sequence[str]) -> str:
     """Name what is unknown or missing, by its name alone, and how the command is used."""
     doc = __doc__ or ""
-    usage = doc[doc.index("Usage:") : doc.index("Commands:")].rstrip()
+    known = usage.read(doc)
     lines = ["rollback: these words do not make a command"]
-    known = set(re.findall(r"--[a-z-]+", doc))
-    named = _given(argv, doc)
+    named = _given(argv, known)
     given = set(named)
-    command = next((word for word in argv if word in _COMMANDS), None)
-    unknown = sorted(name for name in given if not any(option.startswith(name) for option in known))
+    command = next((word for word in argv if word in known.commands), None)
+    unknown = sorted(name for name in given if not any(option.startswith(name) for option in known.options))
     if command:
-        found = re.search(rf"^  rollback {command} .*?(?=^  rollback |\Z)", usage, re.MULTILINE | re.DOTALL)
-        text = found[0].rstrip() if found else usage
+        text = known.commands[command].form
         required = re.findall(r"(?<!\[)(?<!\| )(--[a-z-]+)=<[a-z]+>(?![\w>]*\])", re.sub(r"\[[^\]]*\]", "", text))
         missing = [name for name in required if not any(name.startswith(option) for option in given)]
         strangers = sorted(name for name in given - set(unknown) if not re.search(rf"{re.escape(name)}[a-z-]*", text))
         lines += [f"  why:  {name} is missing" for name in missing]
         lines += [f"  why:  {name} does not belong to {command}" for name in strangers]
-    else:
-        text = usage
     lines += [f"  why:  {name} is given twice" for name in sorted(given) if named.count(name) > 1]
     lines += [f"  why:  there is no option {name}" for name in unknown]
-    lines.append("  next: rollback --help")
-    return "\n".join([*lines, "", text if text.startswith("Usage") else f"Usage:\n{text}", ""])
+    lines.append(f"  next: rollback {command} --help" if command else "  next: rollback --help")
+    return "\n".join([*lines, ""])
 
 
-def _given(argv: Sequence[str], doc: str) -> list[str]:
+def _given(argv: Sequence[str], known: usage.Usage) -> list[str]:
     """The names of the options in `argv`, without anything that may be a value: that can be a password."""
-    with_value = re.findall(r"(--[a-z-]+)=<", doc)
+    with_value = [option.name for option in known.options.values() if option.value]
     names: list[str] = []
     before = ""
     for word in argv:

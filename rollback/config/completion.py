@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rollback.config import usage
+
 _FILES = {"--config", "--pwd-file", "--out", "--plan", "--html"}
 _FOLDERS = {"--dump"}
 _LISTS = {"--repo", "--only", "--skip", "--accept-moved"}
@@ -23,7 +25,7 @@ def answer(help_text: str, words: Sequence[str], kinds: Sequence[str] = ()) -> s
     """What a shell's script reads: one candidate per line.
 
     Args:
-        help_text: what `--help` prints.
+        help_text: the text that describes commands and options.
         words: the words after the program's name; the last one is being typed, and may be empty.
         kinds: the kinds of target there are.
     """
@@ -36,10 +38,10 @@ def answer(help_text: str, words: Sequence[str], kinds: Sequence[str] = ()) -> s
 
 def candidates(help_text: str, before: Sequence[str], current: str, kinds: Sequence[str] = ()) -> list[str]:
     """The words that can replace `current`; an option that takes a value ends with `=`."""
-    usage = commands(help_text)
-    command = next((word for word in before if word in usage), None)
+    known = usage.read(help_text)
+    command = next((word for word in before if word in known.commands), None)
     if command is None:
-        offered = ["--help", "--version"] if current.startswith("-") else list(usage)
+        offered = ["--help", "--version"] if current.startswith("-") else list(known.commands)
         return [word for word in offered if word.startswith(current)]
     name, equals, value = current.partition("=")
     if equals:
@@ -47,18 +49,8 @@ def candidates(help_text: str, before: Sequence[str], current: str, kinds: Seque
     if command == "completion":
         return [shell for shell in SHELLS if shell.startswith(current)]
     given = {word.partition("=")[0] for word in before}
-    return [one for one in usage[command] if one.startswith(current) and one.rstrip("=") not in given]
-
-
-def commands(help_text: str) -> dict[str, list[str]]:
-    """Each command with its options, as the usage lists them; those that take a value end with `=`."""
-    found: dict[str, list[str]] = {}
-    usage = help_text[help_text.index("Usage:") : help_text.index("Commands:")]
-    for form in re.split(r"^  rollback ", usage, flags=re.MULTILINE)[1:]:
-        name = form.split()[0]
-        if name[0] not in "-[":
-            found.setdefault(name, []).extend(re.findall(r"--[a-z][a-z-]*=?", form))
-    return found
+    options = [known.options[name] for name in known.commands[command].options if name not in given]
+    return [word for one in options if (word := f"{one.name}=" if one.value else one.name).startswith(current)]
 
 
 def _values(name: str, typed: str, before: Sequence[str], kinds: Sequence[str]) -> list[str]:

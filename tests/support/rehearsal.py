@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from docopt import docopt
-
 from rollback import cli
 from rollback.commands import undo
 from rollback.config import settings
@@ -93,7 +91,7 @@ class _Doomed:
 @cache
 def _parsed(words: tuple[str, ...]) -> dict[str, Any]:
     """What the command's own text makes of these words; reading that text takes longer than most runs here."""
-    return dict(docopt(cli.__doc__ or "", list(words)))
+    return cli.parse(words) or {}
 
 
 class Rehearsal:

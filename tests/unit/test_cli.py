@@ -115,8 +115,18 @@ def test_foreign_loggers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("word", ["-h", "--help"])
 def test_help_is_a_result(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([word]) == 0
-    assert cli.main(["run", word]) == 0
     assert "Exit codes:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", ["thaw --help", "--help thaw", "thaw --env=prod -h", "-h --env=prod thaw"])
+def test_help_of_a_command_shows_that_command_alone(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(line.split()) == 0
+
+    shown = capsys.readouterr()
+    assert "rollback thaw --env=<e> [options]" in shown.out
+    assert "--reason=<why>" in shown.out
+    assert "--date" not in shown.out
+    assert shown.err == ""
 
 
 def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,14 +137,14 @@ def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("", "rollback get"),
+        ("", "rollback --help"),
         ("get --env=prod", "--repo is missing"),
         ("get --repo=a --env=prod --bogus", "there is no option --bogus"),
         ("get --repo=a --env=prod --slack=x", "--slack does not belong to get"),
         ("run --date=x --env=a --env=b", "--env is given twice"),
         ("bogus", "rollback --help"),
-        ("get run", "rollback --help"),
-        ("run --date=x --env=prod stray", "rollback --help"),
+        ("get run", "rollback get --help"),
+        ("run --date=x --env=prod stray", "rollback run --help"),
     ],
 )
 def test_words_that_make_no_command_are_told_apart(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:

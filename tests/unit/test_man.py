@@ -56,12 +56,12 @@ def test_it_has_the_sections_that_a_reader_looks_for(page: str) -> None:
 
 def test_every_line_of_the_help_is_in_it(page: str, part: Callable[[str], str]) -> None:
     text = shown(page, part("groff"))
+    commands, _, described = HELP[HELP.index("Commands:\n") :].partition("\n\n")
 
-    for section in ("Commands", "Options"):
-        body = HELP[HELP.index(f"{section}:\n") :].partition("\n\n")[0]
+    for body in (commands, described):
         for told in re.findall(r"\S {2,}(\S.*)$", body, re.MULTILINE):
             assert " ".join(told.replace("`", " ").split())[:60] in text.replace("`", " ").replace("  ", " ")
-    for form in re.findall(r"^  rollback .*$", HELP, re.MULTILINE):
+    for form in re.findall(r"^  rollback [a-z].*$", HELP, re.MULTILINE):
         assert " ".join(form.split()) in text
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from rollback import cli
-from rollback.config import completion
+from rollback.config import completion, usage
 
 HELP = cli.__doc__ or ""
+COMMANDS = usage.read(HELP).commands
 SHOP = {
     "all": ["shop/billing", "shop/cart", "shop/catalog"],
     "rollbacks": {"2026-11-18": [], "2026-11-20": [], "2026-10-01": []},
@@ -36,12 +37,12 @@ def found(*words: str) -> list[str]:
 
 
 def test_first_comes_a_command() -> None:
-    assert set(found("")) == set(cli._COMMANDS)
+    assert set(found("")) == set(COMMANDS)
     assert found("un") == ["undo"]
     assert found("--v") == ["--version"]
 
 
-@pytest.mark.parametrize("command", [name for name in cli._COMMANDS if name != "completion"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "completion"])
 def test_every_option_of_a_command_is_offered_and_no_other(command: str) -> None:
     offered = {word.rstrip("=") for word in found(command, "")}
 
