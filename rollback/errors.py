@@ -97,8 +97,8 @@ class ProgramMissing(Failed):
     """Another program is needed and cannot be started: it is not there, or is not a program."""
 
 
-class ProgramTimeout(Failed):
-    """Another program was stopped because its time was up; what it did until then stays done."""
+class ProgramStopped(Failed):
+    """Another program was stopped: its time was up, or it printed too much. What it did until then stays done."""
 
 
 class RecordError(Failed):

@@ -20,7 +20,7 @@ from rollback.errors import (
     LoginRefused,
     NoAnswer,
     ProgramMissing,
-    ProgramTimeout,
+    ProgramStopped,
     TargetError,
 )
 from rollback.secret import Secret
@@ -107,7 +107,7 @@ class Program:
         """
         try:
             result = self._run(argv)
-        except ProgramTimeout as error:
+        except ProgramStopped as error:
             raise TargetError(what, why=error.what) from error
         if result.code:
             raise _refusal(result, what)
@@ -127,7 +127,7 @@ class Program:
         """
         try:
             result = self._run(argv, stdin)
-        except ProgramTimeout as error:
+        except ProgramStopped as error:
             raise NoAnswer(what, why=error.what) from error
         if not result.code:
             if "Usage:" in result.stdout:
@@ -232,7 +232,7 @@ class Program:
             if result.code and self._by_flag and "unknown flag" in result.said:
                 self._by_flag = False
                 result = self._call(private, ("auth", "login"), **members)
-        except ProgramTimeout as error:
+        except ProgramStopped as error:
             raise TargetError(what, why=error.what) from error
         if result.code and _UNKNOWN_LOGIN.search(result.said):
             raise LoginRefused(what, why=_words(result), hint="check --user and --pwd")

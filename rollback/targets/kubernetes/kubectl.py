@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rollback.errors import ProgramMissing, ProgramTimeout, TargetError
+from rollback.errors import ProgramMissing, ProgramStopped, TargetError
 from rollback.system import files, process
 from rollback.system.process import CompletedProgram
 
@@ -86,7 +86,7 @@ class Kubectl:
         """Run a command that concerns the context to its end.
 
         Raises:
-            ProgramTimeout: its time was up.
+            ProgramStopped: its time was up.
             TargetError: the program cannot be started.
         """
         return self._run(self.argv(*arguments), stdin, timeout_s)
@@ -103,7 +103,7 @@ class Kubectl:
         try:
             done = self._run(argv, "", self._options.timeout_s)
             config = json.loads(done.stdout) if done.code == 0 else None
-        except (ProgramTimeout, ValueError) as error:
+        except (ProgramStopped, ValueError) as error:
             raise TargetError(what, why=str(error), hint="kubectl config view") from error
         if not isinstance(config, dict):
             hint = "check the kubeconfig: kubectl config view"

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from rollback.errors import ProgramTimeout
+from rollback.errors import ProgramStopped
 from rollback.system.unix_http import AnswerLost, HttpAnswer, NotSent, UnixHttpClient
 from rollback.targets.kubernetes.kubectl import Kubectl
 from rollback.targets.kubernetes.kubectl_failures import raise_if_not_sent
@@ -155,7 +155,7 @@ class CommandTransport:
         stdin = "" if request.body is None else json.dumps(request.body)
         try:
             done = self._kubectl.run(*_arguments(request), stdin=stdin, timeout_s=timeout_s)
-        except ProgramTimeout as error:
+        except ProgramStopped as error:
             raise AnswerLost(error.what) from error
         if done.code == 0:
             return HttpAnswer(200, {"content-type": "application/json"}, done.stdout.encode())

@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from rollback.errors import ProgramMissing, ProgramTimeout
+from rollback.errors import ProgramMissing, ProgramStopped
 from rollback.secret import Secret
 from rollback.system import process
 
@@ -66,7 +67,7 @@ def test_at_its_time_the_program_and_its_children_end(tmp_path: Path) -> None:
         "time.sleep(60)\n"
     )
 
-    with pytest.raises(ProgramTimeout) as caught:
+    with pytest.raises(ProgramStopped) as caught:
         python(code, timeout_s=1.5)
 
     assert "1.5 s" in caught.value.what
@@ -81,7 +82,7 @@ def test_at_its_time_the_program_and_its_children_end(tmp_path: Path) -> None:
 def test_a_program_that_ignores_the_polite_signal_ends_too() -> None:
     began = time.monotonic()
 
-    with pytest.raises(ProgramTimeout):
+    with pytest.raises(ProgramStopped):
         python("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", timeout_s=0.5)
 
     assert time.monotonic() - began < 20
@@ -95,7 +96,7 @@ def test_ctrl_c_at_the_terminal_does_not_reach_the_program() -> None:
 
 def test_an_interrupted_wait_lets_the_write_finish(tmp_path: Path) -> None:
     done = tmp_path / "done"
-    code = f"import os, time, signal; os.kill(os.getppid(), signal.SIGINT); time.sleep(0.5); open({str(done)!r}, 'w')"
+    code = f"import os, time, signal; os.kill(os.getppid(), signal.SIGINT); time.sleep(0.1); open({str(done)!r}, 'w')"
 
     with pytest.raises(KeyboardInterrupt):
         python(code)
@@ -155,3 +156,44 @@ def test_a_program_ended_by_a_signal_says_which() -> None:
     result = python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
 
     assert result.code == -signal.SIGKILL
+
+
+def test_a_program_that_prints_without_end_is_stopped_and_not_kept(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = f"import os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\nwhile True: os.write(2, b'e' * 65536)"
+    tracemalloc.start()
+
+    with pytest.raises(ProgramStopped, match="printed more than 4 MiB and was stopped"):
+        python(code, largest=4 << 20)
+
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 32 << 20
+    assert not alive(int(pid.read_text()))
+
+
+def test_whoever_wants_to_stop_waits_less_than_a_second_for_a_program() -> None:
+    began = time.monotonic()
+
+    with pytest.raises(ProgramStopped) as caught:
+        python(
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+            stopping=lambda: time.monotonic() > began + 0.3,
+        )
+
+    assert caught.value.why == "interrupted"
+    assert time.monotonic() - began < 20
+
+
+def test_a_program_that_does_not_read_its_input_is_no_fault() -> None:
+    assert python("print('done')", stdin="i" * 3_000_000).stdout == "done\n"
+
+
+def test_line_ends_are_plain() -> None:
+    assert python("import os; os.write(1, b'a\\r\\nb\\rc\\n\\xff')").stdout == "a\nb\nc\n\ufffd"
+
+
+def test_a_program_that_closes_its_output_and_goes_on_is_waited_for() -> None:
+    result = python("import os, time; os.close(1); os.close(2); time.sleep(0.2); os._exit(5)")
+
+    assert result.code == 5
