@@ -31,7 +31,7 @@ from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration
 from rollback.registry.client import Registry
 from rollback.system import user_folders
-from rollback.workflow import context
+from rollback.workflow import context, hooks
 from rollback.workflow.command_result import CommandResult
 
 _OLD = timedelta(hours=24)  # a history of yesterday lacks the release that broke things
@@ -69,7 +69,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         slack=options["--slack"],
     )
     findings: list[Finding] = []
-    for check in (_program, _settings, _history, _registry, _target, _clock, _folders, _slack):
+    for check in (_program, _settings, _hooks, _history, _registry, _target, _clock, _folders, _slack):
         progress.doing(f"looking at: {check.__name__.strip('_')}")
         findings += _guarded(check, given)
     code = _FAILED if any(finding.level is Level.FAIL for finding in findings) else 0
@@ -129,6 +129,15 @@ def _settings(given: _CheckContext) -> Iterator[Finding]:
         yield Finding("settings", Level.OK, f"set in the environment, before the file: {', '.join(variables)}")
     names = ", ".join(f"{name} ({tag})" for name, tag in config.environments.items())
     yield Finding("settings", Level.OK, f"target {config.target}; environments {names}; days in {config.timezone}")
+
+
+def _hooks(given: _CheckContext) -> Iterator[Finding]:
+    chosen = given.config.hooks
+    for reason in hooks.problems(chosen):
+        yield Finding("hooks", Level.FAIL, f"{reason.what} ({reason.why})", reason.hint)
+    named = [str(hook) for hook in (chosen.preflight, chosen.after) if hook]
+    if named and not hooks.problems(chosen):
+        yield Finding("hooks", Level.OK, f"{' and '.join(named)} can be run, and belong to nobody else")
 
 
 def _history(given: _CheckContext) -> Iterator[Finding]:

@@ -35,7 +35,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         prepared = planning.prepare(wanted, history, target)
     finally:
         target.close()
-    if options["--out"] and not prepared.reasons:
+    result = plan_result(prepared, RunRequest("plan", config, wanted.dump, how, access.slack, "", dry_run=True))
+    if options["--out"] and result.code == 0:
         text = plan_file.dumps(
             prepared.plan,
             registry=prepared.registry,
@@ -45,7 +46,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         )
         write_whole(Path(options["--out"]), text)
         progress.say(f"wrote {options['--out']}")
-    return plan_result(prepared, RunRequest("run", config, wanted.dump, how, access.slack, "", dry_run=True))
+    return result
 
 
 def plan_request(options: dict[str, Any], config: Settings) -> PlanRequest:

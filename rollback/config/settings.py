@@ -15,8 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rollback.config import yaml_tree
 from rollback.core import history
 from rollback.core.environment_tags import EnvironmentTags, check_pattern
 from rollback.core.plan import Environment, OnFailure
@@ -26,7 +25,6 @@ from rollback.system import files, user_folders
 FILE = "rollback.yaml"
 _LONGEST_S = 1e9  # more seconds than anybody waits
 _LARGEST = 256 << 10  # bytes of a settings file; PyYAML reads some 100 KiB a second
-_MOST_NODES = 20_000  # keys and values, each as often as aliases repeat it
 
 
 class SharedState(str, Enum):
@@ -69,6 +67,15 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
+class HookSettings:
+    """The section `hooks`: programs of the user; `timeout_s` is the seconds that each may take."""
+
+    preflight: Path | None = None
+    after: Path | None = None
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True)
 class SlackSettings:
     """The section `slack`."""
 
@@ -89,7 +96,11 @@ def _environments() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set; `source` is the file that it was read from, `lines` the lines of its keys."""
+    """Everything that can be set.
+
+    `source` is the file that it was read from, `lines` the lines of its keys, and `distrust` why that file is not
+    trusted to name programs; empty if it is.
+    """
 
     registry: RegistrySettings = RegistrySettings()
     environments: Mapping[str, str] = field(default_factory=_environments)
@@ -101,11 +112,13 @@ class Settings:
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     run: RunSettings = RunSettings()
     login: LoginSettings = LoginSettings()
+    hooks: HookSettings = HookSettings()
     slack: SlackSettings = SlackSettings()
     shared_state: SharedState | None = None  # the target's own
     state_folder: Path | None = None
     cache_folder: Path | None = None
     source: Path | None = None
+    distrust: str = field(default="", compare=False)
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -166,7 +179,10 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
         BadInput: the file cannot be read, or has mistakes: all of them are named.
     """
     file = find(flag, environ)
-    settings = parse(_text(file), file) if file else Settings()
+    settings = Settings()
+    if file:
+        text, distrust = _text(file)
+        settings = parse(text, file, distrust)
     url = flags.get("registry") or environ.get("ROLLBACK_REGISTRY")
     if url:
         settings = dataclasses.replace(settings, registry=dataclasses.replace(settings.registry, url=url))
@@ -176,9 +192,10 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
     return settings
 
 
-def _text(file: Path) -> str:
+def _text(file: Path) -> tuple[str, str]:
+    """What the file has, and why it is not trusted to name programs; empty if it is."""
     try:
-        return files.read_text(file, most=_LARGEST)
+        return files.read_owned_text(file, most=_LARGEST)
     except OSError as error:
         raise BadInput(
             f"the settings {file} cannot be read",
@@ -187,35 +204,21 @@ def _text(file: Path) -> str:
         ) from error
 
 
-def parse(text: str, file: Path) -> Settings:
+def parse(text: str, file: Path, distrust: str = "") -> Settings:
     """Read the text of a settings file.
+
+    Args:
+        text: it.
+        file: its path.
+        distrust: why the file is not trusted to name programs; empty if it is.
 
     Raises:
         BadInput: with every mistake, each with its line and key.
     """
-    lines: dict[tuple[str, ...], int] = {}
-    mistakes: list[tuple[int, str]] = []
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        _bound(tree)
-        _index(tree, (), lines, mistakes)
-        data = yaml.safe_load(text)
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: a date that the calendar does not have
-        mark = getattr(error, "problem_mark", None)
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else getattr(error, "problem", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise BadInput(
-            f"{file} cannot be used",
-            why=f"{line}{problem or error}",
-            hint="it has to be YAML; put texts with special characters into quotes",
-        ) from error
+    data, lines, mistakes = yaml_tree.read(text, file)
     reader = _SettingsReader(lines, mistakes, file.parent)
-    values = reader.section(Settings, {} if data is None else data, (), leave_out={"source", "lines"})
-    settings = Settings(**values, source=file, lines=lines)
+    values = reader.section(Settings, {} if data is None else data, (), leave_out={"source", "lines", "distrust"})
+    settings = Settings(**values, source=file, lines=lines, distrust=distrust)
     reader.check(settings)
     if mistakes:
         raise wrong(file, mistakes)
@@ -229,39 +232,6 @@ def wrong(file: Path | None, mistakes: Sequence[tuple[int, str]]) -> BadInput:
         why="\n".join(f"line {line}: {what}" if line else what for line, what in sorted(mistakes)),
         hint="correct these lines; docs/reference.md lists every key",
     )
-
-
-def _bound(node: yaml.Node | None) -> None:
-    """Refuse a tree that only aliases make so large, before anything walks or prints it.
-
-    Raises:
-        ValueError: it is too large.
-    """
-    waiting, seen = [node] if node else [], 0
-    while waiting:
-        one = waiting.pop()
-        seen += 1
-        if seen > _MOST_NODES:
-            raise ValueError(f"it has more than {_MOST_NODES} keys and values, aliases counted each time")
-        if isinstance(one, yaml.MappingNode):
-            waiting += [part for pair in one.value for part in pair]
-        elif isinstance(one, yaml.SequenceNode):
-            waiting += one.value
-
-
-def _index(
-    node: yaml.Node | None, path: tuple[str, ...], lines: dict[tuple[str, ...], int], mistakes: list[tuple[int, str]]
-) -> None:
-    """The line of each key, and keys that are given twice (YAML readers silently take the last)."""
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        here = (*path, str(key.value))
-        line = key.start_mark.line + 1
-        if here in lines:
-            mistakes.append((line, f"{'.'.join(here)}: is given twice, first in line {lines[here]}"))
-        lines[here] = line
-        _index(value, here, lines, mistakes)
 
 
 _KINDS: Mapping[type, str] = {
@@ -373,6 +343,11 @@ class _SettingsReader:
             value = getattr(settings.run, name)
             if value is not None and value < least:
                 self.mistake(("run", name), f"expected at least {least:g}")
+        if settings.hooks.timeout_s < 1:
+            self.mistake(("hooks", "timeout_s"), "expected at least 1")
+        for name in ("preflight", "after"):
+            if settings.distrust and getattr(settings.hooks, name):
+                self.mistake(("hooks", name), f"this file may not name programs: {settings.distrust}")
         if not 1 <= settings.registry.connections <= 128:
             self.mistake(("registry", "connections"), "expected 1 to 128")
         if settings.registry.deadline_s < 1:

@@ -12,7 +12,7 @@ from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
 from rollback.core.plain_text import sanitize, sanitize_lines
 from rollback.core.plan import Action, OnFailure, Other, Plan, Step
-from rollback.errors import Reason
+from rollback.errors import Reason, Refused, RollbackError
 from rollback.execution.outcome import CODES, Outcome, Row, Verdict
 from rollback.output import incident_report
 from rollback.output.matrix import list_text, matrix_text, selection_text
@@ -245,6 +245,15 @@ def refused_json(reasons: Sequence[Reason]) -> dict[str, Any]:
     """The same members as of any other run, and the reasons."""
     nothing = Outcome(Verdict.REFUSED, CODES[Verdict.REFUSED], _refused(reasons), ())
     return {**outcome_json(nothing), "reasons": [reason_json(reason) for reason in reasons]}
+
+
+def failure_json(error: RollbackError) -> dict[str, Any]:
+    """The same members for a run that ended with an error."""
+    if isinstance(error, Refused):
+        return refused_json(error.reasons)
+    verdict = Verdict.PARTLY if error.exit_code == CODES[Verdict.PARTLY] else Verdict.FAILED
+    summary = f"{error.what}: {error.why}" if error.why else error.what
+    return outcome_json(Outcome(verdict, error.exit_code, summary, ()))
 
 
 def _refused(reasons: Sequence[Reason]) -> str:

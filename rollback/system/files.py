@@ -77,19 +77,25 @@ def read_bytes(path: Path, *, most: int = LARGE) -> bytes:
     Raises:
         OSError: it cannot be read, is not a regular file, or is too large; `strerror` says why in words.
     """
+    return _read(path, most)[0]
+
+
+def _read(path: Path, most: int) -> tuple[bytes, os.stat_result]:
+    """The content, and what the file was when it was read."""
     handle = open_regular(path)
     try:
         content = b""
         if os.fstat(handle).st_size <= most:
             with os.fdopen(handle, "rb", closefd=False) as file:
                 content = file.read(most + 1)  # files of the kernel have no size, and others may grow meanwhile
-        too_large = os.fstat(handle).st_size > most or len(content) > most
+        about = os.fstat(handle)
+        too_large = about.st_size > most or len(content) > most
     finally:
         os.close(handle)
     if too_large:
         size = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most >> 10} KiB"
         raise OSError(errno.EFBIG, f"it is larger than {size}", str(path))
-    return content
+    return content, about
 
 
 def read_text(path: Path, *, most: int = LARGE, errors: str = "strict") -> str:
@@ -103,11 +109,61 @@ def read_text(path: Path, *, most: int = LARGE, errors: str = "strict") -> str:
     Raises:
         OSError: it cannot be read, is not a regular file, is too large, or not UTF-8; `strerror` says why in words.
     """
+    return _text(_read(path, most)[0], path, errors)
+
+
+def read_owned_text(path: Path, *, most: int = LARGE) -> tuple[str, str]:
+    """The same, and why the file is not trusted to name programs (see `distrust`); empty if it is.
+
+    Both are of the same moment: whoever can replace the file cannot show one and have another one read.
+
+    Raises:
+        OSError: as `read_text`.
+    """
+    content, about = _read(path, most)
+    return _text(content, path, "strict"), _distrust(about)
+
+
+def _text(content: bytes, path: Path, errors: str) -> str:
     try:
-        text = read_bytes(path, most=most).decode("utf-8", errors)
+        text = content.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise OSError(errno.EILSEQ, "it is not UTF-8 text", str(path)) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def distrust(path: Path) -> str:
+    """Why a file is not trusted to be run, or to name programs; empty if it is.
+
+    It has to belong to this user or to root, and nobody else may write to it or replace it. In a folder with the
+    sticky bit, such as /tmp, only the owner of a file can replace it.
+
+    Args:
+        path: the file; where it is a link, both the link's folder and the file that it leads to are looked at.
+
+    Raises:
+        OSError: it is not there, or cannot be looked at.
+    """
+    real = path.resolve(strict=True)
+    if why := _distrust(real.stat()):
+        return why
+    for folder in dict.fromkeys((path.absolute().parent, real.parent)):
+        about = folder.stat()
+        if (why := _distrust(about)) and not (about.st_uid in _trusted_users() and about.st_mode & stat.S_ISVTX):
+            return f"of its folder {folder}: {why}"
+    return ""
+
+
+def _distrust(about: os.stat_result) -> str:
+    if about.st_uid not in _trusted_users():
+        return f"it belongs to user {about.st_uid}, not to this user ({os.geteuid()}) or root"
+    others = {stat.S_IWGRP: "its group", stat.S_IWOTH: "everybody"}
+    who = [name for bit, name in others.items() if about.st_mode & bit]
+    return f"{' and '.join(who)} can write to it (mode {stat.S_IMODE(about.st_mode):04o})" if who else ""
+
+
+def _trusted_users() -> tuple[int, int]:
+    return (os.geteuid(), 0)
 
 
 def why(error: OSError) -> str:

@@ -127,7 +127,7 @@ def run(
                 raise ProgramStopped(f"{name} was stopped", why="interrupted")
     except ProgramStopped as error:
         _end(child, pipes, _HURRY_S if error.why else _GRACE_S)
-        said = _redact(_said(*pipes.texts()), secrets)[-500:]
+        said = redact(_said(*pipes.texts()), secrets)[-500:]
         raise ProgramStopped(error.what, why=error.why or said) from None
     except BaseException:
         with contextlib.suppress(KeyboardInterrupt):  # a second one does not leave the program behind
@@ -137,7 +137,14 @@ def run(
     finally:
         pipes.close()
     stdout, stderr = pipes.texts()
-    return CompletedProgram(child.returncode, stdout, stderr, _redact(_said(stdout, stderr), secrets))
+    return CompletedProgram(child.returncode, stdout, stderr, redact(_said(stdout, stderr), secrets))
+
+
+def redact(text: str, secrets: Collection[Secret]) -> str:
+    """The text with every secret replaced, longest first, since one may be part of another."""
+    for plain in sorted((secret.reveal() for secret in secrets if secret), key=len, reverse=True):
+        text = text.replace(plain, "***")
+    return text
 
 
 class _Pipes:
@@ -236,10 +243,3 @@ def _size(number: int) -> str:
 
 def _said(stdout: str, stderr: str) -> str:
     return stderr.strip() or stdout.strip()
-
-
-def _redact(text: str, secrets: Collection[Secret]) -> str:
-    """The text with every secret replaced, longest first, since one may be part of another."""
-    for plain in sorted((secret.reveal() for secret in secrets if secret), key=len, reverse=True):
-        text = text.replace(plain, "***")
-    return text

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+import os
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
 from rollback.errors import BadInput, NoAnswer, TargetError
+from rollback.system import files
 from rollback.targets.base import Target, TargetKind, TargetOptions
 
 _WANTED = {
@@ -75,7 +78,21 @@ def mistakes(options: TargetOptions, app_id: str = "") -> tuple[tuple[str, str],
             found.append((key, f"expected {_WANTED[known[key]]}, found {value!r:.40}"))
     if not found:
         found += its.check(app_id or its.app_id, options.settings)
+        found += _distrusted(options, its.programs)
     return tuple(found)
+
+
+def _distrusted(options: TargetOptions, programs: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+    """The keys that name a program which somebody else could exchange for one of theirs."""
+    for key, by_name in programs.items():
+        named = str(options.settings.get(key) or "")
+        if named and options.distrust:
+            yield key, f"this file may not name programs: {options.distrust}"
+        elif named and (os.sep in named or not by_name):
+            path = options.folder / files.expand_user(named)
+            with contextlib.suppress(OSError):  # that it is not there is said where it is used
+                if why := files.distrust(path):
+                    yield key, f"{path} is not used: {why}"
 
 
 def connect(options: TargetOptions) -> Target:

@@ -31,6 +31,7 @@ class TargetOptions:
         folder: the folder of the settings file, to which relative paths in `settings` refer.
         environments: deployment names of the configured environments.
         env: deployment name of the environment that it is used for; empty where that is not known yet.
+        distrust: why the settings file is not trusted to name programs; empty if it is.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TargetOptions:
     folder: Path = Path()
     environments: frozenset[str] = frozenset()
     env: str = ""
+    distrust: str = ""
 
 
 Mistakes = Iterable[tuple[str, str]]  # keys of a target's section, each with a sentence about it
@@ -60,6 +62,8 @@ class TargetKind:
         check: finds what types cannot say: is given the app id pattern in use and the section.
         parallel: how many apps are deployed at a time where the settings do not say.
         shared_state: whether locks and freezes are kept on the target where the settings do not say.
+        programs: the keys of its section that name a program or a file which names programs, each with whether a
+            bare name is looked for on PATH. Nobody else may be able to write to the settings, then, or to that file.
     """
 
     settings: Mapping[str, type]
@@ -70,6 +74,7 @@ class TargetKind:
     check: Callable[[str, Mapping[str, Any]], Mistakes] = lambda _pattern, _section: ()
     parallel: int = 4
     shared_state: bool = False
+    programs: Mapping[str, bool] = field(default_factory=dict)
 
 
 class Level(str, Enum):

@@ -218,6 +218,7 @@ def target(config: Settings, login: Access, env: str = "") -> Target:
         password=password,
         folder=config.folder,
         env=env,
+        distrust=config.distrust,
     )
     pattern = str(section.get("app_id") or config.app_id)
     wrong = [_located(config, key, what) for key, what in targets.mistakes(chosen, pattern)]

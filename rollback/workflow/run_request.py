@@ -46,10 +46,10 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run or an undo.
+    """A run or an undo, or what one would be.
 
     Attributes:
-        kind: `run` or `undo`.
+        kind: `plan`, `run` or `undo`.
         config: the settings.
         dump: folder of rollback.json and of the records.
         policy: how it is carried out.

@@ -16,7 +16,7 @@ from pathlib import Path
 from rollback.core.apps import App, Status
 from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import moved
-from rollback.errors import Partly, RecordError, Refused, RollbackError
+from rollback.errors import Partly, Reason, RecordError, Refused, RollbackError
 from rollback.execution import outcome as outcomes
 from rollback.execution.executor import Execution, execute, put_back
 from rollback.execution.outcome import Outcome
@@ -31,7 +31,7 @@ from rollback.state.record import Captured, Header
 from rollback.system.files import write_whole
 from rollback.system.user_folders import state_folder
 from rollback.targets.base import Target
-from rollback.workflow import consent, context
+from rollback.workflow import consent, context, hooks
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.planning import PreparedPlan
 from rollback.workflow.post_run import begin, finish, nothing_left, remains
@@ -58,28 +58,45 @@ def carry_out(
     Raises:
         Refused: there are reasons against it, or the user says no.
     """
-    prepared = _with_warnings(prepared, request)
-    plan = prepared.plan
     if request.dry_run:
         return plan_result(prepared, request)
-    screen = report.plan_text(plan, surface=TerminalInfo.of(sys.stderr), footer=_footer(plan, request))
-    sys.stderr.write(screen + "\n")
-    if prepared.reasons:
-        slack_client.refused(request.slack, _title(request, plan), prepared.reasons)
-        raise Refused(prepared.reasons)
-    if plan.changes:
-        consent.require(_question(request, plan), given=request.yes, needed=request.undoes is not None)
-        ended = perform(request, plan, target, progress)
-    else:
-        ended = _report_nothing_to_do(request, plan, target, time.monotonic() - began)
+    try:
+        ended = _carry_out(request, _with_warnings(prepared, request), target, progress, began)
+    except RollbackError as error:
+        hooks.after(request, prepared.plan, report.failure_json(error))
+        raise
+    hooks.after(request, prepared.plan, report.outcome_json(ended))
     text = report.outcome_text(ended, surface=TerminalInfo.of(sys.stdout), operator=target.operator)
     return CommandResult(text, report.outcome_json(ended), ended.code)
+
+
+def _carry_out(
+    request: RunRequest, prepared: PreparedPlan, target: Target, progress: Progress, began: float
+) -> Outcome:
+    plan = prepared.plan
+    screen = report.plan_text(plan, surface=TerminalInfo.of(sys.stderr), footer=_footer(plan, request))
+    sys.stderr.write(screen + "\n")
+    reasons = _all_reasons(prepared, request)
+    if reasons:
+        slack_client.refused(request.slack, _title(request, plan), reasons)
+        raise Refused(reasons)
+    if not plan.changes:
+        return _report_nothing_to_do(request, plan, target, time.monotonic() - began)
+    consent.require(_question(request, plan), given=request.yes, needed=request.undoes is not None)
+    return perform(request, plan, target, progress)
+
+
+def _all_reasons(prepared: PreparedPlan, request: RunRequest) -> tuple[Reason, ...]:
+    """The reasons against a plan: ours, or, where there are none, those of the user's hook."""
+    if prepared.reasons or not prepared.plan.changes:
+        return prepared.reasons
+    return hooks.preflight(request, prepared.plan)
 
 
 def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
     """The plan as a result; the exit code says whether it could be run."""
     prepared = _with_warnings(prepared, request)
-    plan, reasons = prepared.plan, prepared.reasons
+    plan, reasons = prepared.plan, _all_reasons(prepared, request)
     text = report.plan_text(plan, surface=TerminalInfo.of(sys.stdout), footer=_footer(plan, request))
     data = report.plan_json(plan, reasons)
     if not reasons:

@@ -70,6 +70,25 @@ class _Clock:
 
 
 @contextmanager
+def raising() -> Iterator[None]:
+    """While the block runs, a signal interrupts it, whatever handles signals otherwise.
+
+    Raises:
+        KeyboardInterrupt: there was one.
+    """
+
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, on_signal) for number in _wanted()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stoppable(locks: Sequence[Lock], wrote: Sequence[Journal] = ()) -> Iterator[Clock]:
     """While the block runs, the first signal requests a stop, and one that comes later ends the program at once.
 
@@ -96,10 +115,7 @@ def stoppable(locks: Sequence[Lock], wrote: Sequence[Journal] = ()) -> Iterator[
         with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
             os.write(2, _OVER if over else b"\nrollback: stopping: no new write is started; again to end at once\n")
 
-    wanted = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means to go on without a terminal
-        wanted.append(signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in wanted}
+    before = {number: signal.signal(number, on_signal) for number in _wanted()}
     try:
         yield clock
     finally:
@@ -107,3 +123,9 @@ def stoppable(locks: Sequence[Lock], wrote: Sequence[Journal] = ()) -> Iterator[
         if not has_written():
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _wanted() -> list[signal.Signals]:
+    """The signals that request a stop; nohup means to go on without a terminal."""
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    return wanted if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*wanted, signal.SIGHUP]

@@ -96,6 +96,30 @@ def test_the_how_tos_can_be_followed(folder: Path, shift: Callable[[str], str]) 
     follow(documents.calls("how-to.md"), folder, shift)
 
 
+def test_the_migration_gate_of_the_how_tos_refuses(
+    folder: Path, shift: Callable[[str], str], sandbox: Sandbox
+) -> None:
+    code, output = bash(folder, "rollback get --repo=shop/billing,shop/cart,shop/catalog,shop/web --env=prod")
+    assert code == 0, output
+    (gate,) = documents.blocks("how-to.md", "python")
+    (hook_settings,) = (block for block in documents.blocks("how-to.md", "yaml") if block.startswith("hooks:"))
+    (migrations,) = (block for block in documents.blocks("how-to.md", "json") if block.startswith('{"shop/billing"'))
+    (shown,) = documents.blocks("how-to.md", "text")
+    (folder / "gate.py").write_text(gate)
+    (folder / "gate.py").chmod(0o755)
+    with (folder / "rollback.yaml").open("a") as file:
+        file.write(hook_settings)
+    (folder / "migrations.json").write_text(shift(migrations))
+
+    for line in ("rollback plan --date=2026-11-20 --env=prod", "rollback run --date=2026-11-20 --env=prod --yes"):
+        code, output = bash(folder, shift(line))
+        assert code == 3, output
+        assert documents.fits(tuple(shift(shown).rstrip().splitlines()), output), output
+    assert not [seen for seen in sandbox.front.seen if seen[0] in {"PUT", "PATCH", "DELETE"}]
+    (folder / "migrations.json").write_text("{}")
+    assert bash(folder, shift("rollback plan --date=2026-11-20 --env=prod"))[0] == 0
+
+
 def test_a_target_is_added_as_its_page_says(
     folder: Path, shift: Callable[[str], str], sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -45,7 +45,7 @@ def _defaults(kind: Any, path: str = "") -> list[tuple[str, Any]]:
         value = getattr(made, field.name)
         if dataclasses.is_dataclass(value):
             found += _defaults(type(value), f"{path}{field.name}.")
-        elif field.name not in {"source", "lines"}:  # where it was read, not what
+        elif field.name not in {"source", "lines", "distrust"}:  # where it was read, not what
             plain = value.value if isinstance(value, Enum) else value
             found.append((f"{path}{field.name}", None if plain == "" else plain))
     return found

@@ -41,6 +41,7 @@ KIND = TargetKind(
     app_id=app_ids.DEFAULT,
     example=app_ids.EXAMPLE,
     check=app_ids.mistakes,
+    programs={"program": True},
 )
 
 

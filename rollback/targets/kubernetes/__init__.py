@@ -31,6 +31,7 @@ KIND = TargetKind(
     check=section.mistakes,
     parallel=16,
     shared_state=True,
+    programs={"program": True, "kubeconfig": False},
 )
 _AT_A_TIME = 8  # requests
 

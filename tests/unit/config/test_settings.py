@@ -127,6 +127,9 @@ def test_every_mistake_is_named_with_line_and_key() -> None:
         ("run: {timeout_s: true}", "run.timeout_s: expected a number of seconds, found True"),
         ("registry: {connections: 1000}", "registry.connections: expected 1 to 128"),
         ("registry: {url: ''}", "registry.url: expected a text"),
+        ("hooks: {preflight: [a, b]}", "hooks.preflight: expected a path"),
+        ("hooks: {timeout_s: 0.5}", "hooks.timeout_s: expected at least 1"),
+        ("hooks: {before: a}", "hooks.before: there is no such key; there are preflight, after, timeout_s"),
         ("registry:", "registry: expected keys and values, found None"),
         ("timezone: ~", "timezone: expected a text, found None"),
         ("timezone: no", "timezone: expected a text, found False"),
@@ -206,3 +209,23 @@ def test_flags_go_before_variables_and_these_before_the_file(tmp_path: Path) -> 
 def test_the_usual_targets_need_no_section() -> None:
     assert Settings().target_section() == {}
     assert parse("target: marathon").target_section() == {}
+
+
+@pytest.mark.parametrize("text", ["hooks: {preflight: gate}", "hooks: {after: page}"])
+def test_settings_that_others_can_write_to_may_not_name_hooks(text: str, tmp_path: Path) -> None:
+    (tmp_path / "rollback.yaml").write_text(text)
+    assert load().hooks != Settings().hooks
+
+    (tmp_path / "rollback.yaml").chmod(0o664)
+
+    with pytest.raises(BadInput) as caught:
+        load()
+    assert "line 1: hooks." in caught.value.why
+    assert "may not name programs: its group can write to it (mode 0664)" in caught.value.why
+
+
+def test_settings_that_others_can_write_to_may_say_all_else(tmp_path: Path) -> None:
+    (tmp_path / "rollback.yaml").write_text("target: marathon")
+    (tmp_path / "rollback.yaml").chmod(0o666)
+
+    assert load().target == "marathon"

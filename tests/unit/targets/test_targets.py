@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from rollback import targets
@@ -98,3 +102,33 @@ def test_a_variable_of_the_kind_goes_before_the_section() -> None:
 
     assert found == {"kind": "marathon", "url": "http://variable", "insecure": True}
     assert targets.complete("mine", section, {}) == section
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("dcos", {"program": "dcos"}),
+        ("dcos", {"program": "./dcos"}),
+        ("kubernetes", {"program": "kubectl", "context": "c", "namespace": "shop-{env}"}),
+        ("kubernetes", {"kubeconfig": "kc", "context": "c", "namespace": "shop-{env}"}),
+    ],
+)
+def test_settings_that_others_can_write_to_may_not_name_programs(name: str, section: dict[str, Any]) -> None:
+    options = TargetOptions(name, section)
+    assert targets.mistakes(options) == ()
+
+    (mistake,) = targets.mistakes(replace(options, distrust="everybody can write to it"))
+
+    assert mistake == (next(iter(section)), "this file may not name programs: everybody can write to it")
+
+
+@pytest.mark.parametrize("key", ["program", "kubeconfig"])
+def test_a_program_that_others_can_write_to_is_not_used(key: str, tmp_path: Path) -> None:
+    (tmp_path / "found").write_text("")
+    (tmp_path / "found").chmod(0o777)
+    section = {key: "./found", "context": "c", "namespace": "shop-{env}"}
+
+    (mistake,) = targets.mistakes(TargetOptions("kubernetes", section, folder=tmp_path))
+
+    assert mistake[0] == key
+    assert "is not used: its group and everybody can write to it (mode 0777)" in mistake[1]
