@@ -23,12 +23,14 @@ class Address:
     Attributes:
         url: normalised, without credentials and without a slash at the end.
         host: host, with the port where it is not the usual one.
+        written: the host in lower case, with the port that the text had, usual or not.
         user: as the URL had it, usually empty.
         password: as the URL had it, usually empty.
     """
 
     url: str
     host: str
+    written: str = ""
     user: str = ""
     password: Secret = field(default_factory=Secret)
 
@@ -56,7 +58,8 @@ class Address:
         name = f"[{host}]" if ":" in host else host
         netloc = name if port in (None, _PORTS[scheme]) else f"{name}:{port}"
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return cls(f"{scheme}://{netloc}{path}", netloc, user, Secret(password))
+        written = name if port is None else f"{name}:{port}"
+        return cls(f"{scheme}://{netloc}{path}", netloc, written, user, Secret(password))
 
     @property
     def is_hub(self) -> bool:

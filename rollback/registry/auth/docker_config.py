@@ -53,12 +53,12 @@ class Keychain:
         for name in names:
             for key in _keys_of(name, helpers, address):
                 if isinstance(helpers[key], str):
-                    login = self._send(helpers[key], key if address.is_hub else name, path)
+                    login = self._from_helper(helpers[key], key if address.is_hub else name, path)
                     if login:
                         return login
         store = document.get("credsStore")
         if isinstance(store, str) and store:
-            login = self._send(store, "https://index.docker.io/v1/" if address.is_hub else address.host, path)
+            login = self._from_helper(store, "https://index.docker.io/v1/" if address.is_hub else address.host, path)
             if login:
                 return login
         for name in names:
@@ -68,7 +68,7 @@ class Keychain:
                     return login
         return ANONYMOUS
 
-    def _send(self, name: str, server: str, path: Path) -> Login:
+    def _from_helper(self, name: str, server: str, path: Path) -> Login:
         if (name, server) not in self._helped:
             self._helped[name, server] = credential_helper.get(
                 name, server, f"docker-credential-{name}, named in {path}"
@@ -114,13 +114,14 @@ def _spaces(repo: str) -> list[str]:
 
 
 def _keys_of(name: str, members: Mapping[str, Any], address: Address) -> list[str]:
-    """The keys that mean a name, best first: exactly this, then other forms of it, http last.
+    """The keys that mean a name, best first: as the address was written, this, then other forms of it, http last.
 
     The order of the keys in the file does not matter.
     """
+    written = address.written + name.removeprefix(address.host)
     return sorted(
         (key for key in members if _normalised(key, address) == name),
-        key=lambda key: (key != name, key.lower().startswith("http://"), key),
+        key=lambda key: (key != written, key != name, key.lower().startswith("http://"), key),
     )
 
 

@@ -118,6 +118,19 @@ def test_a_host_is_the_same_with_its_usual_port_and_in_any_case(
     assert find("shop/cart", address).user == "amy"
 
 
+NAME = "registry.example.com"
+
+
+@pytest.mark.parametrize("keys", [(NAME, f"{NAME}:443"), (f"{NAME}:443", NAME)])
+def test_the_key_that_is_written_like_the_address_comes_first(
+    docker: Callable[[Any], Path], keys: tuple[str, ...]
+) -> None:
+    docker({"auths": {key: auth("amy" if key == NAME else "bob") for key in keys}})
+
+    assert find("shop/cart", NAME).user == "amy"
+    assert find("shop/cart", f"https://{NAME}:443").user == "bob"
+
+
 @pytest.mark.parametrize(
     ("address", "key"),
     [
