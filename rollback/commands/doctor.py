@@ -237,7 +237,10 @@ def _target(given: _CheckContext) -> Iterator[Finding]:
             return
         apps = target.apps(env)
         yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {login}")
-        if not apps:
+        if not apps and not env:
+            text = "no app is seen; without a history it is not known which environment is meant"
+            yield Finding("target", Level.WARN, text, "rollback get --repo=<repositories> --env=<e>")
+        elif not apps:
             yield Finding("target", Level.WARN, "this user sees no app at all", "log in as somebody who may see them")
         elif given.history:
             yield _matched(given.history, apps, config)

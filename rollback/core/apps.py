@@ -68,6 +68,7 @@ class App:
             image by then; see `core.running_image`.
         inexact: whether its own reference could name another image by then, and what it runs is unknown.
         owners: what else deploys it.
+        unmanaged: why the target never changes it, in a few words (`a CronJob`); empty for what can be changed.
     """
 
     id: str
@@ -86,6 +87,7 @@ class App:
     exact_image: str = ""
     inexact: bool = False
     owners: tuple[Owner, ...] = ()
+    unmanaged: str = ""
 
     @property
     def restore_image(self) -> str:
@@ -131,11 +133,13 @@ class Change:
         app: as it is before the change; with its own image this puts it back.
         image: what it should run.
         captured: an earlier definition to which it should go back; None to keep its present one.
+        run: id of the run that makes it; empty in a plan.
     """
 
     app: App
     image: str
     captured: Mapping[str, Any] | None = field(default=None, repr=False)
+    run: str = ""
 
     @property
     def definition(self) -> Mapping[str, Any]:

@@ -124,9 +124,9 @@ def find(repo: str, apps: Iterable[App], env: str, rules: Rules) -> Found:
     if named:
         return _named(repo, named, shown, running, env, rules)
     open_pattern = app_pattern(rules.app_id, env)
-    fitting = tuple(app for app in running if open_pattern.fullmatch(app.id))
+    fitting = tuple(app for app in running if open_pattern.fullmatch(app.id) and not app.unmanaged)
     left_out = tuple(
-        LeftOut(app, repo, DOES_NOT_FIT)
+        LeftOut(app, repo, app.unmanaged or DOES_NOT_FIT)
         for app in running
         if app not in fitting and not of_another(app.id, env, rules.environments)
     )
@@ -262,7 +262,7 @@ def _named(
     ids = tuple(dict.fromkeys(name.replace("{env}", env) for name in named))
     pattern = app_pattern(rules.app_id, env)
     left_out = tuple(
-        LeftOut(app, repo, NOT_IN_APPS)
+        LeftOut(app, repo, app.unmanaged or NOT_IN_APPS)
         for app in running
         if app.id not in ids and (pattern.fullmatch(app.id) or not of_another(app.id, env, rules.environments))
     )
@@ -292,10 +292,21 @@ def _named(
                 ),
             )
         reduced = reduce_to(by_id[app_id], repo)
+        if by_id[app_id].unmanaged:
+            return Found(repo, left_out=left_out, reason=_unmanaged(by_id[app_id], service))
         if reduced is None:
             return Found(repo, left_out=left_out, reason=_another_image(by_id[app_id], repo))
         chosen.append(reduced)
     return Found(repo, tuple(chosen), left_out)
+
+
+def _unmanaged(app: App, service: str) -> Reason:
+    return Reason(
+        f"{service}: the settings name {app.id}, which is never changed",
+        why=f"it is {app.unmanaged}",
+        hint=f"name another app in the settings: apps: {{{service}: <id>}}, or remove the line",
+        service=service,
+    )
 
 
 def _another_image(app: App, repo: str) -> Reason:

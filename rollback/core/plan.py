@@ -108,11 +108,11 @@ class Other:
 
     @property
     def matters(self) -> bool:
-        """Whether the first line has to say so: the settings leave it out, and it runs another image.
+        """Whether the first line has to say so: it runs another image, and is of this environment.
 
         An app whose id does not fit is mostly one of another environment that nobody has configured.
         """
-        return self.differs and self.reason == matching.NOT_IN_APPS
+        return self.differs and self.reason != matching.DOES_NOT_FIT
 
     def __str__(self) -> str:
         """The app, why it is not changed and what it runs."""
@@ -132,6 +132,7 @@ class Plan:
         warnings: what the user should know about the fleet as a whole.
         until: the last moment that `as_of` means; None for an undo.
         others: apps that run a selected repository and are not changed.
+        not_looked_at: what the target could not look at, where something may run a selected repository, and why.
     """
 
     env: Environment
@@ -142,6 +143,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     until: Instant | None = None
     others: tuple[Other, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -153,7 +155,14 @@ class Plan:
         return sum(step.action is action for step in self.steps)
 
 
-def build(selection: Selection, apps: Iterable[App], env: Environment, target: str, rules: Rules) -> Plan:
+def build(
+    selection: Selection,
+    apps: Iterable[App],
+    env: Environment,
+    target: str,
+    rules: Rules,
+    not_looked_at: tuple[str, ...] = (),
+) -> Plan:
     """Compare a selection with what runs: one step per app, and every reason against it.
 
     Args:
@@ -162,6 +171,7 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
         env: the environment.
         target: the target's name.
         rules: how apps are found and images written.
+        not_looked_at: what the target could not look at, and why.
 
     Raises:
         BadInput: `only` or `skip` names what the history does not have.
@@ -203,6 +213,7 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
     others = _others(found, selection)
     if rules.strict:
         reasons += [_left_out_reason(other) for other in others]
+        reasons += [_not_looked_at_reason(words) for words in not_looked_at]
     return Plan(
         env,
         target,
@@ -212,6 +223,7 @@ def build(selection: Selection, apps: Iterable[App], env: Environment, target: s
         _warnings(steps, selection),
         selection.until,
         others,
+        not_looked_at,
     )
 
 
@@ -227,11 +239,24 @@ def _others(found: Mapping[str, Found], selection: Selection) -> tuple[Other, ..
 
 def _left_out_reason(other: Other) -> Reason:
     service = service_of(other.repo)
+    can_be_named = other.reason in {matching.NOT_IN_APPS, matching.DOES_NOT_FIT}
+    remedy = (
+        f"name it in the settings: apps: {{{service}: [{other.app}, …]}}" if can_be_named else "change it by hand"
+    )
     return Reason(
         f"{service}: {other.app} runs {other.repo} and would not be changed",
         why=f"{other.reason}; --strict requires every app of a repository",
-        hint=f"name it in the settings: apps: {{{service}: [{other.app}, …]}}, or leave out --strict",
+        hint=f"{remedy}, or leave out --strict",
         service=service,
+    )
+
+
+def _not_looked_at_reason(words: str) -> Reason:
+    what, _, why = words.partition(": ")
+    return Reason(
+        f"{what} were not looked at",
+        why=f"{why}; --strict requires to know everything that runs a repository",
+        hint="grant the right, or leave out --strict",
     )
 
 

@@ -97,7 +97,7 @@ def execute(
         return result
     touched = list(result.forward.values())
     restored = put_back(
-        [Change(watch.change.app, watch.change.app.restore_image) for watch in touched][::-1],
+        [Change(watch.change.app, watch.change.app.restore_image, run=watch.change.run) for watch in touched][::-1],
         target,
         ours={watch.change.app.id: frozenset({watch.change.image}) for watch in touched},
         policy=policy,

@@ -87,6 +87,7 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
         for note in step.notes:
             lines += paragraph("Note: ", f"{step.service}: {note}", surface)
     not_changed = [f"not changed: {other}" for other in plan.others]
+    not_changed += [f"not looked at: {words}" for words in plan.not_looked_at]
     for warning in (*plan.warnings, *not_changed):
         block_lines = paragraph("Warning: ", warning, surface)
         lines += [surface.paint(line, Style.CARE) for line in block_lines]
@@ -145,6 +146,7 @@ def plan_json(plan: Plan, reasons: Sequence[Reason]) -> dict[str, Any]:
         "steps": [step_json(step) for step in plan.steps],
         "warnings": list(plan.warnings),
         "not_changed": [other_json(other) for other in plan.others],
+        "not_looked_at": list(plan.not_looked_at),
         "reasons": [reason_json(reason) for reason in reasons],
     }
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 FOLDER = "runs"
-_NOT_RECORDED = frozenset({"owners"})  # what an undo reads from the target as it is then
+_NOT_RECORDED = frozenset({"owners", "unmanaged"})  # what an undo reads from the target as it is then
 _RECENT = 20  # runs; an older one's deployment is not what holds an app today
 
 

@@ -268,6 +268,32 @@ class Markers(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Unmanaged:
+    """What runs images on a target and can never be changed through it.
+
+    Attributes:
+        apps: each with `App.unmanaged`, and with its images as containers.
+        not_looked_at: what could not be looked at, each as `what: why`.
+    """
+
+    apps: tuple[App, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
+
+
+class UnmanagedApps(Protocol):
+    """What a target also has if something can run images on it that is none of its apps."""
+
+    def unmanaged(self) -> Unmanaged:
+        """Everything that runs an image and is none of the apps that were last read.
+
+        Raises:
+            LoginRefused: the credentials are not accepted.
+            TargetError: the target cannot be asked.
+        """
+        ...
+
+
 class ChangeChecks(Protocol):
     """What a target also has if it can say what stands against changes before they are written."""
 

@@ -28,7 +28,7 @@ from rollback.registry.client import Registry
 from rollback.state import record, undo_plan
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
-from rollback.targets.base import ChangeChecks, Target
+from rollback.targets.base import ChangeChecks, Target, Unmanaged, UnmanagedApps
 from rollback.workflow import context, running_images
 from rollback.workflow.run_request import PlanRequest
 
@@ -95,15 +95,17 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
     with _registry(request.config, history.registry) as registry:
         _log_in(target)
         apps = target.apps(request.env.name)
+        beside = _unmanaged(target)
+        apps += beside.apps
         chosen, unknown = _with_digests(chosen, registry)
         rules = context.rules(
             request.config, registry.url, only=request.only, skip=request.skip, strict=request.strict
         )
-        made = plans.build(chosen, apps, request.env, target.name, rules)
+        made = plans.build(chosen, apps, request.env, target.name, rules, beside.not_looked_at)
         exact = running_images.with_evidence(made, history, request.config, registry, target)
         if exact:
             apps = tuple(exact.get(app.id, app) for app in apps)
-            made = plans.build(chosen, apps, request.env, target.name, rules)
+            made = plans.build(chosen, apps, request.env, target.name, rules, beside.not_looked_at)
         return _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
 
 
@@ -165,6 +167,10 @@ def _log_in(target: Target) -> None:
         target.login()
     except LoginRefused as error:
         raise Refused([Reason(error.what, error.why, error.hint)]) from error
+
+
+def _unmanaged(target: Target) -> Unmanaged:
+    return cast(UnmanagedApps, target).unmanaged() if hasattr(target, "unmanaged") else Unmanaged()
 
 
 def _with_target(made: Plan, target: Target, accepted_owners: Collection[str]) -> tuple[Plan, tuple[Reason, ...]]:

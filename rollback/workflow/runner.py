@@ -7,13 +7,13 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rollback.core.apps import App, Status
+from rollback.core.apps import App, Change, Status
 from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import moved
 from rollback.errors import Partly, Reason, RecordError, Refused, RollbackError
@@ -139,7 +139,8 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         before = begin(request, header, plan, target)
         try:
             _announce(request, plan, header, progress)
-            execution = _execute(request, plan, target, clock, journal, captured, progress)
+            changes = [replace(change, run=header.run) for change in plan.changes]
+            execution = _execute(request, plan, changes, target, clock, journal, captured, progress)
             ended = outcomes.conclude(
                 plan,
                 execution,
@@ -174,6 +175,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
 def _execute(
     request: RunRequest,
     plan: Plan,
+    changes: Sequence[Change],
     target: Target,
     clock: Clock,
     journal: Journal,
@@ -183,7 +185,7 @@ def _execute(
     if request.undoes is None:
         ready = {before.app.id: before.ready for before in captured}
         return execute(
-            plan.changes,
+            changes,
             target,
             policy=request.policy,
             clock=clock,
@@ -193,9 +195,9 @@ def _execute(
         )
     past = request.undoes
     return put_back(
-        plan.changes,
+        changes,
         target,
-        ours={change.app.id: past.sent[change.app.id] | {change.app.image} for change in plan.changes},
+        ours={change.app.id: past.sent[change.app.id] | {change.app.image} for change in changes},
         policy=request.policy,
         clock=clock,
         journal=journal,

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
-from rollback.errors import LoginRefused, TargetError
-from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions
-from rollback.targets.kubernetes import owners, preflight, rollout, section, workloads, writing
+from rollback.errors import TargetError
+from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.kubernetes import owners, rollout, section, unmanaged, workloads
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
-from rollback.targets.kubernetes.api_errors import Forbidden, Invalid, NotFound, Unreachable
-from rollback.targets.kubernetes.kubectl import KubectlOptions
+from rollback.targets.kubernetes.api_errors import Forbidden, NotFound
+from rollback.targets.kubernetes.kubectl import ContextInfo, Kubectl, KubectlOptions
 from rollback.targets.kubernetes.markers import ConfigMapMarkers, MarkerId
 from rollback.targets.kubernetes.observer import Observer
 from rollback.targets.kubernetes.operator_commands import KubectlCommands
 from rollback.targets.kubernetes.rollout import Observation
 from rollback.targets.kubernetes.workloads import WorkloadId
+from rollback.targets.kubernetes.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -58,23 +58,21 @@ class Kubernetes:
     batch = 1
 
     def __init__(self, options: TargetOptions) -> None:
-        self._name, self._section = options.name, options.settings
+        self._section = options.settings
         self._scope = section.scope(options.name, options.settings, options.env)
         self._kubeconfig = str(options.settings.get("kubeconfig", ""))
-        self._api = KubernetesApi(
-            KubectlOptions(
-                context=self._scope.context,
-                program=str(options.settings.get("program", "kubectl")),
-                kubeconfig=self._kubeconfig,
-                folder=options.folder,
-                timeout_s=options.timeout_s,
-            )
+        self._envs = options.environments
+        self._kubectl = KubectlOptions(
+            context=self._scope.context,
+            program=str(options.settings.get("program", "kubectl")),
+            kubeconfig=self._kubeconfig,
+            folder=options.folder,
+            timeout_s=options.timeout_s,
         )
+        self._api = KubernetesApi(self._kubectl)
         self._observer = Observer(self._api)
         self._markers = ConfigMapMarkers(self._api)
-        self._lock = threading.Lock()
-        self._entries: dict[str, JsonObject] = {}  # by app id, the workload as it was last read
-        self._written: set[str] = set()  # apps that were written, so that a pod in their way may be deleted
+        self._writer = Writer(self._api, self._commands)
 
     @property
     def name(self) -> str:
@@ -101,7 +99,9 @@ class Kubernetes:
 
     @property
     def _known_namespaces(self) -> tuple[str, ...]:
-        """The namespaces, without those whose names depend on an environment that is not known."""
+        """The namespaces, without those that depend on an environment that is not known."""
+        if "{env}" in self._scope.context:
+            return ()
         return tuple(name for name in self._scope.namespaces if "{env}" not in name)
 
     def identity(self) -> str:
@@ -110,21 +110,27 @@ class Kubernetes:
         return f"kubernetes {' '.join(sorted(map(str, found)))}"
 
     def diagnose(self) -> Iterator[Check]:
-        """See `Target`. No request: what the kubeconfig says."""
-        try:
-            context = self._api.context
-        except TargetError as error:
-            yield Check("kubectl", Level.FAIL, f"{error.what}: {error.why}", error.hint)
-            return
-        found = f"context {context.name}: {context.server}, as {context.user}"
-        if context.insecure:
-            hint = f"remove insecure-skip-tls-verify of cluster {context.cluster!r} from the kubeconfig"
-            yield Check("kubectl", Level.WARN, f"{found}; its certificate is not verified", hint)
-        else:
-            yield Check("kubectl", Level.OK, found)
+        """See `Target`. No request: what the kubeconfig says of each context that may be used."""
+        for context in self._contexts:
+            kubectl = Kubectl(replace(self._kubectl, context=context))
+            try:
+                yield _checked(kubectl.context_info())
+            except TargetError as error:
+                level = Level.FAIL if context == self._scope.context else Level.WARN  # one of several environments
+                yield Check("kubectl", level, f"{error.what}: {error.why}", error.hint)
+
+    @property
+    def _contexts(self) -> tuple[str, ...]:
+        """The contexts of all environments where the environment is not known and there is one for each."""
+        pattern = self._scope.context
+        if "{env}" not in pattern:
+            return (pattern,)
+        return tuple(pattern.replace("{env}", env) for env in sorted(self._section.get("environments") or self._envs))
 
     def login(self) -> None:
         """See `Target`. One request per namespace."""
+        if self._known_namespaces and self._api.context.insecure:
+            log.warning("%s", _checked(self._api.context).found)
         for namespace in self._known_namespaces:
             try:
                 self._namespace(namespace)
@@ -145,33 +151,24 @@ class Kubernetes:
         for namespace in self._known_namespaces:
             if not any(app.id.startswith(f"{namespace}/") for app, _ in found):
                 self._namespace(namespace)  # one that does not exist has no workloads, either
-        self._remember({app.id: entry for app, entry in found})
+        self._writer.remember({app.id: entry for app, entry in found})
         return tuple(app for app, _ in found)
+
+    def unmanaged(self) -> Unmanaged:
+        """See `UnmanagedApps`. Four requests per namespace, and one more where there are Argo Rollouts."""
+        managed = self._writer.known
+
+        def read(namespace: str) -> Unmanaged:
+            return unmanaged.read(self._api, namespace, managed)
+
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            found = list(pool.map(read, self._known_namespaces))
+        apps = tuple(app for one in found for app in one.apps)
+        return Unmanaged(apps, tuple(words for one in found for words in one.not_looked_at))
 
     def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
         """See `ChangeChecks`. One dry run per change."""
-        unreachable: list[Unreachable] = []
-
-        def look(change: Change) -> list[Remark]:
-            entry, what = self._entry(change.app), f"the image of {change.app.id} could not be changed"
-            found = list(preflight.remarks(change, entry, self._commands))
-            if unreachable:
-                return found
-            try:
-                self._api.patch(WorkloadId.parse(change.app.id).path, self._patch(entry, change), what, dry_run=True)
-            except LoginRefused:
-                raise
-            except Unreachable as error:
-                unreachable.append(error)
-            except TargetError as error:
-                found.append(preflight.refused(change, error))
-            return found
-
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            remarks = tuple(one for found in pool.map(look, changes) for one in found)
-        if unreachable:
-            raise unreachable[0]
-        return remarks
+        return self._writer.try_changes(changes)
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`: there are none."""
@@ -180,21 +177,7 @@ class Kubernetes:
     def update(self, changes: Sequence[Change]) -> Deployment:
         """See `Target`. One request; one more for a workload that was not read before."""
         (change,) = changes
-        identity = WorkloadId.parse(change.app.id)
-        what = f"the image of {identity} cannot be changed"
-        entry = self._entry(change.app)
-        goes_forward = change.captured is None and change.image != change.app.image
-        if goes_forward and workloads.version(entry) != change.app.version:
-            raise self._changed_since(identity)
-        try:
-            answer = self._api.patch(identity.path, self._patch(entry, change), what)
-        except Invalid as error:
-            raise self._explained(error, identity, entry) from error
-        self._remember({change.app.id: answer})
-        with self._lock:
-            self._written.add(change.app.id)
-        mark = f"{identity}@{answer['metadata'].get('generation', '')}"
-        return Deployment(mark, (change.app.id,), workloads.version(answer))
+        return self._writer.write(change)
 
     def status(self, ids: Collection[str]) -> dict[str, Status]:
         """See `Target`. One request per kind of workload, one for the pods, and at most one more, per namespace."""
@@ -205,8 +188,8 @@ class Kubernetes:
         for one in seen:
             its = rollout.status(one)
             found[its.id] = its
-            self._remember({its.id: dict(one.entry)})
-            if its.id in self._written:
+            self._writer.remember({its.id: dict(one.entry)})
+            if self._writer.has_written(its.id):
                 self._free(one)
         return found
 
@@ -248,38 +231,6 @@ class Kubernetes:
         app = workloads.app(entry, kind)
         return replace(app, owners=owners.owners(entry, WorkloadId.parse(app.id), self._commands))
 
-    def _entry(self, app: App) -> JsonObject:
-        """A workload as it was last read."""
-        with self._lock:
-            entry = self._entries.get(app.id)
-        return entry or self._api.get(WorkloadId.parse(app.id).path, f"{app.id} cannot be read")
-
-    def _patch(self, entry: JsonObject, change: Change) -> list[JsonObject]:
-        return writing.image_patch(entry, change)
-
-    def _remember(self, entries: Mapping[str, JsonObject]) -> None:
-        with self._lock:
-            self._entries.update(entries)
-
-    def _explained(self, error: Invalid, identity: WorkloadId, entry: JsonObject) -> TargetError:
-        """Why a patch was refused; the server does not say whether one of its tests failed."""
-        try:
-            now = self._api.get(identity.path, error.what)
-        except (NotFound, LoginRefused, Forbidden) as gone:
-            return gone
-        except TargetError:
-            return error
-        if workloads.version(now) == workloads.version(entry):
-            return error
-        return self._changed_since(identity)
-
-    def _changed_since(self, identity: WorkloadId) -> TargetError:
-        return TargetError(
-            f"{identity} was not changed",
-            why="somebody else has changed its pod template meanwhile",
-            hint=f"look at it, then plan again: {self._commands.show(str(identity))}",
-        )
-
     def _free(self, seen: Observation) -> None:
         """Delete the pod that keeps a StatefulSet which this run has written from being repaired."""
         pod = rollout.stuck_pod(seen)
@@ -301,3 +252,12 @@ class Kubernetes:
         except TargetError as error:
             command = self._commands.kubectl(namespace, "delete", "pod", name)
             log.warning("%s (%s); it keeps its StatefulSet from being repaired: %s", error.what, error.why, command)
+
+
+def _checked(context: ContextInfo) -> Check:
+    """What the kubeconfig says of a context."""
+    found = f"context {context.name}: {context.server}, as {context.user}"
+    if not context.insecure:
+        return Check("kubectl", Level.OK, found)
+    hint = f"remove insecure-skip-tls-verify of cluster {context.cluster!r} from the kubeconfig"
+    return Check("kubectl", Level.WARN, f"{found}; the certificate of the server is not verified", hint)

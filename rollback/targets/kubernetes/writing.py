@@ -7,7 +7,8 @@ Kubernetes goes on with the old ReplicaSet and its pods.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 from rollback.core.apps import Change
@@ -27,41 +28,83 @@ def image_patch(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]
     Raises:
         TargetError: it is another object of the same name, or has no such container.
     """
-    app = change.app
-    if app.definition.get("uid") not in (None, entry["metadata"]["uid"]):
-        raise TargetError(
-            f"{app.id} is another object than when it was read",
-            why=f"its uid was {app.definition.get('uid')}, and is {entry['metadata']['uid']}",
-            hint="somebody has deleted it and created it again: plan again",
-        )
     template = workloads.template(entry)
-    pointers = _pointers(template, app.selected)
-    missing = [name for name in app.selected if name not in pointers]
-    if missing or not pointers:
-        raise TargetError(
-            f"{app.id} has no container {', '.join(missing) or 'with an image that could be changed'}",
-            why=f"it has {', '.join(workloads.images(entry))}",
-            hint="somebody else may have changed it meanwhile: plan again",
-        )
     return [
-        {"op": "test", "path": "/metadata/uid", "value": entry["metadata"]["uid"]},
-        {"op": "test", "path": "/spec/template", "value": template},
-        *({"op": "replace", "path": f"{path}/image", "value": change.image} for path in pointers.values()),
+        *_tests(entry, change),
+        *(
+            {"op": "replace", "path": f"/spec/template{path}/image", "value": change.image}
+            for path in _pointers(template, change, entry)
+        ),
         *_change_cause(entry, change),
     ]
 
 
-def _pointers(template: Mapping[str, Any], selected: Collection[str]) -> dict[str, str]:
-    """By name of a selected container, its JSON pointer in the workload."""
-    return {
-        str(one["name"]): f"/spec/template{path}"
-        for path, one in workloads.containers(template)
-        if one["name"] in selected
-    }
+def restore_patch(entry: Mapping[str, Any], change: Change, captured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The patch that brings a captured pod template back.
+
+    Args:
+        entry: the workload as it was last read.
+        change: its image is written into the template, since the captured reference may name another one by now.
+        captured: the pod template.
+
+    Raises:
+        TargetError: it is another object of the same name, or has no such container.
+    """
+    return [
+        *_tests(entry, change),
+        {"op": "replace", "path": "/spec/template", "value": with_image(captured, change)},
+        *_change_cause(entry, change),
+    ]
+
+
+def with_image(template: Mapping[str, Any], change: Change) -> dict[str, Any]:
+    """A pod template with the image of a change in all selected containers."""
+    copied: dict[str, Any] = copy.deepcopy(dict(template))
+    for member in workloads.CONTAINER_LISTS:
+        for one in copied["spec"].get(member) or ():
+            if one["name"] in change.app.selected:
+                one["image"] = change.image
+    return copied
+
+
+def _tests(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]]:
+    """Operations that fail if it is another object, or if its pod template has changed since it was read."""
+    app, uid = change.app, entry["metadata"]["uid"]
+    if app.definition.get("uid") not in (None, uid):
+        raise TargetError(
+            f"{app.id} is another object than when it was read",
+            why=f"its uid was {app.definition.get('uid')}, and is {uid}",
+            hint="somebody has deleted it and created it again: plan again",
+        )
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "test", "path": "/spec/template", "value": workloads.template(entry)},
+    ]
+
+
+def _pointers(template: Mapping[str, Any], change: Change, entry: Mapping[str, Any]) -> list[str]:
+    """The JSON pointers of the selected containers in a pod template.
+
+    Raises:
+        TargetError: there is no such container.
+    """
+    selected = change.app.selected
+    found = {str(one["name"]): path for path, one in workloads.containers(template) if one["name"] in selected}
+    missing = [name for name in selected if name not in found]
+    if missing or not found:
+        raise TargetError(
+            f"{change.app.id} has no container {', '.join(missing) or 'with an image that could be changed'}",
+            why=f"it has {', '.join(workloads.images(entry))}",
+            hint="somebody else may have changed it meanwhile: plan again",
+        )
+    return list(found.values())
 
 
 def _change_cause(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]]:
-    cause = f"rollback: {', '.join(change.app.selected)} {change.app.image} -> {change.image}"
+    images = workloads.images(entry)
+    before = ", ".join(dict.fromkeys(images.get(name, "") for name in change.app.selected))
+    run = f" {change.run}" if change.run else ""
+    cause = f"rollback{run}: {', '.join(change.app.selected)} {before} -> {change.image}"
     if entry["metadata"].get("annotations"):
         pointer = CHANGE_CAUSE.replace("/", "~1")
         return [{"op": "add", "path": f"/metadata/annotations/{pointer}", "value": cause}]

@@ -206,3 +206,45 @@ def test_a_change_that_the_api_server_would_refuse_is_refused_in_its_words(shop:
     assert "web is closed for the night" in str(found["reasons"])
     assert ran.code == 3
     assert GOOD not in shop.image("Deployment", "cart")
+
+
+def test_what_runs_a_repository_and_is_no_app_is_named_and_what_may_not_be_read_too(shop: Shop) -> None:
+    good, bad = shop.release("web")
+    shop.namespace.create("Deployment", "web", bad, replicas=1)
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": bad}]}
+    admin, base = shop.namespace.cluster.admin, f"namespaces/{shop.namespace.name}"
+    job = {"template": {"spec": pod}}
+    admin.request(
+        "POST",
+        f"/apis/batch/v1/{base}/cronjobs",
+        {"metadata": {"name": "report"}, "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job}}},
+    )
+    admin.request("POST", f"/apis/batch/v1/{base}/jobs", {"metadata": {"name": "import"}, "spec": job})
+    admin.request(
+        "POST",
+        f"/api/v1/{base}/pods",
+        {"metadata": {"name": "debug"}, "spec": {**pod, "containers": [{"name": "main", "image": good}]}},
+    )
+    shop.namespace.wait_until_up("Deployment", "web")
+    shop.get()
+
+    full = planned(shop)
+    strict = shop.command("plan", f"--date={GOOD_DAY}", "--env=prod", "--strict")
+    shop.settings(kubeconfig=str(shop.namespace.cluster.kubeconfig("viewer")))
+    limited = planned(shop)
+    shop.settings()
+    ran = shop.command("run", f"--date={GOOD_DAY}", "--env=prod")
+
+    others: list[dict[str, object]] = full["not_changed"]  # type: ignore[assignment]
+    assert {(str(one["app"]).partition("/")[2], one["reason"], one["differs"]) for one in others} == {
+        ("cronjob/report", "a CronJob", True),
+        ("job/import", "a Job", True),
+        ("pod/debug", "a Pod", False),
+    }
+    assert full["not_looked_at"] == []
+    assert strict.code == 3
+    assert "import runs shop/web and would not be changed" in strict.err
+    assert [words.partition(" of ")[0] for words in limited["not_looked_at"]] == ["CronJobs"]  # type: ignore[attr-defined]
+    assert "cannot patch resource" in str(limited["reasons"])
+    assert ran.code == 0, ran.err + ran.out
+    assert "report (a CronJob) runs" in ran.out.splitlines()[0]

@@ -11,13 +11,14 @@ RESOURCES = {
     "apps": ("deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"),
     "": ("pods", "events", "configmaps", "secrets", "namespaces", "services", "serviceaccounts", "nodes"),
     "batch": ("jobs", "cronjobs"),
+    "argoproj.io": ("rollouts",),
     "rbac.authorization.k8s.io": ("roles", "rolebindings"),
 }
 WORKLOADS = ("deployments", "statefulsets", "daemonsets")
 ALLOWED = {
     *itertools.product(("get", "list"), RESOURCES["apps"]),
     *itertools.product(("get", "list"), ("pods", "events")),
-    *itertools.product(("list",), ("jobs", "cronjobs")),
+    *itertools.product(("list",), ("jobs", "cronjobs", "rollouts")),
     *itertools.product(("patch",), WORKLOADS),
     ("delete", "pods"),
     ("create", "configmaps"),

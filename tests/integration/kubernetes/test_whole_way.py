@@ -106,7 +106,8 @@ def test_the_history_of_the_rollout_says_why(shop: Shop) -> None:
 
     assert ran.code == 0, ran.err + ran.out
     annotations = shop.namespace.get("StatefulSet", "web")["metadata"]["annotations"]
-    assert annotations["kubernetes.io/change-cause"] == f"rollback: main {bad} -> {shop.pinned('web', GOOD)}"
+    run = ran.out.partition("Run:  ")[2].split()[0]
+    assert annotations["kubernetes.io/change-cause"] == f"rollback {run}: main {bad} -> {shop.pinned('web', GOOD)}"
     assert BAD in shop.image("Deployment", "web")
 
 

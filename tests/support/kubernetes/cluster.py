@@ -17,11 +17,11 @@ from tests.support.kubernetes.control_plane import CONTEXT, ROOT, wait_until
 from tests.support.kubernetes.image_behavior import BehaviorTable, ImageBehavior
 
 RBAC = ROOT / "deploy" / "kubernetes" / "rbac.yaml"
-# A Role for the user `viewer`, who may read and not write.
+# A Role for the user `viewer`, who may read nearly everything and write nothing.
 _VIEWER_RULES = [
     {"apiGroups": ["apps"], "resources": ["*"], "verbs": ["get", "list"]},
     {"apiGroups": [""], "resources": ["pods", "events", "configmaps", "namespaces"], "verbs": ["get", "list"]},
-    {"apiGroups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": ["get", "list"]},
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list"]},
 ]
 _API_PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",

@@ -1,0 +1,169 @@
+"""Writes changes to workloads, and tries them beforehand; knows what was read last and what this run has written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from rollback.core.apps import App, Change, Deployment, Remark
+from rollback.errors import LoginRefused, NoAnswer, TargetError
+from rollback.targets.kubernetes import preflight, workloads, writing
+from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
+from rollback.targets.kubernetes.api_errors import Forbidden, Invalid, NotFound, Unreachable
+from rollback.targets.kubernetes.operator_commands import KubectlCommands
+from rollback.targets.kubernetes.workloads import WorkloadId
+
+_AT_A_TIME = 8  # requests
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A workload that this run has written.
+
+    Attributes:
+        captured: its pod template before that. It may hold secrets, so it is kept in memory alone.
+        written: its pod template since then.
+    """
+
+    captured: Mapping[str, Any]
+    written: Mapping[str, Any]
+
+
+class Writer:
+    """Writes changes to the workloads of one cluster. May be used from several threads.
+
+    Args:
+        api: how the cluster is reached.
+        commands: what an operator types.
+    """
+
+    def __init__(self, api: KubernetesApi, commands: KubectlCommands) -> None:
+        self._api, self._commands = api, commands
+        self._lock = threading.Lock()
+        self._entries: dict[str, JsonObject] = {}  # by app id, the workload as it was last read
+        self._written: dict[str, _Written] = {}
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Ids of the apps that were read."""
+        with self._lock:
+            return frozenset(self._entries)
+
+    def remember(self, entries: Mapping[str, JsonObject]) -> None:
+        """Take into account how workloads were read, by app id."""
+        with self._lock:
+            self._entries.update(entries)
+
+    def has_written(self, app_id: str) -> bool:
+        """Whether this run has written an app, or may have."""
+        with self._lock:
+            return app_id in self._written
+
+    def try_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
+        """What stands against changes: one server-side dry run each.
+
+        Raises:
+            LoginRefused: the credentials are not accepted.
+            TargetError: the API server cannot be reached.
+        """
+        unreachable: list[Unreachable] = []
+
+        def look(change: Change) -> list[Remark]:
+            entry, what = self._entry(change.app), f"the image of {change.app.id} could not be changed"
+            found = list(preflight.remarks(change, entry, self._commands))
+            if unreachable:  # the others would wait for it, too
+                return found
+            try:
+                patch, path = self._patch(entry, change), WorkloadId.parse(change.app.id).path
+                self._api.patch(path, patch, what, dry_run=True)
+            except LoginRefused:
+                raise
+            except Unreachable as error:
+                unreachable.append(error)
+            except TargetError as error:
+                found.append(preflight.refused(change, error))
+            return found
+
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            remarks = tuple(one for found in pool.map(look, changes) for one in found)
+        if unreachable:
+            raise unreachable[0]
+        return remarks
+
+    def write(self, change: Change) -> Deployment:
+        """Write a change: one request, and one more for a workload that was not read before.
+
+        Raises:
+            NoAnswer: sent, and no answer came; it may have been carried out.
+            TargetError: refused, not reached, or somebody else has changed the workload; nothing was written.
+        """
+        identity = WorkloadId.parse(change.app.id)
+        what = f"the image of {identity} cannot be changed"
+        entry = self._entry(change.app)
+        goes_forward = change.captured is None and change.image != change.app.image
+        if goes_forward and workloads.version(entry) != change.app.version:
+            raise self._changed_since(identity)
+        patch = self._patch(entry, change)
+        with self._lock:
+            before = self._written.get(change.app.id)
+            captured = before.captured if before else workloads.template(entry)
+            self._written[change.app.id] = _Written(captured, writing.with_image(workloads.template(entry), change))
+        try:
+            answer = self._api.patch(identity.path, patch, what)
+        except NoAnswer:
+            raise
+        except TargetError as error:
+            with self._lock:
+                if before:
+                    self._written[change.app.id] = before
+                else:
+                    del self._written[change.app.id]
+            raise (self._explained(error, identity, entry) if isinstance(error, Invalid) else error) from error
+        self.remember({change.app.id: answer})
+        with self._lock:
+            self._written[change.app.id] = _Written(captured, workloads.template(answer))
+        mark = f"{identity}@{answer['metadata'].get('generation', '')}"
+        return Deployment(mark, (change.app.id,), workloads.version(answer))
+
+    def _entry(self, app: App) -> JsonObject:
+        """A workload as it was last read."""
+        with self._lock:
+            entry = self._entries.get(app.id)
+        return entry or self._api.get(WorkloadId.parse(app.id).path, f"{app.id} cannot be read")
+
+    def _patch(self, entry: JsonObject, change: Change) -> list[dict[str, Any]]:
+        """The patch for a change: what this run has written goes back to its whole captured pod template.
+
+        Raises:
+            TargetError: somebody else has changed what this run has written.
+        """
+        with self._lock:
+            own = self._written.get(change.app.id)
+        goes_back = change.captured is None and change.image in {change.app.image, change.app.restore_image}
+        if own is None or not goes_back:
+            return writing.image_patch(entry, change)
+        if workloads.template(entry) not in (own.written, own.captured):  # the latter: the write was not carried out
+            raise self._changed_since(WorkloadId.parse(change.app.id))
+        return writing.restore_patch(entry, change, own.captured)
+
+    def _explained(self, error: Invalid, identity: WorkloadId, entry: JsonObject) -> TargetError:
+        """Why a patch was refused; the server does not say whether one of its tests failed."""
+        try:
+            now = self._api.get(identity.path, error.what)
+        except (NotFound, LoginRefused, Forbidden) as gone:
+            return gone
+        except TargetError:
+            return error
+        if workloads.version(now) == workloads.version(entry):
+            return error
+        return self._changed_since(identity)
+
+    def _changed_since(self, identity: WorkloadId) -> TargetError:
+        return TargetError(
+            f"{identity} was not changed",
+            why="somebody else has changed its pod template meanwhile",
+            hint=f"look at it, then plan again: {self._commands.show(str(identity))}",
+        )

@@ -1,0 +1,240 @@
+"""The target `kubernetes` on an API server in memory: how many requests it sends, and what it writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollback.core.apps import App, Change
+from rollback.errors import TargetError
+from rollback.targets import kubernetes
+from rollback.targets.base import Level, TargetOptions
+from tests.support.kubernetes.memory_api import MemoryApi
+
+APPS, BATCH = "/apis/apps/v1/namespaces/shop", "/apis/batch/v1/namespaces/shop"
+PODS, ROLLOUTS = "/api/v1/namespaces/shop/pods", "/apis/argoproj.io/v1alpha1"
+OLD, NEW = "r.example.com/shop/web:1", "r.example.com/shop/web:2"
+
+Make = Callable[..., kubernetes.Kubernetes]
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> MemoryApi:
+    made = MemoryApi()
+    monkeypatch.setattr("rollback.targets.kubernetes.api._connect", lambda _: made)
+    return made
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Make a target; its kubeconfig has the contexts `prod` and `dev`, the latter without verification."""
+
+    def make(env: str = "prod", **section: Any) -> kubernetes.Kubernetes:
+        clusters = [
+            {"name": "prod", "cluster": {"server": "https://prod.example.com"}},
+            {"name": "dev", "cluster": {"server": "https://dev.example.com", "insecure-skip-tls-verify": True}},
+        ]
+        contexts = [{"name": name, "context": {"cluster": name, "user": "u"}} for name in ("prod", "dev")]
+        program = tmp_path / "kubectl"
+        program.write_text(
+            f"#!/bin/sh\ncat <<'END'\n{json.dumps({'contexts': contexts, 'clusters': clusters})}\nEND\n"
+        )
+        program.chmod(0o755)
+        settings = {"context": "prod", "namespace": "shop", "program": str(program), **section}
+        options = TargetOptions("k", settings, environments=frozenset({"dev", "stage", "prod"}), env=env)
+        return kubernetes.Kubernetes(options)
+
+    return make
+
+
+def pod_template(*images: str, **members: Any) -> dict[str, Any]:
+    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images or (NEW,))]
+    return {"metadata": {"labels": {}}, "spec": {"containers": containers, **members}}
+
+
+def workload(*images: str, **spec: Any) -> dict[str, Any]:
+    up = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    return {"spec": {"replicas": 1, "template": pod_template(*images), **spec}, "status": up}
+
+
+def owned(kind: str, name: str, uid: str = "u", **labels: str) -> dict[str, Any]:
+    reference = {"kind": kind, "name": name, "uid": uid, "controller": True}
+    return {"ownerReferences": [reference], "labels": labels}
+
+
+def fleet(api: MemoryApi, number: int) -> None:
+    """Workloads of all kinds with a pod each, and old ReplicaSets."""
+    for count in range(number):
+        kind = ("daemonsets", "statefulsets", "deployments", "deployments")[count % 4]
+        made = api.add(f"{APPS}/{kind}", f"w{count}", **workload())
+        made["status"].update(desiredNumberScheduled=1, currentNumberScheduled=1, updatedNumberScheduled=1)
+        title = {"daemonsets": "DaemonSet", "statefulsets": "StatefulSet", "deployments": "ReplicaSet"}[kind]
+        name = f"w{count}-5d9" if title == "ReplicaSet" else f"w{count}"
+        labels = {"pod-template-hash": "5d9"} if title == "ReplicaSet" else {}
+        api.add(PODS, f"w{count}-0", spec=pod_template()["spec"], metadata=owned(title, name, **labels))
+
+
+@pytest.mark.parametrize(("number", "reads"), [(200, 12), (700, 12 + 1)])
+def test_a_plan_reads_each_collection_once_and_tries_each_change_once(
+    api: MemoryApi, make: Make, number: int, reads: int
+) -> None:
+    fleet(api, number)
+    target = make()
+
+    target.login()
+    apps = target.apps("prod")
+    beside = target.unmanaged()
+    changes = [Change(app, OLD) for app in apps[:7]]
+    target.check_changes(changes)
+    target.identity()
+
+    assert (len(apps), beside.apps, beside.not_looked_at) == (number, (), ())
+    assert len(api.reads) <= reads
+    assert sorted(api.dry_runs) == sorted(f"{APPS}/{plural(change.app)}" for change in changes)
+    assert api.writes == []
+
+
+def plural(app: App) -> str:
+    _, kind, name = app.id.split("/")
+    return f"{kind}s/{name}"
+
+
+def test_a_look_asks_for_each_kind_the_pods_and_at_most_one_thing_more(api: MemoryApi, make: Make) -> None:
+    fleet(api, 200)
+    target = make()
+    ids = [app.id for app in target.apps("prod")]
+
+    counts = []
+    for _ in range(4):
+        api.requests.clear()
+        assert len(target.status(ids)) == 200
+        counts.append(len(api.requests))
+
+    assert max(counts) <= 3 + 2
+
+
+def test_what_runs_an_image_and_is_no_app_is_named_with_what_it_is(api: MemoryApi, make: Make) -> None:
+    job = {"template": pod_template()}
+    api.objects[ROLLOUTS] = {"resources": [{"name": "rollouts"}]}
+    api.add(f"{APPS}/deployments", "web", **workload())
+    api.add(f"{BATCH}/cronjobs", "report", spec={"jobTemplate": {"spec": job}})
+    api.add(f"{BATCH}/cronjobs", "sleeping", spec={"suspend": True, "jobTemplate": {"spec": job}})
+    api.add(f"{BATCH}/jobs", "report-1", spec=job, metadata=owned("CronJob", "report"))
+    api.add(f"{BATCH}/jobs", "over", spec=job, status={"conditions": [{"type": "Complete", "status": "True"}]})
+    api.add(f"{ROLLOUTS}/namespaces/shop/rollouts", "canary", spec={"template": pod_template()})
+    pods: list[tuple[str, dict[str, Any], str]] = [
+        ("web-5d9-x", owned("ReplicaSet", "web-5d9", **{"pod-template-hash": "5d9"}), NEW),
+        ("canary-7f-x", owned("ReplicaSet", "canary-7f", **{"rollouts-pod-template-hash": "7f"}), OLD),
+        ("bare-1", owned("ReplicaSet", "bare"), NEW),
+        ("gone-6c-x", owned("ReplicaSet", "gone-6c", **{"pod-template-hash": "6c"}), NEW),
+        ("db-0", owned("PostgresCluster", "db"), NEW),
+        ("by-hand", {}, NEW),
+        ("static", owned("Node", "n1"), NEW),
+        ("agent-x", owned("DaemonSet", "agent"), NEW),
+    ]
+    for name, meta, image in pods:
+        api.add(PODS, name, spec=pod_template(image)["spec"], metadata=meta)
+    api.add(PODS, "ended", spec=pod_template()["spec"], status={"phase": "Succeeded"})
+    target = make(kinds=["deployments", "statefulsets"])
+    target.apps("prod")
+
+    found = {app.id: (app.unmanaged, [part.image for part in app.parts]) for app in target.unmanaged().apps}
+
+    assert found == {
+        "shop/cronjob/report": ("a CronJob", [NEW]),
+        "shop/cronjob/sleeping": ("a suspended CronJob", [NEW]),
+        "shop/job/report-1": ("a Job of CronJob report", [NEW]),
+        "shop/rollout/canary": ("an Argo Rollout", [NEW, OLD]),
+        "shop/replicaset/bare": ("a ReplicaSet", [NEW]),
+        "shop/deployment/gone": ("a Deployment that is not looked after: see kinds", [NEW]),
+        "shop/postgrescluster/db": ("a PostgresCluster", [NEW]),
+        "shop/pod/by-hand": ("a Pod", [NEW]),
+        "shop/pod/static": ("a Pod", [NEW]),
+        "shop/daemonset/agent": ("a DaemonSet that is not looked after: see kinds", [NEW]),
+    }
+
+
+def test_what_may_not_be_read_is_not_looked_at_which_is_not_none(api: MemoryApi, make: Make) -> None:
+    api.add(f"{APPS}/deployments", "web", **workload())
+    api.objects[ROLLOUTS] = {"resources": [{"name": "rollouts"}]}
+    api.forbidden = {f"{BATCH}/cronjobs", PODS, f"{ROLLOUTS}/namespaces/shop/rollouts"}
+    target = make()
+    target.apps("prod")
+
+    found = target.unmanaged().not_looked_at
+
+    assert [words.partition(":")[0] for words in found] == [
+        "CronJobs of shop",
+        "Argo Rollouts of shop",
+        "pods of shop",
+    ]
+    assert all("cannot list" in words for words in found)
+
+
+def test_no_right_to_list_rollouts_says_nothing_where_there_is_no_such_kind(api: MemoryApi, make: Make) -> None:
+    api.forbidden = {f"{ROLLOUTS}/namespaces/shop/rollouts"}
+
+    assert make().unmanaged().not_looked_at == ()
+
+
+def test_a_failed_change_goes_back_to_its_whole_captured_template(api: MemoryApi, make: Make) -> None:
+    api.add(f"{APPS}/deployments", "web", **workload(NEW, "r.example.com/proxy:1"))
+    target = make()
+    (app,) = target.apps("prod")
+
+    target.update([Change(app, OLD, run="20261122-prod-1")])
+    target.update([Change(app, app.image, run="20261122-prod-1")])
+
+    forward, back = api.writes
+    whole = {"op": "replace", "path": "/spec/template", "value": pod_template(NEW, "r.example.com/proxy:1")}
+    assert whole in back
+    assert {"op": "test", "path": "/spec/template", "value": pod_template(OLD, "r.example.com/proxy:1")} in back
+    assert forward[-1]["value"] == {
+        "kubernetes.io/change-cause": f"rollback 20261122-prod-1: c0 {NEW} -> {OLD}",
+    }
+    assert back[-1]["value"] == f"rollback 20261122-prod-1: c0 {OLD} -> {NEW}"
+
+
+def test_what_somebody_else_changed_since_our_write_is_not_put_back(api: MemoryApi, make: Make) -> None:
+    api.add(f"{APPS}/deployments", "web", **workload())
+    target = make()
+    (app,) = target.apps("prod")
+    target.update([Change(app, OLD)])
+    api.objects[f"{APPS}/deployments/web"]["spec"]["template"]["metadata"]["labels"] = {"by": "somebody"}
+    target.status([app.id])
+
+    with pytest.raises(TargetError, match="was not changed") as caught:
+        target.update([Change(app, app.image)])
+
+    assert "somebody else has changed its pod template" in caught.value.why
+    assert len(api.writes) == 1
+
+
+def test_contexts_of_all_environments_are_checked_while_the_environment_is_not_known(
+    api: MemoryApi, make: Make
+) -> None:
+    target = make(env="", context="{env}")
+
+    checks = {check.found.partition(":")[0]: check.level for check in target.diagnose()}
+    target.login()
+
+    assert checks == {
+        "context dev": Level.WARN,
+        "context prod": Level.OK,
+        "the Kubernetes context 'stage' cannot be used": Level.WARN,
+    }
+    assert target.apps("") == ()
+    assert api.requests == []
+
+
+def test_a_certificate_that_is_not_verified_is_said_at_every_login(
+    api: MemoryApi, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(context="dev").login()
+
+    assert "https://dev.example.com, as u; the certificate of the server is not verified" in caplog.text
+    assert len(api.requests) == 1
