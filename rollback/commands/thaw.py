@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rollback.core.plain_text import sanitize
 from rollback.output.progress import Progress
 from rollback.state import freeze
-from rollback.workflow import context
+from rollback.workflow import context, environment_state
 from rollback.workflow.command_result import CommandResult
 
 
@@ -18,14 +19,21 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     access = context.access(
         config, user=options["--user"], password=options["--pwd"], password_file=options["--pwd-file"]
     )
-    with context.opened_state_store(config, env, access) as store:
-        before = store.load().freeze
-        store.change(freeze.thawed)
-    if before is None:
-        return CommandResult(f"NOTHING TO DO: {env} is not frozen\n", {"env": env, "thawed": None})
+    with environment_state.opened_state_store(config, env, access) as store:
+        if env not in config.environments and not store.exists():
+            raise context.unknown_environment(config.environment(env), config, "no run that is known here")
+        before = store.load()
+        if before.freeze or before.unfinished:
+            store.change(freeze.thawed)
+    lifted, cut = before.freeze, before.unfinished
+    data = {"env": env, "thawed": asdict(lifted) if lifted else None, "unfinished": asdict(cut) if cut else None}
+    if not lifted and not cut:
+        return CommandResult(f"NOTHING TO DO: {env} is not frozen\n", data)
     why = f" because {options['--reason']}" if options["--reason"] else ""
     progress.say(f"thawed by {context.user_name(options['--by'])}{why}")
-    return CommandResult(
-        f"DONE: {env} is no longer frozen (it was since {sanitize(before.since)}, by {sanitize(before.by)})\n",
-        {"env": env, "thawed": freeze.as_json(freeze.EnvironmentState(before))["freeze"]},
-    )
+    facts = []
+    if lifted:
+        facts.append(f"{env} is no longer frozen (it was since {lifted.since}, by {lifted.by})")
+    if cut:
+        facts.append(f"the run {cut.run} of {env} by {cut.by}, which has not ended, no longer blocks deployments")
+    return CommandResult(f"DONE: {'; '.join(map(sanitize, facts))}\n", data)

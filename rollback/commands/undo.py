@@ -16,6 +16,7 @@ from rollback.output.progress import Progress
 from rollback.state import record, undo_choice
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
+from rollback.targets.base import Target
 from rollback.workflow import context, planning
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.run_request import RunRequest, policy
@@ -69,8 +70,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     target = context.target(config, access, past.header.env)
     try:
         target.login()  # first, since it may reveal the address that the record has
-        if target.name != past.header.target:
-            raise Refused([_elsewhere(past.header.target, target.name)])
+        _require_same_target(past, target)
         prepared = planning.prepare_undo(past, config, dump, rules, owners, target)
         return carry_out(request, prepared, target, progress, began=began)
     finally:
@@ -98,9 +98,24 @@ def _undone_already(past: Record, request: RunRequest) -> Reason:
     )
 
 
-def _elsewhere(then: str, now: str) -> Reason:
-    return Reason(
-        "this run was made on another target",
-        why=f"then {then}, now {now}",
-        hint="name that target with --target, or its address in the settings",
+def _require_same_target(past: Record, target: Target) -> None:
+    """Make sure that this is the cluster of a run; by its address, if the record is one of version 0.1.
+
+    Raises:
+        Refused: it is another one.
+    """
+    header, identity = past.header, target.identity() if past.header.identity else ""
+    if header.identity == identity and (identity or header.target == target.name):
+        return
+    then, now = header.target, target.name
+    if identity:
+        then, now = f"{then} ({header.identity})", f"{now} ({identity})"
+    raise Refused(
+        [
+            Reason(
+                "this run was made on another target",
+                why=f"then {then}, now {now}",
+                hint="name that target with --target, or its address in the settings",
+            )
+        ]
     )

@@ -126,6 +126,24 @@ def after_undo(
     return replace(after, freeze=None) if after.freeze and after.freeze.run == run else after
 
 
+def merged(states: Iterable[EnvironmentState]) -> EnvironmentState:
+    """What is kept of one environment in several places: nothing that one of them holds against a deployment is lost.
+
+    Args:
+        states: the place that counts now first, then those of version 0.1.
+    """
+    every = tuple(states)
+    freezes = [one.freeze for one in every if one.freeze]
+    newest: dict[str, Withdrawn] = {}
+    for one in sorted((one for state in every for one in state.withdrawn), key=lambda one: one.at, reverse=True):
+        newest.setdefault(one.image, one)
+    return EnvironmentState(
+        max(freezes, key=lambda one: Instant.parse(one.until), default=None),
+        tuple(newest.values())[:_MOST],
+        next((one.unfinished for one in every if one.unfinished), None),
+    )
+
+
 def thawed(state: EnvironmentState) -> EnvironmentState:
     """The state without its freeze, and without a run that was cut off."""
     return replace(state, freeze=None, unfinished=None)

@@ -1,4 +1,4 @@
-"""One run per environment and target at a time.
+"""One run per environment and cluster at a time.
 
 On one machine the operating system's own file lock is the truth, so that a killed holder's lock is free at once and
 the file's content only says who holds it. Between machines, a marker on the target is (`shared_state: target`).
@@ -45,7 +45,7 @@ class FileLock:
     Args:
         folder: the state folder.
         env: deployment name of the environment.
-        target: the target's name with its address.
+        key: the cluster's identity, or one of its addresses, at which version 0.1 looks.
         holder: what others see: run, by, host, pid, since, link.
         steal: take it although somebody else holds it.
 
@@ -54,10 +54,8 @@ class FileLock:
         Failed: the state folder cannot be used.
     """
 
-    def __init__(
-        self, folder: Path, env: str, target: str, holder: Mapping[str, str], *, steal: bool = False
-    ) -> None:
-        self._path = folder / f"{file_name(env, target)}.lock"
+    def __init__(self, folder: Path, env: str, key: str, holder: Mapping[str, str], *, steal: bool = False) -> None:
+        self._path = folder / f"{file_name(env, key)}.lock"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if steal:

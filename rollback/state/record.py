@@ -41,6 +41,7 @@ class Header:
         kind: `run` or `undo`.
         env: deployment name of the environment.
         target: the target's name, with its address.
+        identity: of the cluster, whatever its address; empty in a record of version 0.1.
         as_of: the requested date or time; for an undo, the run that it undoes.
         by: who.
         reason: why; may be empty.
@@ -68,6 +69,7 @@ class Header:
     place: str = ""
     steps: tuple[Mapping[str, Any], ...] = ()
     number: int = 0
+    identity: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 from rollback.errors import Failed
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState
+from rollback.state.known_addresses import Cluster
 from rollback.system import files
 from rollback.system.files import write_whole
 from rollback.targets.base import Markers
@@ -44,51 +46,75 @@ class StateStore(Protocol):
         ...
 
 
-def file_name(env: str, target: str) -> str:
-    """A file name that is readable and that differs for every environment and target."""
+def file_name(env: str, key: str) -> str:
+    """A file name that is readable and that differs for every environment and key.
+
+    Args:
+        env: deployment name of the environment.
+        key: the cluster's identity; for what version 0.1 kept, the target's name with its address.
+    """
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", env).strip("-.")
-    return f"{readable}-{hashlib.sha256(f'{env} {target}'.encode()).hexdigest()[:16]}"
+    return f"{readable}-{hashlib.sha256(f'{env} {key}'.encode()).hexdigest()[:16]}"
 
 
 class FolderStateStore:
-    """A file of the state folder: known to this machine alone."""
+    """A file of the state folder: known to this machine alone.
 
-    def __init__(self, folder: Path, env: str, target: str) -> None:
-        self._path = folder / f"{file_name(env, target)}.json"
+    Version 0.1 kept a file per address. What these hold counts, too, until the first change moves it into the
+    cluster's own file.
+
+    Args:
+        folder: the state folder.
+        env: deployment name of the environment.
+        cluster: the cluster, with its addresses.
+    """
+
+    def __init__(self, folder: Path, env: str, cluster: Cluster) -> None:
+        self._path, *self._former = (folder / f"{file_name(env, key)}.json" for key in cluster.keys)
 
     def load(self) -> EnvironmentState:
         """See `StateStore`."""
-        try:
-            return freeze.loads(files.read_text(self._path, most=files.SMALL))
-        except FileNotFoundError:
-            return EnvironmentState()
-        except (OSError, ValueError) as error:
-            raise Failed(
-                f"the state {self._path} cannot be read",
-                why=files.why(error) if isinstance(error, OSError) else str(error),
-                hint="remove the file if nothing needs to stay frozen",
-            ) from error
+        found = [state for state in map(_read, (self._path, *self._former)) if state]
+        return found[0] if len(found) == 1 else freeze.merged(found)
 
     def exists(self) -> bool:
         """See `StateStore`."""
-        return self._path.exists()
+        return any(path.exists() for path in (self._path, *self._former))
 
     def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
         """See `StateStore`."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            gate = files.open_regular(self._path.with_suffix(".gate"), os.O_RDWR | os.O_CREAT)
+            with ExitStack() as held:
+                former = [path for path in self._former if path.exists()]
+                # In one order, so that two of them never wait for each other; 0.1 waits at the file of its address.
+                for path in sorted((self._path, *former)):
+                    gate = files.open_regular(path.with_suffix(".gate"), os.O_RDWR | os.O_CREAT)
+                    held.callback(os.close, gate)
+                    fcntl.flock(gate, fcntl.LOCK_EX)
+                write_whole(self._path, freeze.dumps(how(self.load())), mode=0o600)
+                for path in former:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise Failed(
                 f"the state {self._path} cannot be written",
                 why=files.why(error),
                 hint="make it writable, or choose another: XDG_STATE_HOME, or state_folder in the settings",
             ) from error
-        try:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            write_whole(self._path, freeze.dumps(how(self.load())), mode=0o600)
-        finally:
-            os.close(gate)
+
+
+def _read(path: Path) -> EnvironmentState | None:
+    """The state in a file; None if there is no such file."""
+    try:
+        return freeze.loads(files.read_text(path, most=files.SMALL))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise Failed(
+            f"the state {path} cannot be read",
+            why=files.why(error) if isinstance(error, OSError) else str(error),
+            hint="remove the file if nothing needs to stay frozen",
+        ) from error
 
 
 class TargetStateStore:

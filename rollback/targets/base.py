@@ -113,6 +113,15 @@ class Target(Protocol):
         ...
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every name with an address that these settings give it, as far as known without a login; may be empty.
+
+        What `name` is by then, too, where the login finds a longer address. A name that may mean another target
+        tomorrow, because the address in it is not known, is not among them.
+        """
+        ...
+
+    @property
     def batch(self) -> int:
         """How many changes one write carries at most; 0: all of them, in one deployment."""
         ...

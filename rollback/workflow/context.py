@@ -5,17 +5,16 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 from rollback import targets
 from rollback.config import option_values, settings
-from rollback.config.settings import Settings, SharedState
+from rollback.config.settings import Settings
 from rollback.core import history_file
 from rollback.core.history import History, zone
 from rollback.core.image_selection import AsOf, parse_as_of
@@ -25,10 +24,9 @@ from rollback.core.plan import Environment
 from rollback.errors import BadInput
 from rollback.registry import client as registries
 from rollback.secret import Secret
-from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
 from rollback.system import files, user_folders
 from rollback.system.network import http_url
-from rollback.targets.base import Markers, Target, TargetOptions
+from rollback.targets.base import Target, TargetOptions
 
 log = logging.getLogger(__name__)
 
@@ -316,59 +314,9 @@ def accepted_owners(config: Settings, names: frozenset[str]) -> frozenset[str]:
     return names | frozenset(config.target_section().get("accept_owners", ()))
 
 
-def is_state_shared(config: Settings) -> bool:
-    """Whether locks and freezes are kept on the target, where every machine sees them."""
-    if config.shared_state is None:
-        return targets.kind(config.target, config.target_section()).shared_state
-    return config.shared_state is SharedState.TARGET
-
-
 def parallel(config: Settings) -> int:
     """How many apps are deployed at a time, where one write carries one app."""
     return config.run.parallel or targets.kind(config.target, config.target_section()).parallel
-
-
-def markers(reached: Target) -> Markers:
-    """The target as a place for markers.
-
-    Raises:
-        BadInput: facts cannot be kept on it.
-    """
-    if not hasattr(reached, "place"):
-        raise BadInput(f"{reached.name} cannot keep shared state", hint="set shared_state: folder in the settings")
-    return cast(Markers, reached)
-
-
-def state_store(config: Settings, reached: Target, env: str, app_ids: list[str]) -> StateStore:
-    """Where an environment's state is kept.
-
-    Args:
-        config: the settings.
-        reached: the target; no request is sent to it unless state is shared.
-        env: deployment name of the environment.
-        app_ids: apps of the environment; only needed if state is shared.
-
-    Raises:
-        TargetError: there is no place for it on the target.
-    """
-    if not is_state_shared(config):
-        return FolderStateStore(user_folders.state_folder(config.state_folder), env, reached.name)
-    places = markers(reached)
-    return TargetStateStore(places, places.marker_id("rollback-freeze", env, app_ids))
-
-
-@contextmanager
-def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[StateStore]:
-    """Where an environment's state is kept, for a command that has no target open otherwise."""
-    reached = target(config, login, env)
-    try:
-        app_ids = []
-        if is_state_shared(config):
-            reached.login()
-            app_ids = [app.id for app in reached.apps(env)]
-        yield state_store(config, reached, env, app_ids)
-    finally:
-        reached.close()
 
 
 def undo_template() -> str:

@@ -15,16 +15,17 @@ from rollback.execution.executor import Execution, all_up
 from rollback.output.progress import stamp
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState, Freeze, Unfinished, Withdrawn
+from rollback.state.known_addresses import Cluster
 from rollback.state.record import Header
 from rollback.state.state_store import StateStore
 from rollback.targets.base import Remembering, Target
-from rollback.workflow import context
+from rollback.workflow import environment_state
 from rollback.workflow.run_request import RunRequest
 
 log = logging.getLogger(__name__)
 
 
-def begin(request: RunRequest, header: Header, plan: Plan, target: Target) -> Freeze | None:
+def begin(request: RunRequest, header: Header, store: StateStore) -> Freeze | None:
     """Before the first write: freeze the environment, and note that a run is under way.
 
     Returns:
@@ -39,23 +40,21 @@ def begin(request: RunRequest, header: Header, plan: Plan, target: Target) -> Fr
     frozen = freeze.make(header.by, header.reason, header.run, now, seconds) if seconds else None
     dump = str(request.dump.absolute())
     unfinished = Unfinished(header.run, header.by, platform.node(), dump, header.at)
-    store = _store(request, plan, target)
     before = store.load().freeze
     store.change(lambda state: freeze.begun(state, unfinished, frozen))
     return before
 
 
 def finish(
-    request: RunRequest, header: Header, plan: Plan, execution: Execution, target: Target, before: Freeze | None
+    request: RunRequest, header: Header, execution: Execution, store: StateStore, before: Freeze | None
 ) -> None:
     """After a run: remember what was withdrawn, for `check`; without changes, the state as before it.
 
     Args:
         request: the run.
         header: of its record.
-        plan: what was to be done.
         execution: what came of it.
-        target: where.
+        store: where the state is kept.
         before: the freeze before the run.
     """
     changed = {
@@ -74,16 +73,16 @@ def finish(
         return freeze.after_run(state, out, None, brought)
 
     try:
-        _store(request, plan, target).change(after)
+        store.change(after)
     except RollbackError as error:
-        log.warning("`rollback check` keeps saying no for %s: %s", plan.env.name, error.why or error.what)
+        log.warning("`rollback check` keeps saying no for %s: %s", header.env, error.why or error.what)
 
 
-def nothing_left(request: RunRequest, plan: Plan, target: Target) -> None:
+def nothing_left(request: RunRequest, plan: Plan, target: Target, cluster: Cluster) -> None:
     """After an undo that found nothing to do: the run that it undoes is no longer unfinished."""
     undone = request.undoes.header.run if request.undoes else ""
     try:
-        store = _store(request, plan, target)
+        store = state_store(request, plan, target, cluster)
         found = store.load()
         if undone and found.unfinished and found.unfinished.run == undone:
             store.change(lambda state: freeze.after_undo(state, undone, (), ()))
@@ -91,9 +90,14 @@ def nothing_left(request: RunRequest, plan: Plan, target: Target) -> None:
         log.warning("whether %s is frozen is not known: %s", plan.env.name, error.why or error.what)
 
 
-def _store(request: RunRequest, plan: Plan, target: Target) -> StateStore:
+def state_store(request: RunRequest, plan: Plan, target: Target, cluster: Cluster) -> StateStore:
+    """Where the state of a plan's environment is kept.
+
+    Raises:
+        TargetError: there is no place for it on the target.
+    """
     ids = [step.app.id for step in plan.steps if step.app]
-    return context.state_store(request.config, target, plan.env.name, ids)
+    return environment_state.state_store(request.config, target, cluster, plan.env.name, ids)
 
 
 def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> tuple[str, ...]:

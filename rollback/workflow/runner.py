@@ -26,15 +26,15 @@ from rollback.output.progress import Progress, stamp
 from rollback.output.terminal import TerminalInfo
 from rollback.state import record, undo_plan
 from rollback.state.journal import Journal
+from rollback.state.known_addresses import Cluster
 from rollback.state.lock import FileLock, Lock, MarkerLock
 from rollback.state.record import Captured, Header
 from rollback.system.files import write_whole
-from rollback.system.user_folders import state_folder
 from rollback.targets.base import Target
-from rollback.workflow import consent, context, hooks
+from rollback.workflow import consent, environment_state, hooks
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.planning import PreparedPlan
-from rollback.workflow.post_run import begin, finish, nothing_left, remains
+from rollback.workflow.post_run import begin, finish, nothing_left, remains, state_store
 from rollback.workflow.run_request import RunRequest
 from rollback.workflow.signals import stoppable
 
@@ -128,15 +128,17 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         Partly: it broke off after the first write.
     """
     began = time.monotonic()
-    header = _header(request, plan)
+    cluster = environment_state.identify(request.config, target)
+    header = _header(request, plan, cluster)
     undo = request.undo_line(header.run)
     locks: list[Lock] = []
     wrote: list[Journal] = []  # a signal that comes after the first write does not end the program without a report
-    with stoppable(locks, wrote) as clock, _locked(request, plan, target, header, locks):
+    with stoppable(locks, wrote) as clock, _locked(request, plan, target, cluster, header, locks):
         captured = _captured(plan, target)
+        store = state_store(request, plan, target, cluster)
         journal = Journal(request.dump, header, captured, stamp)
         wrote.append(journal)
-        before = begin(request, header, plan, target)
+        before = begin(request, header, store)
         try:
             _announce(request, plan, header, progress)
             changes = [replace(change, run=header.run) for change in plan.changes]
@@ -152,11 +154,11 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
             ended = replace(ended, remains=remains(plan, request.policy.parallel, execution, target))
             _close(journal, ended, execution)
         except RecordError:  # raised before the first write is sent, and never after it
-            finish(request, header, plan, Execution(), target, before)
+            finish(request, header, Execution(), store, before)
             raise
         except Exception as error:
             if not journal.began_writing:
-                finish(request, header, plan, Execution(), target, before)
+                finish(request, header, Execution(), store, before)
                 raise
             raise Partly(
                 f"the {request.kind} {header.run} broke off, and some services may be changed",
@@ -166,7 +168,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         finally:
             journal.close()
         _write_page(journal.path, request.dump, progress)
-        finish(request, header, plan, execution, target, before)
+        finish(request, header, execution, store, before)
         # A signal meanwhile does not make the outcome untrue, so this is still under `stoppable`.
         slack_client.ended(request.slack, _title(request, plan), ended, header)
     return ended
@@ -210,12 +212,16 @@ def _execute(
 
 
 @contextmanager
-def _locked(request: RunRequest, plan: Plan, target: Target, header: Header, locks: list[Lock]) -> Iterator[None]:
+def _locked(
+    request: RunRequest, plan: Plan, target: Target, cluster: Cluster, header: Header, locks: list[Lock]
+) -> Iterator[None]:
     env, holder, steal = plan.env.name, _holder(header), request.steal_lock
-    locks.append(FileLock(state_folder(request.config.state_folder), env, target.name, holder, steal=steal))
+    folder = environment_state.folder(request.config)
     try:
-        if context.is_state_shared(request.config):
-            markers = context.markers(target)
+        for key in cluster.keys:  # the identity keeps out every other run, an address one of version 0.1
+            locks.append(FileLock(folder, env, key, holder, steal=steal))
+        if environment_state.is_shared(request.config):
+            markers = environment_state.markers(target)
             marker = markers.marker_id("rollback-lock", env, [change.app.id for change in plan.changes])
             locks.append(MarkerLock(markers, marker, env, holder, steal=steal))
         yield
@@ -230,9 +236,11 @@ def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_
     Raises:
         Refused: another run holds the environment's lock, so that nobody knows what it comes to.
     """
-    folder = state_folder(request.config.state_folder)
-    FileLock(folder, plan.env.name, target.name, _holder(_header(request, plan))).release()
-    nothing_left(request, plan, target)
+    cluster = environment_state.identify(request.config, target)
+    folder, holder = environment_state.folder(request.config), _holder(_header(request, plan, cluster))
+    for key in cluster.keys:
+        FileLock(folder, plan.env.name, key, holder).release()
+    nothing_left(request, plan, target, cluster)
     ids = [step.app.id for step in plan.steps if step.action is Action.SAME and step.app]
     ended = outcomes.nothing_to_do(plan, took_s, target.status(ids), record.begun(request.dump))
     slack_client.ended(request.slack, _title(request, plan), ended)
@@ -308,12 +316,13 @@ def _footer(plan: Plan, request: RunRequest) -> str:
     return report.policy_text(how.on_failure, how.limits.timeout_s) if plan.changes else ""
 
 
-def _header(request: RunRequest, plan: Plan) -> Header:
+def _header(request: RunRequest, plan: Plan, cluster: Cluster) -> Header:
     return Header(
         run=record.new_run(datetime.now(timezone.utc), plan.env.name),
         kind=request.kind,
         env=plan.env.name,
         target=plan.target,
+        identity=cluster.identity,
         as_of=plan.as_of,
         by=request.by,
         at=stamp(),

@@ -99,6 +99,10 @@ class Stage:
     def fleet(self) -> Simulator:
         return self.front.api.fleet
 
+    @property
+    def framework_id(self) -> str:
+        return self.front.api.framework_id
+
     def later(self, seconds: float = 10.0) -> None:
         """Let time pass, in steps, as it does between two looks."""
         while seconds > 0:

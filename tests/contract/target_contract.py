@@ -16,7 +16,7 @@ from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, Ta
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.secret import Secret
 from rollback.targets.base import Remembering, Target, TargetOptions
-from rollback.workflow import context
+from rollback.workflow import environment_state
 from tests.contract.stage import BILLING, CART, CLEANER, PASSWORD, USER, WEB, Stage
 
 FOREIGN = {"labels": {"team": "somebody-else"}, "instances": 3}
@@ -393,8 +393,20 @@ class TargetContract:
         assert stage.url in target.name
         assert PASSWORD not in target.name
 
+    def test_the_addresses_are_known_before_the_login_and_hold_the_name_after_it(self, target: Target) -> None:
+        before = target.addresses
+        target.login()
+
+        assert before
+        assert {*before, target.name} == set(target.addresses)
+
+    def test_the_identity_is_the_clusters_and_not_the_addresss(self, target: Target, stage: Stage) -> None:
+        target.login()
+
+        assert target.identity() == target.identity() == f"marathon {stage.framework_id}"
+
     def test_a_marker_is_made_once_and_runs_nothing(self, target: Target, stage: Stage) -> None:
-        markers = context.markers(target)
+        markers = environment_state.markers(target)
 
         made = [markers.place("/ds/prod/rollback-lock", {"run": "1"}), markers.place("/ds/prod/rollback-lock", {})]
 
@@ -403,7 +415,7 @@ class TargetContract:
         assert stage.definition("/ds/prod/rollback-lock")["instances"] == 0
 
     def test_a_marker_gets_other_labels_and_goes_again(self, target: Target) -> None:
-        markers = context.markers(target)
+        markers = environment_state.markers(target)
         markers.place("/ds/prod/rollback-freeze", {"by": "alice"})
         markers.relabel("/ds/prod/rollback-freeze", {"by": "bob", "until": "tomorrow"})
         relabelled = markers.labels("/ds/prod/rollback-freeze")

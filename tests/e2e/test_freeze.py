@@ -220,3 +220,17 @@ def test_without_settings_and_without_any_run_it_cannot_be_told(tmp_path: Path) 
 
     assert said.code == 2
     assert "--config" in said.err
+
+
+def test_a_target_that_variables_determine_is_queried_once_and_then_known(sandbox: Sandbox, tmp_path: Path) -> None:
+    variables = {"ROLLBACK_TARGET": "marathon", "ROLLBACK_MARATHON_URL": sandbox.marathon_url}
+    check = Command(tmp_path, variables=variables)
+
+    free = check("check", "--env=prod")
+    gone = check("check", "--env=prod", ROLLBACK_MARATHON_URL="http://127.0.0.1:9")
+    nothing = check("check", "--env=prod", ROLLBACK_MARATHON_URL="")
+
+    assert free.code == 0, free.err
+    assert "what other users and other machines have done is not known here" in free.out
+    assert (gone.code, nothing.code) == (2, 2)
+    assert "log in once" in gone.err

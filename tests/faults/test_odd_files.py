@@ -81,8 +81,8 @@ KINDS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 def _state(stage: Scene, ending: str) -> Path:
-    target = f"marathon at {stage.sandbox.service_url}"
-    return state_folder() / f"{file_name('prod', target)}{ending}"
+    identity = f"marathon {stage.sandbox.front.api.framework_id}"
+    return state_folder() / f"{file_name('prod', identity)}{ending}"
 
 
 def _in_state(stage: Scene, ending: str) -> Path:

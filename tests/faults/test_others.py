@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
+from rollback.state.journal import Journal
 from rollback.state.lock import FileLock
 from rollback.system.user_folders import state_folder
-from tests.faults.scenario import BILLING, CART, CATALOG, WEB, Scene, scene
+from tests.faults.scenario import BILLING, CART, CATALOG, WEB, Scene, Told, scene
 
 
 @pytest.fixture
@@ -178,9 +179,11 @@ def test_a_locked_service_is_refused_before_the_first_write(stage: Scene) -> Non
     assert stage.writes() == []
 
 
-def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None:
-    target = f"marathon at {stage.sandbox.service_url}"
-    lock = FileLock(state_folder(), "prod", target, {"run": "the-first", "by": "ann"})
+@pytest.mark.parametrize("kept_by", ["0.2", "0.1"])
+def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene, kept_by: str) -> None:
+    identity = f"marathon {stage.sandbox.front.api.framework_id}"
+    key = identity if kept_by == "0.2" else f"marathon at {stage.sandbox.service_url}"
+    lock = FileLock(state_folder(), "prod", key, {"run": "the-first", "by": "ann"})
 
     told = stage.run()
 
@@ -189,6 +192,37 @@ def test_a_second_run_at_once_is_refused_and_says_who_runs(stage: Scene) -> None
     assert stage.writes() == []
     lock.release()
     assert stage.run().code == 0
+
+
+@pytest.mark.parametrize("service", ["", "/service/marathon"])
+def test_one_cluster_has_one_lock_one_freeze_and_one_history_by_whatever_address(stage: Scene, service: str) -> None:
+    config = stage.folder / "rollback.yaml"
+    usual = config.read_text()
+    other = stage.sandbox.service_url.replace("127.0.0.1", "localhost").removesuffix("/service/marathon") + service
+    again: list[Told] = []
+
+    def other_way(*words: str) -> Told:
+        config.write_text(usual.replace(stage.sandbox.service_url, other))
+        try:
+            return stage.command(*words, f"--config={config}")
+        finally:
+            config.write_text(usual)
+
+    def meanwhile(*parts: Any) -> Journal:
+        again.append(other_way("run", f"--date={stage.day}", "--env=prod", *stage.options))
+        return Journal(*parts)
+
+    unknown = other_way("check", "--env=prod")
+    ran = stage.run(Journal=meanwhile)
+    checked = [stage.command("check", "--env=prod", f"--config={config}"), other_way("check", "--env=prod")]
+    undone = other_way("undo", "--yes", *stage.options)
+
+    if service:  # without it the sandbox's Marathon is queried directly, which needs no login
+        assert (unknown.code, "log in once, or give --user" in unknown.err) == (2, True)
+    assert (ran.code, again[0].code) == (0, 3)
+    assert "is being rolled back by somebody else" in again[0].err
+    assert [told.code for told in checked] == [1, 1]
+    assert (undone.code, stage.command("check", "--env=prod", f"--config={config}").code) == (0, 0)
 
 
 def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:

@@ -173,6 +173,8 @@ class Fleet:
     has_deployments = True
     operator = DcosCommands()
 
+    addresses = ("fleet",)
+
     def identity(self) -> str:
         return "fleet in memory"
 

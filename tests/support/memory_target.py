@@ -171,6 +171,8 @@ class Memory:
     has_deployments = True
     operator = DcosCommands()
 
+    addresses = ("memory",)
+
     def identity(self) -> str:
         return "fleet in memory"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 import zlib
 from collections.abc import Callable, Collection
 from typing import Any
@@ -34,6 +35,7 @@ class MarathonApi:
     def __init__(self, fleet: Simulator, leader: str = "127.0.0.1:8080") -> None:
         self.fleet = fleet
         self.leader = leader
+        self.framework_id = f"{uuid.uuid4()}-0001"  # each is a cluster of its own
         self.hidden: set[str] = set()  # apps that the user may not see: absent from lists, 404 on their own
         self.readonly: set[str] = set()  # apps that the user may not change: 403
         self._changes = Changes(fleet, self.visible)
@@ -116,7 +118,7 @@ class MarathonApi:
                 "buildref": "sandbox",
                 "elected": True,
                 "leader": self.leader,
-                "frameworkId": "8d1f3e52-0c1b-4f2e-9a57-6f8a1f4e2b90-0001",
+                "frameworkId": self.framework_id,
                 "marathon_config": {
                     "master": "zk://master.mesos:2181/mesos",
                     "failover_timeout": 604800,

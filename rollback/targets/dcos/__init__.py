@@ -73,6 +73,11 @@ class Dcos:
         return f"dcos at {address}" if address else "dcos"
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """See `Target`."""
+        return (self.name,) if self._program.address else ()
+
+    @property
     def operator(self) -> OperatorCommands:
         """See `Target`."""
         return DcosCommands()

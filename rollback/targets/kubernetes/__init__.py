@@ -77,11 +77,19 @@ class Kubernetes:
     @property
     def name(self) -> str:
         """Context, namespaces and server."""
+        return f"kubernetes context {self._scope.context}, {self._place} at {self._server or 'an unknown server'}"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """See `Target`."""
+        return (self.name,) if self._server else ()
+
+    @property
+    def _server(self) -> str:
         try:
-            server = self._api.context.server
+            return self._api.context.server
         except TargetError:  # the next request says why
-            server = "an unknown server"
-        return f"kubernetes context {self._scope.context}, {self._place} at {server}"
+            return ""
 
     @property
     def operator(self) -> OperatorCommands:

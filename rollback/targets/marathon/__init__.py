@@ -55,7 +55,12 @@ class Marathon:
     @property
     def name(self) -> str:
         """The kind and the address."""
-        return f"marathon at {self._api.url}"
+        return _name(self._api.url)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """See `Target`: an address without a path is completed by the login."""
+        return tuple(dict.fromkeys((_name(self._api.given_url), _name(self._api.url))))
 
     @property
     def operator(self) -> OperatorCommands:
@@ -195,6 +200,10 @@ class Marathon:
     def close(self) -> None:
         """See `Target`."""
         self._api.close()
+
+
+def _name(url: str) -> str:
+    return f"marathon at {url}"
 
 
 def _list(answer: Any, member: str) -> list[Mapping[str, Any]]:

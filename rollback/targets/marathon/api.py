@@ -46,6 +46,7 @@ class MarathonClient:
     def __init__(self, options: TargetOptions) -> None:
         self._options = options
         self.url, self._certain = _base(str(options.settings.get("url") or ""), options.name)
+        self.given_url = self.url  # the login completes an address without a path
         self._token_file = _path(options, "token_file")
         bundle = _path(options, "ca_bundle")
         if bundle and not bundle.is_file():

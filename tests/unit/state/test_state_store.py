@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from rollback.errors import Failed, TargetError
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState, Withdrawn
-from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
+from rollback.state.known_addresses import Cluster
+from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore, file_name
 from rollback.targets.marathon import placeholder_app
 
+NOW = datetime(2026, 11, 22, 4, tzinfo=timezone.utc)
 STATE = EnvironmentState(None, (Withdrawn("a/b:1", "alice", "2026-11-22T04:00:00Z", "", "r1"),))
 
 
@@ -41,7 +44,7 @@ class Wall:
 @pytest.fixture(params=["folder", "target"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
     return (
-        FolderStateStore(tmp_path / "state", "prod", "marathon at x")
+        FolderStateStore(tmp_path / "state", "prod", Cluster("marathon x"))
         if request.param == "folder"
         else TargetStateStore(Wall(), "/m")
     )
@@ -59,19 +62,61 @@ def test_what_is_kept_is_loaded_again_and_can_be_changed(kept: StateStore) -> No
 
 
 def test_environments_and_targets_are_kept_apart(tmp_path: Path) -> None:
-    FolderStateStore(tmp_path, "prod", "marathon at x").change(lambda _: STATE)
+    FolderStateStore(tmp_path, "prod", Cluster("marathon x")).change(lambda _: STATE)
 
-    assert FolderStateStore(tmp_path, "stage", "marathon at x").load() == EnvironmentState()
-    assert FolderStateStore(tmp_path, "prod", "marathon at y").load() == EnvironmentState()
+    assert FolderStateStore(tmp_path, "stage", Cluster("marathon x")).load() == EnvironmentState()
+    assert FolderStateStore(tmp_path, "prod", Cluster("marathon y")).load() == EnvironmentState()
 
 
 def test_a_state_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    kept = FolderStateStore(tmp_path, "prod", "x")
+    kept = FolderStateStore(tmp_path, "prod", Cluster("x"))
     kept.change(lambda _: STATE)
     next(tmp_path.glob("*.json")).write_text("torn")
 
     with pytest.raises(Failed, match="cannot be read"):
         kept.load()
+
+
+OLD = "marathon at http://localhost"
+
+
+def old_state(folder: Path, state: EnvironmentState, address: str = OLD) -> Path:
+    """What version 0.1 kept under an address."""
+    path = folder / f"{file_name('prod', address)}.json"
+    path.write_text(freeze.dumps(state))
+    return path
+
+
+def test_what_was_kept_under_an_address_counts_until_the_first_change_moves_it(tmp_path: Path) -> None:
+    path = old_state(tmp_path, STATE)
+    kept = FolderStateStore(tmp_path, "prod", Cluster("marathon x", (OLD,)))
+    before = (kept.exists(), kept.load())
+
+    kept.change(lambda state: state)
+
+    assert before == (True, STATE)
+    assert not path.exists()
+    assert FolderStateStore(tmp_path, "prod", Cluster("marathon x")).load() == STATE
+
+
+def test_what_another_address_still_holds_is_added(tmp_path: Path) -> None:
+    long, short = (freeze.make("ann", "", run, NOW, seconds) for run, seconds in (("r1", 7200), ("r2", 60)))
+    other = Withdrawn("a/b:2", "bob", "2026-11-23T04:00:00Z", "", "r2")
+    old_state(tmp_path, EnvironmentState(long, STATE.withdrawn))
+    kept = FolderStateStore(tmp_path, "prod", Cluster("marathon x", (OLD,)))
+    FolderStateStore(tmp_path, "prod", Cluster("marathon x")).change(lambda _: EnvironmentState(short, (other,)))
+
+    assert kept.load() == EnvironmentState(long, (other, *STATE.withdrawn))
+
+
+def test_a_file_of_an_address_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    old_state(tmp_path, STATE).write_text("torn")
+    kept = FolderStateStore(tmp_path, "prod", Cluster("marathon x", (OLD,)))
+
+    with pytest.raises(Failed, match="cannot be read"):
+        kept.load()
+    with pytest.raises(Failed, match="cannot be read"):
+        kept.change(lambda state: state)
 
 
 def test_an_empty_state_is_no_marker_at_all() -> None:
