@@ -33,12 +33,14 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     target = context.target(config, access, wanted.env.name)
     try:
         prepared = planning.prepare(wanted, history, target)
+        identity = target.identity() if options["--out"] and not prepared.reasons else ""
     finally:
         target.close()
     result = plan_result(prepared, RunRequest("plan", config, wanted.dump, how, access.slack, "", dry_run=True))
     if options["--out"] and result.code == 0:
         text = plan_file.dumps(
             prepared.plan,
+            identity=identity,
             registry=prepared.registry,
             made=stamp(),
             on_failure=how.on_failure.value,

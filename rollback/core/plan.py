@@ -280,12 +280,12 @@ def _with_image(
     step: Step, app: App, image: Image, same_build: frozenset[str], rules: Rules
 ) -> tuple[Step, tuple[Reason, ...]]:
     try:
-        now = Reference.parse(app.image or next(part.image for part in app.parts if part.name in app.selected))
-    except (BadInput, StopIteration) as error:
+        now = Reference.parse(image_of(app))
+    except BadInput as error:
         return step, (
             Reason(
                 f"{step.service}: {app.id} has no image that can be changed",
-                why=getattr(error, "what", "it runs a command, not an image"),
+                why=error.what,
                 hint=f"name another app in the settings: apps: {{{step.service}: <id>}}, or leave it out with --skip",
                 service=step.service,
             ),
@@ -316,6 +316,18 @@ def _with_image(
         after=app.image if same else str(after),
         notes=tuple(notes),
     ), ()
+
+
+def image_of(app: App) -> str:
+    """The image reference that an app runs; of several containers that of the first selected one.
+
+    Raises:
+        BadInput: there is none.
+    """
+    image = app.image or next((part.image for part in app.parts if part.name in app.selected), "")
+    if not image:
+        raise BadInput("it runs a command, not an image")
+    return image
 
 
 def _same_build(choice: Choice) -> frozenset[str]:

@@ -36,6 +36,7 @@ class Approved:
         on_failure: the policy that was shown with it.
         timeout_s: seconds that a service may take to come up.
         fingerprint: of the file's content.
+        identity: of the target's cluster, whatever its address; empty in a file of version 0.1.
         configurations: by app id, the fingerprint of its configuration; empty in a file of version 0.1.
     """
 
@@ -45,10 +46,11 @@ class Approved:
     on_failure: str
     timeout_s: float
     fingerprint: str
+    identity: str = ""
     configurations: Mapping[str, str] = field(default_factory=dict)
 
 
-def dumps(plan: Plan, *, registry: str, made: str, on_failure: str, timeout_s: float) -> str:
+def dumps(plan: Plan, *, identity: str, registry: str, made: str, on_failure: str, timeout_s: float) -> str:
     """The text of a plan file."""
     content = {
         "kind": _KIND,
@@ -57,6 +59,7 @@ def dumps(plan: Plan, *, registry: str, made: str, on_failure: str, timeout_s: f
         "env": plan.env.name,
         "tag_env": plan.env.tag,
         "target": plan.target,
+        "identity": identity,
         "registry": registry,
         "as_of": plan.as_of,
         "until": str(plan.until) if plan.until else None,
@@ -130,6 +133,7 @@ def loads(text: str, name: str) -> Approved:
             data["on_failure"],
             float(data["timeout_s"]),
             data["fingerprint"],
+            str(data.get("identity", "")),
             {
                 entry["app"]["id"]: str(entry["app"].get("configuration", ""))
                 for entry in data["steps"]
@@ -164,16 +168,17 @@ def _step(entry: Mapping[str, Any]) -> Step:
     )
 
 
-def held_against(approved: Approved, apps: Iterable[App], target: str) -> Plan:
+def held_against(approved: Approved, apps: Iterable[App], target: str, identity: str) -> Plan:
     """The approved plan with the apps as they are now, and a reason for each difference.
 
     Args:
         approved: as it was read.
         apps: everything that the target runs.
         target: the target's name.
+        identity: of its cluster; the names are compared where the file has none.
     """
     plan = approved.plan
-    if plan.target != target:
+    if approved.identity != identity if approved.identity else plan.target != target:
         why = f"the plan is for {plan.target}, and this is {target}"
         reason = Reason("this plan was made for another target", why=why, hint="name that target with --target")
         return replace(plan, reasons=(reason,))

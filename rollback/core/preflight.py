@@ -108,7 +108,7 @@ def of_plan(
 
     Args:
         plan: what is to be done.
-        evidence: by repository, what the registry says of the image that is to run.
+        evidence: by the image reference that is to run, what the registry says of it.
         deployments: what runs on the target now.
         registry: the registry's URL, for the messages.
         begun: by id, deployments of earlier runs of this tool.
@@ -118,7 +118,7 @@ def of_plan(
     for step in plan.steps:
         if step.action is Action.CHANGE:
             reasons += _of_image(
-                step, evidence.get(step.repo, ImageCheck(ImagePresence.UNKNOWN, "it was not queried")), registry
+                step, evidence.get(step.after, ImageCheck(ImagePresence.UNKNOWN, "it was not queried")), registry
             )
     return (*reasons, *of_locks(plan, deployments, begun, operator))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from rollback.config.settings import Settings
-from rollback.core import image_selection, owners, preflight
+from rollback.core import history_file, image_selection, owners, plan_derivation, preflight
 from rollback.core import plan as plans
 from rollback.core.apps import Remark
 from rollback.core.history import History
@@ -34,6 +34,7 @@ from rollback.workflow.run_request import PlanRequest
 
 log = logging.getLogger(__name__)
 
+_NEW_PLAN = "make a new plan with `rollback plan --out`, and have it approved"
 _AT_A_TIME = 8  # questions to the registry
 
 
@@ -112,20 +113,56 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
 def prepare_approved(
     approved: Approved, config: Settings, dump: Path, accepted_owners: Collection[str], target: Target
 ) -> PreparedPlan:
-    """Compare an approved plan with what runs now, and find every reason against it.
+    """Compare an approved plan with what runs now and with what it can follow from; find every reason against it.
+
+    Where the dump folder has a history, the plan has to follow from it; else its images have to be in the configured
+    registry, and its apps have to be the environment's by the settings.
+
+    Args:
+        approved: the plan, as it was read from its file.
+        config: the settings.
+        dump: folder of the records, and perhaps of a history.
+        accepted_owners: owners that are accepted although they put their own image back.
+        target: where.
 
     Raises:
-        Refused: the login is not accepted.
+        BadInput: no registry is configured, or the history cannot be read.
+        Refused: the login is not accepted, or the history does not offer the plan's date.
         TargetError: the target cannot be queried.
     """
-    with _registry(config, approved.registry) as registry:
+    plan = approved.plan
+    env = config.environment(plan.env.name)
+    if env != plan.env:
+        why = f"in the plan its tags are {plan.env.tag!r:.60}, in the settings {env.tag!r:.60}"
+        raise Refused([Reason(f"this plan is of another environment {env.name!r:.60}", why, _NEW_PLAN)])
+    history = context.read_history(dump) if (dump / history_file.FILE).exists() else None
+    if history:
+        foreign = preflight.of_history(history, env, config.tags(env))
+        if foreign:
+            raise Refused(foreign)
+    with _registry(config, history.registry if history else "") as registry:
         _log_in(target)
-        made = held_against(approved, target.apps(approved.plan.env.name), target.name)
-        exact = running_images.with_evidence(made, History((), (), ()), config, registry, target)
+        rules = context.rules(config, registry.url)
+        apps = target.apps(env.name)
+        matched = plan_derivation.matched_apps(plan, apps, rules)
+        current = [matched.get(app.id, app) for app in apps]
+        made = held_against(approved, current, target.name, target.identity() if approved.identity else "")
+        exact = running_images.with_evidence(made, history or History((), (), ()), config, registry, target)
         steps = tuple(
             replace(step, app=exact.get(step.app.id, step.app)) if step.app else step for step in made.steps
         )
-        return _checked(replace(made, steps=steps), target, registry, {}, dump, accepted_owners)
+        made = replace(made, steps=steps)
+        reasons = plan_derivation.of_rules(made, matched, config.tags(env), rules)
+        if registry.url != approved.registry:
+            why = f"it was {approved.registry:.200}, and this is {registry.url}"
+            reasons = (Reason("this plan was checked against another registry", why, _NEW_PLAN), *reasons)
+        if history and not made.reasons:
+            chosen, _ = _with_digests(
+                image_selection.select(history, context.as_of(plan.as_of, config, dump)), registry
+            )
+            shown = tuple(exact.get(app.id, app) for app in apps)
+            reasons += plan_derivation.of_history(made, plans.build(chosen, shown, env, target.name, rules))
+        return _checked(replace(made, reasons=(*made.reasons, *reasons)), target, registry, {}, dump, accepted_owners)
 
 
 def prepare_undo(
@@ -191,7 +228,8 @@ def _checked(
     accepted_owners: Collection[str],
 ) -> PreparedPlan:
     changing = [step for step in made.steps if step.action is Action.CHANGE and step.image]
-    evidence = {**_evidence(changing, registry), **unknown}
+    evidence = _evidence(changing, registry)
+    evidence |= {step.after: unknown[step.repo] for step in changing if step.repo in unknown}
     running = target.deployments()
     ours = record.begun(dump) if running else {}
     made, objections = _with_target(made, target, accepted_owners)
@@ -225,11 +263,11 @@ def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Map
 
 
 def _evidence(steps: list[Step], registry: Registry) -> dict[str, ImageCheck]:
-    """What the registry says of each image that is to run.
+    """By image reference, what the registry says of each image that is to run.
 
     Where the digest is written, it does not matter to what the tags have moved since.
     """
-    images = {step.repo: (step.image, Reference.parse(step.after).digest) for step in steps if step.image}
+    images = {step.after: (step.image, Reference.parse(step.after).digest) for step in steps if step.image}
 
     def look_up(chosen: tuple[Image, str]) -> ImageCheck:
         image, pinned = chosen

@@ -114,7 +114,9 @@ class Scene:
                 redirect_stdout(out),
                 redirect_stderr(err),
             ):
-                code = cli.main([*words, f"--dump={self.folder}"] if words[0] != "check" else list(words))
+                code = cli.main(
+                    [*words, f"--dump={self.folder}"] if words[0] not in ("check", "thaw") else list(words)
+                )
         finally:
             logger.propagate = True
             signal.signal(signal.SIGTERM, term)

@@ -25,9 +25,14 @@ def made(apps: tuple[App, ...] = APPS) -> Plan:
     return plan.build(chosen, apps, PROD, TARGET, matching.Rules(host="registry.example.com"))
 
 
-def written(plan_: Plan) -> str:
+def written(plan_: Plan, identity: str = "") -> str:
     return plan_file.dumps(
-        plan_, registry="https://registry.example.com", made="2026-11-22T04:00:00Z", on_failure="stop", timeout_s=90
+        plan_,
+        identity=identity,
+        registry="https://registry.example.com",
+        made="2026-11-22T04:00:00Z",
+        on_failure="stop",
+        timeout_s=90,
     )
 
 
@@ -40,7 +45,7 @@ def test_what_is_read_back_is_the_plan_that_was_written() -> None:
 
     approved = read(written(before))
 
-    assert plan_file.held_against(approved, APPS, TARGET) == before
+    assert plan_file.held_against(approved, APPS, TARGET, "") == before
     assert (approved.on_failure, approved.timeout_s, approved.registry) == (
         "stop",
         90,
@@ -82,8 +87,19 @@ def test_what_is_no_plan_file_is_refused_with_a_next_step(text: str) -> None:
     assert "plan --out" in caught.value.hint
 
 
+@pytest.mark.parametrize(("identity", "refused"), [("marathon a", 0), ("marathon b", 1)])
+def test_one_cluster_by_another_address_is_the_plans_target_and_another_cluster_is_not(
+    identity: str, refused: int
+) -> None:
+    approved = read(written(made(), "marathon a"))
+
+    held = plan_file.held_against(approved, APPS, "marathon at http://localhost", identity)
+
+    assert len(held.reasons) == refused
+
+
 def test_another_target_is_refused_with_both_names() -> None:
-    held = plan_file.held_against(read(written(made())), APPS, "dcos at https://other.example.com")
+    held = plan_file.held_against(read(written(made())), APPS, "dcos at https://other.example.com", "")
 
     assert [TARGET in reason.why and "other.example.com" in reason.why for reason in held.reasons] == [True]
 
@@ -98,13 +114,13 @@ def test_another_target_is_refused_with_both_names() -> None:
 def test_an_app_that_moved_since_is_refused_with_the_difference(now: dict[str, Any], told: str) -> None:
     apps = (replace(APPS[0], **now), APPS[1])
 
-    held = plan_file.held_against(read(written(made())), apps, TARGET)
+    held = plan_file.held_against(read(written(made())), apps, TARGET, "")
 
     assert [(reason.service, told in reason.why) for reason in held.reasons] == [("billing", True)]
 
 
 def test_the_same_configuration_under_another_version_has_not_moved() -> None:
-    held = plan_file.held_against(read(written(made())), (replace(APPS[0], version="v0"), APPS[1]), TARGET)
+    held = plan_file.held_against(read(written(made())), (replace(APPS[0], version="v0"), APPS[1]), TARGET, "")
 
     assert held.reasons == ()
 
@@ -112,13 +128,13 @@ def test_the_same_configuration_under_another_version_has_not_moved() -> None:
 def test_a_file_without_fingerprints_of_configurations_is_compared_by_version() -> None:
     approved = replace(read(written(made())), configurations={})
 
-    held = plan_file.held_against(approved, (replace(APPS[0], version="v2"), APPS[1]), TARGET)
+    held = plan_file.held_against(approved, (replace(APPS[0], version="v2"), APPS[1]), TARGET, "")
 
     assert ["now v2" in reason.why for reason in held.reasons] == [True]
 
 
 def test_an_app_that_is_gone_is_refused() -> None:
-    held = plan_file.held_against(read(written(made())), APPS[1:], TARGET)
+    held = plan_file.held_against(read(written(made())), APPS[1:], TARGET, "")
 
     assert [reason.service for reason in held.reasons] == ["billing"]
 
@@ -135,7 +151,7 @@ def test_an_app_that_stays_may_move() -> None:
         matching.Rules(host="registry.example.com", skip=frozenset({"web"})),
     )
 
-    held = plan_file.held_against(read(written(narrowed)), (APPS[0], replace(APPS[1], version="v9")), TARGET)
+    held = plan_file.held_against(read(written(narrowed)), (APPS[0], replace(APPS[1], version="v9")), TARGET, "")
 
     assert held.reasons == ()
     assert [step.action for step in held.steps] == [Action.CHANGE, Action.STAYS]

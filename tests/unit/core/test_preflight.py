@@ -23,7 +23,8 @@ URL = f"https://{HOST}"
 HELD = built([image("shop/billing:1-master", DAY), image("shop/cart:1-master", DAY)])
 APPS = (app("billing", f"{HOST}/shop/billing:2-master"), app("cart", f"{HOST}/shop/cart:1-master"))
 PLAN: Plan = plan.build(select(HELD, day_of(DAY)), APPS, PROD, "m", Rules())
-SOUND = {"shop/billing": ImageCheck(ImagePresence.SOUND)}
+(CHANGED,) = (step.after for step in PLAN.steps if step.action is plan.Action.CHANGE)
+SOUND = {CHANGED: ImageCheck(ImagePresence.SOUND)}
 
 
 def against(evidence: dict[str, ImageCheck], *deployments: Deployment) -> tuple[Reason, ...]:
@@ -43,7 +44,7 @@ def test_with_sound_evidence_nothing_stands_against_it() -> None:
     ],
 )
 def test_gone_moved_and_not_to_be_asked_are_three_refusals(found: ImagePresence, told: str) -> None:
-    (reason,) = against({"shop/billing": ImageCheck(found, "in its own words")})
+    (reason,) = against({CHANGED: ImageCheck(found, "in its own words")})
 
     assert told in reason.what
     assert "in its own words" in reason.why

@@ -1,0 +1,138 @@
+"""Whether an approved plan could have been made from what is known here. Pure.
+
+A plan file has a fingerprint against accidents, which whoever changes the file can compute as well. So nothing in it
+is believed that does not follow from the settings, the target, the registry and, where there is one, the history.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from rollback.core import matching
+from rollback.core import plan as plans
+from rollback.core.apps import App
+from rollback.core.environment_tags import EnvironmentTags
+from rollback.core.image_reference import Reference
+from rollback.core.matching import Rules
+from rollback.core.plan import LEFT_OUT, Action, Plan, Step
+from rollback.errors import BadInput, Reason
+
+_HINT = "make a new plan with `rollback plan --out`, and have it approved"
+
+
+def matched_apps(plan: Plan, apps: Iterable[App], rules: Rules) -> dict[str, App]:
+    """By id, the apps of a plan's environment that run the repositories of its steps, each reduced to its containers.
+
+    Args:
+        plan: the approved plan.
+        apps: everything that the target runs.
+        rules: how apps are found.
+    """
+    running = tuple(apps)
+    repos = dict.fromkeys(step.repo for step in plan.steps if step.app)
+    found = [matching.find(repo, running, plan.env.name, rules) for repo in repos]
+    its = {(one.repo, app.id): app for one in found for app in one.apps}
+    return {
+        step.app.id: its[step.repo, step.app.id]
+        for step in plan.steps
+        if step.app and (step.repo, step.app.id) in its
+    }
+
+
+def of_rules(plan: Plan, matched: Mapping[str, App], tags: EnvironmentTags, rules: Rules) -> tuple[Reason, ...]:
+    """What a plan would write that no plan for this environment writes.
+
+    Args:
+        plan: the approved plan, with the apps as they are now.
+        matched: see `matched_apps`.
+        tags: which tags are the environment's.
+        rules: how apps are found and images written.
+    """
+    reasons: list[Reason] = []
+    written = [step for step in plan.steps if step.app and step.action is Action.CHANGE]
+    for step in written:
+        app = matched.get(step.app.id) if step.app else None
+        if app is None:
+            reasons.append(_not_ours(step, plan, rules))
+            continue
+        if step.image is None or not tags.fits(step.image.tag):
+            tag = step.image.tag if step.image else "no image"
+            why = f"it names {tag!r:.80}, and {plan.env.name} has {tags.pattern} with {tags.environment}"
+            reasons.append(_reason(step, f"its image is not one of {plan.env.name}", why))
+            continue
+        wanted = set(_references(app, step, rules))
+        if step.after not in wanted:
+            why = (
+                f"it would write {step.after}, and its app and image make {' or '.join(sorted(wanted)) or 'nothing'}"
+            )
+            reasons.append(_reason(step, "its image does not follow from its app and repository", why))
+    for app_id, times in Counter(step.app.id for step in written if step.app).items():
+        if times > 1:
+            reasons.append(Reason(f"the plan writes {times} times to {app_id}", "an app has one image", _HINT))
+    return tuple(reasons)
+
+
+def of_history(plan: Plan, derived: Plan) -> tuple[Reason, ...]:
+    """Where a plan differs from the one that the history makes now.
+
+    What the approved plan leaves out on request stays left out: it says so itself.
+
+    Args:
+        plan: the approved plan, with the apps as they are now.
+        derived: the plan for the same date, made from the history without leaving anything out.
+    """
+    reasons: list[Reason] = []
+    ours = {step.app.id: step for step in derived.steps if step.app}
+    for step in plan.steps:
+        if step.app is None:
+            continue
+        now = ours.pop(step.app.id, None)
+        if LEFT_OUT in step.notes and step.action is Action.STAYS:
+            continue
+        if now is None:
+            why = f"rollback.json has no image of {step.repo} for it as of {plan.as_of}"
+        elif step.action is not now.action:
+            why = f"as of {plan.as_of} the plan says {step.action.value}, rollback.json {now.action.value}"
+        elif step.action is Action.CHANGE and not _same_image(step.after, now.after):
+            why = f"the plan has {step.after}, and rollback.json makes it {now.after} as of {plan.as_of}"
+        else:
+            continue
+        reasons.append(_reason(step, "the plan does not follow from rollback.json", why))
+    for app_id, now in ours.items():
+        why = f"rollback.json makes it {now.action.value} as of {plan.as_of}"
+        reasons.append(_reason(now, f"{app_id} is not in the plan", why))
+    return tuple(reasons)
+
+
+def _references(app: App, step: Step, rules: Rules) -> Iterator[str]:
+    """The references that a plan writes for an app and an image: with the tag of the image, or with the app's own."""
+    try:
+        now = Reference.parse(plans.image_of(app))
+    except BadInput:
+        return
+    if step.image is None:
+        return
+    for tag in {step.image.tag, now.tag}:
+        yield str(now.at(tag, step.image.digest if rules.pin else ""))
+
+
+def _not_ours(step: Step, plan: Plan, rules: Rules) -> Reason:
+    app_id = step.app.id if step.app else ""
+    why = f"it does not run {step.repo}, or its id does not fit {rules.app_id} with {plan.env.name}"
+    return _reason(step, f"{app_id} is not one of its apps in {plan.env.name}", why)
+
+
+def _reason(step: Step, what: str, why: str) -> Reason:
+    return Reason(f"{step.service}: {what}", why=why, hint=_HINT, service=step.service)
+
+
+def _same_image(one: str, other: str) -> bool:
+    """Whether two references name one image: by digest where both have one."""
+    try:
+        a, b = Reference.parse(one), Reference.parse(other)
+    except BadInput:
+        return one == other
+    if (a.host, a.path) != (b.host, b.path):
+        return False
+    return a.digest == b.digest if a.digest and b.digest else a == b

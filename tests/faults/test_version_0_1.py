@@ -1,0 +1,120 @@
+"""What version 0.1 left behind still counts. The files in tests/data/version-0.1 were written by that version.
+
+It ran in the sandbox; in each test its addresses are replaced by those of the test's own sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from rollback.state.state_store import file_name
+from rollback.system.user_folders import state_folder
+from tests.faults.scenario import PLANNED, Scene, scene
+
+LEFT = Path(__file__).parent.parent / "data" / "version-0.1"
+MARATHON, REGISTRY = "http://127.0.0.1:46019", "127.0.0.1:37865"
+(STATE,) = (LEFT / "state").glob("*.json")
+DONE, KILLED = "20261128-101931-prod-d145", "20261128-101947-prod-c724"
+BAD = "shop/billing:1.9.0-master"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Scene]:
+    with scene(tmp_path) as made:
+        yield made
+
+
+def text(stage: Scene, file: Path) -> str:
+    """A file of version 0.1, with the addresses of this sandbox."""
+    here = urlsplit(stage.sandbox.registry_url).netloc
+    return file.read_text().replace(MARATHON, stage.sandbox.service_url).replace(REGISTRY, here)
+
+
+def frozen(stage: Scene) -> Path:
+    """The state that version 0.1 left for this sandbox."""
+    path = state_folder() / f"{file_name('prod', f'marathon at {stage.sandbox.service_url}')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text(stage, STATE))
+    return path
+
+
+def left_by(stage: Scene, run: str) -> dict[str, str]:
+    """Put a record of version 0.1 into the dump folder, and the fleet to where that run left it; what was before."""
+    record = text(stage, LEFT / "runs" / f"{run}.jsonl")
+    (stage.folder / "runs").mkdir()
+    (stage.folder / "runs" / f"{run}.jsonl").write_text(record)
+    lines = [json.loads(line) for line in record.splitlines()]
+    before = {line["id"]: line["image"] for line in lines if line["event"] == "captured"}
+    assert before.items() <= stage.images().items()
+    for images in (line["images"] for line in lines if line["event"] == "writing"):
+        for app_id, image in images.items():
+            definition = stage.sandbox.fleet.apps[app_id].definition
+            change = {name: definition[name] for name in ("container", "resourceLimits") if name in definition}
+            change["container"] = {
+                **change["container"], "docker": {**change["container"]["docker"], "image": image}
+            }  # fmt: skip
+            stage.sandbox.front.foreign(app_id, change)
+    stage.later()
+    return before
+
+
+def test_the_names_of_its_state_files_are_still_known() -> None:
+    assert file_name("prod", f"marathon at {MARATHON}") == STATE.stem
+
+
+def test_its_freeze_counts_for_check_and_a_thaw_moves_it(stage: Scene) -> None:
+    config = f"--config={stage.folder / 'rollback.yaml'}"
+    file = frozen(stage)
+
+    before = stage.command("check", "--env=prod", config)
+    logged_in = stage.command("check", "--env=prod", *stage.common())
+    kept = file.exists()
+    thawed = stage.command("thaw", "--env=prod", *stage.common())
+    after = [stage.command("check", "--env=prod", config, *image) for image in ([], [f"--image={BAD}"])]
+
+    assert (before.code, logged_in.code, kept) == (1, 1, True)
+    assert "by ann because it answers 503" in before.out
+    assert (thawed.code, "it was since 2026-11-28T10:19:33Z, by ann" in thawed.out) == (0, True)
+    assert ([told.code for told in after], file.exists()) == ([0, 1], False)
+
+
+def test_a_run_moves_its_state_and_keeps_what_it_took_out(stage: Scene) -> None:
+    file = frozen(stage)
+
+    ran = stage.run("--no-freeze")
+    told = stage.command("check", "--env=prod", f"--config={stage.folder / 'rollback.yaml'}", f"--image={BAD}")
+
+    assert (ran.code, file.exists(), told.code) == (0, False, 1)
+    assert "frozen until 2036" in told.out
+
+
+@pytest.mark.parametrize("run", [DONE, KILLED])
+def test_its_records_are_listed_and_undone(stage: Scene, run: str) -> None:
+    before = left_by(stage, run)
+    changed = {app_id for app_id, image in before.items() if stage.images()[app_id] != image}
+
+    listed = stage.command("history", "--json")
+    undone = stage.undo()
+
+    assert [entry["run"] for entry in listed.document] == [run]
+    assert (undone.code, changed) == (0, set(before)), undone.err
+    assert before.items() <= stage.images().items()
+    assert all(stage.healthy().values())
+    assert set(before) < set(PLANNED)
+
+
+def test_its_records_are_of_their_address_alone(stage: Scene) -> None:
+    left_by(stage, DONE)
+    config = stage.folder / "rollback.yaml"
+    config.write_text(config.read_text().replace("127.0.0.1", "localhost"))
+    writes = stage.writes()
+
+    undone = stage.undo()
+
+    assert (undone.code, stage.writes()) == (3, writes)
+    assert "this run was made on another target" in undone.err
