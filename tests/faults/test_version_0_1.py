@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,7 +55,9 @@ def left_by(stage: Scene, run: str) -> dict[str, str]:
     for images in (line["images"] for line in lines if line["event"] == "writing"):
         for app_id, image in images.items():
             definition = stage.sandbox.fleet.apps[app_id].definition
-            change = {name: definition[name] for name in ("container", "resourceLimits") if name in definition}
+            change: dict[str, Any] = {
+                name: definition[name] for name in ("container", "resourceLimits") if name in definition
+            }
             change["container"] = {
                 **change["container"], "docker": {**change["container"]["docker"], "image": image}
             }  # fmt: skip
