@@ -266,7 +266,7 @@ def _print(result: CommandResult, *, as_json: bool) -> None:
 
 def _error_text(error: RollbackError) -> str:
     from rollback.errors import Refused
-    from rollback.output.report import error_text, reason_text
+    from rollback.output.text_report import error_text, reason_text
 
     if isinstance(error, Refused):
         return "".join(f"rollback: {reason_text(reason)}\n" for reason in error.reasons)
@@ -274,8 +274,9 @@ def _error_text(error: RollbackError) -> str:
 
 
 def _refusal(error: Refused) -> CommandResult:
-    from rollback.output.report import refused_json, refused_text
+    from rollback.output.json_report import refused_json
     from rollback.output.terminal import TerminalInfo
+    from rollback.output.text_report import refused_text
     from rollback.workflow.command_result import CommandResult
 
     text = refused_text(error.reasons, TerminalInfo.of(sys.stdout))

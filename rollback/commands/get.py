@@ -16,7 +16,7 @@ from rollback.core.history import History
 from rollback.core.image_selection import AsOf, Selection
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Failed, Refused
-from rollback.output import report
+from rollback.output import json_report, text_report
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.system import files
@@ -76,7 +76,9 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         past = timeline_file.past_runs(dump)
         timeline_file.write(page, progress, made, past, running, run_options=undo_options(options))
     chosen = _chosen(made, as_of)
-    return CommandResult(report.history_text(made, TerminalInfo.of(sys.stdout), chosen), report.history_json(made))
+    return CommandResult(
+        text_report.history_text(made, TerminalInfo.of(sys.stdout), chosen), json_report.history_json(made)
+    )
 
 
 def _no_image(made: History) -> Failed:

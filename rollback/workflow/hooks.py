@@ -14,7 +14,7 @@ from rollback.config.settings import HookSettings
 from rollback.core.plain_text import sanitize
 from rollback.core.plan import Plan
 from rollback.errors import ProgramMissing, ProgramStopped, Reason
-from rollback.output import report
+from rollback.output import json_report
 from rollback.system import files, process
 from rollback.workflow.run_request import RunRequest
 from rollback.workflow.signals import raising
@@ -45,7 +45,7 @@ def preflight(request: RunRequest, plan: Plan) -> tuple[Reason, ...]:
     if unusable or hooks.preflight is None:
         return unusable
     refused = Reason("the preflight hook refused", hint=f"resolve it, then try again ({hooks.preflight} decides)")
-    document = {"hook": "preflight", **_about(request, plan), **report.plan_json(plan, ())}
+    document = {"hook": "preflight", **_about(request, plan), **json_report.plan_json(plan, ())}
     del document["reasons"]
     try:
         done = _run(request, hooks.preflight, document)

@@ -21,7 +21,7 @@ from rollback.execution import outcome as outcomes
 from rollback.execution.executor import Execution, execute, put_back
 from rollback.execution.outcome import Outcome
 from rollback.execution.policy import Clock
-from rollback.output import incident_report, report, slack_client
+from rollback.output import incident_report, json_report, slack_client, text_report
 from rollback.output.progress import Progress, stamp
 from rollback.output.terminal import TerminalInfo
 from rollback.state import record, undo_plan
@@ -63,18 +63,18 @@ def carry_out(
     try:
         ended = _carry_out(request, _with_warnings(prepared, request), target, progress, began)
     except RollbackError as error:
-        hooks.after(request, prepared.plan, report.failure_json(error))
+        hooks.after(request, prepared.plan, json_report.failure_json(error))
         raise
-    hooks.after(request, prepared.plan, report.outcome_json(ended))
-    text = report.outcome_text(ended, surface=TerminalInfo.of(sys.stdout), operator=target.operator)
-    return CommandResult(text, report.outcome_json(ended), ended.code)
+    hooks.after(request, prepared.plan, json_report.outcome_json(ended))
+    text = text_report.outcome_text(ended, surface=TerminalInfo.of(sys.stdout), operator=target.operator)
+    return CommandResult(text, json_report.outcome_json(ended), ended.code)
 
 
 def _carry_out(
     request: RunRequest, prepared: PreparedPlan, target: Target, progress: Progress, began: float
 ) -> Outcome:
     plan = prepared.plan
-    screen = report.plan_text(plan, surface=TerminalInfo.of(sys.stderr), footer=_footer(plan, request))
+    screen = text_report.plan_text(plan, surface=TerminalInfo.of(sys.stderr), footer=_footer(plan, request))
     sys.stderr.write(screen + "\n")
     reasons = _all_reasons(prepared, request)
     if reasons:
@@ -97,12 +97,12 @@ def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
     """The plan as a result; the exit code says whether it could be run."""
     prepared = _with_warnings(prepared, request)
     plan, reasons = prepared.plan, _all_reasons(prepared, request)
-    text = report.plan_text(plan, surface=TerminalInfo.of(sys.stdout), footer=_footer(plan, request))
-    data = report.plan_json(plan, reasons)
+    text = text_report.plan_text(plan, surface=TerminalInfo.of(sys.stdout), footer=_footer(plan, request))
+    data = json_report.plan_json(plan, reasons)
     if not reasons:
         return CommandResult(text, data)
     for reason in reasons:
-        sys.stderr.write(f"rollback: {report.reason_text(reason)}\n")
+        sys.stderr.write(f"rollback: {text_report.reason_text(reason)}\n")
     number = f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} not to run this plan"
     return CommandResult(f"{text}\nREFUSED: {number}\n", data, Refused.exit_code)
 
@@ -287,7 +287,7 @@ def _write_page(path: Path, folder: Path, progress: Progress) -> None:
 def _close(journal: Journal, ended: Outcome, execution: Execution) -> None:
     try:
         journal.ended(
-            **report.outcome_json(ended),
+            **json_report.outcome_json(ended),
             versions={app_id: watch.version for app_id, watch in execution.forward.items()},
         )
     except RecordError as error:
@@ -313,7 +313,7 @@ def _question(request: RunRequest, plan: Plan) -> str:
 
 def _footer(plan: Plan, request: RunRequest) -> str:
     how = request.policy
-    return report.policy_text(how.on_failure, how.limits.timeout_s) if plan.changes else ""
+    return text_report.policy_text(how.on_failure, how.limits.timeout_s) if plan.changes else ""
 
 
 def _header(request: RunRequest, plan: Plan, cluster: Cluster) -> Header:
@@ -331,7 +331,7 @@ def _header(request: RunRequest, plan: Plan, cluster: Cluster) -> Header:
         incident=request.incident,
         link=os.environ.get("BUILD_URL", ""),
         place=f"{platform.node()}, process {os.getpid()}",
-        steps=tuple(report.step_json(step) for step in plan.steps),
+        steps=tuple(json_report.step_json(step) for step in plan.steps),
     )
 
 

@@ -17,7 +17,7 @@ from rollback.core import history_file
 from rollback.errors import BadInput, Failed, Refused
 from rollback.execution import outcome
 from rollback.execution.outcome import Outcome, Row, Verdict
-from rollback.output import report
+from rollback.output import json_report
 from rollback.targets import kinds
 from tests.docs import documents
 from tests.support.image_factory import built, image
@@ -98,7 +98,7 @@ def test_every_event_of_a_record_is_listed() -> None:
 
 def test_every_member_of_a_result_is_listed() -> None:
     row = Row("web", "/web", "a", "b", "b", "changed")
-    result = report.outcome_json(Outcome(Verdict.DONE, 0, "", (row,)))
+    result = json_report.outcome_json(Outcome(Verdict.DONE, 0, "", (row,)))
 
     part = documents.text("reference.md").partition("### What `run --json` prints")[2]
     assert set(codes(part)) == {*result, *result["services"][0]} - {"services"}

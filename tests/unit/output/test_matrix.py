@@ -4,8 +4,8 @@ import pytest
 
 from rollback.core.history import History
 from rollback.core.image_selection import select
-from rollback.output.report import history_text
 from rollback.output.terminal import TerminalInfo
+from rollback.output.text_report import history_text
 from tests.support.fleets import fleet
 from tests.support.image_factory import built, day_of, image
 

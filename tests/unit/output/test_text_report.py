@@ -9,9 +9,9 @@ from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import Action, Plan
 from rollback.execution.outcome import Outcome, Row, Verdict
-from rollback.output.report import error_text, outcome_text, plan_text
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
+from rollback.output.text_report import error_text, outcome_text, plan_text
 from tests.support.fleets import fleet
 from tests.support.image_factory import HOST, PROD, app, day_of
 

@@ -1,19 +1,17 @@
-"""Results as text and as JSON: values in, text out. Nothing is cut where there is no terminal."""
+"""Selections, plans, refusals and outcomes as text. Nothing is cut where there is no terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from rollback.core import history_file
 from rollback.core.apps import OperatorCommands
 from rollback.core.history import History
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
 from rollback.core.plain_text import sanitize, sanitize_lines
-from rollback.core.plan import Action, OnFailure, Other, Plan, Step
-from rollback.errors import Reason, Refused, RollbackError
-from rollback.execution.outcome import CODES, Outcome, Row, Verdict
+from rollback.core.plan import Action, OnFailure, Plan, Step
+from rollback.errors import Reason
+from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output import incident_report
 from rollback.output.matrix import list_text, matrix_text, selection_text
 from rollback.output.terminal import Style, TerminalInfo
@@ -54,11 +52,6 @@ def history_text(history: History, surface: TerminalInfo = PLAIN, chosen: Select
     if surface.width is None and history.dates:
         parts.append(list_text(history))
     return "\n".join(parts)
-
-
-def history_json(history: History) -> dict[str, Any]:
-    """What `get --json` prints: the members of rollback.json."""
-    return history_file.as_json(history)
 
 
 def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") -> str:
@@ -136,55 +129,6 @@ def _match_text(step: Step) -> str:
     return "released that day" if step.match is Match.EXACT else f"since {step.released}"
 
 
-def plan_json(plan: Plan, reasons: Sequence[Reason]) -> dict[str, Any]:
-    """What `plan --json` prints."""
-    return {
-        "env": plan.env.name,
-        "tag_env": plan.env.tag,
-        "target": plan.target,
-        "as_of": plan.as_of,
-        "steps": [step_json(step) for step in plan.steps],
-        "warnings": list(plan.warnings),
-        "not_changed": [other_json(other) for other in plan.others],
-        "not_looked_at": list(plan.not_looked_at),
-        "reasons": [reason_json(reason) for reason in reasons],
-    }
-
-
-def step_json(step: Step) -> dict[str, Any]:
-    """One service of a plan."""
-    image = step.image
-    return {
-        "service": step.service,
-        "repo": step.repo,
-        "action": step.action.value,
-        "match": step.match.value,
-        "app": step.app.id if step.app else None,
-        "before": step.before or None,
-        "after": step.after or None,
-        "tag": image.tag if image else None,
-        "digest": (image.digest or None) if image else None,
-        "created": str(image.created) if image else None,
-        "notes": list(step.notes),
-    }
-
-
-def other_json(other: Other) -> dict[str, Any]:
-    """One app that runs a selected repository and is not changed."""
-    return {
-        "app": other.app,
-        "repo": other.repo,
-        "image": other.image,
-        "reason": other.reason,
-        "differs": other.differs,
-    }
-
-
-def reason_json(reason: Reason) -> dict[str, str]:
-    """One reason to refuse."""
-    return {"service": reason.service, "what": reason.what, "why": reason.why, "next": reason.hint}
-
-
 def reason_text(reason: Reason) -> str:
     """What, why and the next step, each on a line of its own."""
     return error_text(reason.what, reason.why, reason.hint)
@@ -240,43 +184,12 @@ def _outcome_row(row: Row, surface: TerminalInfo) -> tuple[str, ...]:
 
 def refused_text(reasons: Sequence[Reason], surface: TerminalInfo = PLAIN) -> str:
     """The report of a run that was refused: one line, since the reasons go to standard error."""
-    return f"{surface.paint('REFUSED', Style.CARE, Style.STRONG)}: {_refused(reasons)}\n"
+    return f"{surface.paint('REFUSED', Style.CARE, Style.STRONG)}: {refused_summary(reasons)}\n"
 
 
-def refused_json(reasons: Sequence[Reason]) -> dict[str, Any]:
-    """The same members as of any other run, and the reasons."""
-    nothing = Outcome(Verdict.REFUSED, CODES[Verdict.REFUSED], _refused(reasons), ())
-    return {**outcome_json(nothing), "reasons": [reason_json(reason) for reason in reasons]}
-
-
-def failure_json(error: RollbackError) -> dict[str, Any]:
-    """The same members for a run that ended with an error."""
-    if isinstance(error, Refused):
-        return refused_json(error.reasons)
-    verdict = Verdict.PARTLY if error.exit_code == CODES[Verdict.PARTLY] else Verdict.FAILED
-    summary = f"{error.what}: {error.why}" if error.why else error.what
-    return outcome_json(Outcome(verdict, error.exit_code, summary, ()))
-
-
-def _refused(reasons: Sequence[Reason]) -> str:
+def refused_summary(reasons: Sequence[Reason]) -> str:
+    """One line that says what stops a run."""
     return f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} against it, nothing was changed"
-
-
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
-    """What `run --json` and `undo --json` print."""
-    return {
-        "verdict": outcome.verdict.value,
-        "exit_code": outcome.code,
-        "summary": outcome.summary,
-        "but": outcome.but or None,
-        "took_s": round(outcome.took_s, 3),
-        "run": outcome.run or None,
-        "undo": outcome.undo or None,
-        "changed": outcome.touched,
-        "remains": list(outcome.remains),
-        "not_changed": [other_json(other) for other in outcome.others],
-        "services": [dict(vars(row)) for row in outcome.rows],
-    }
 
 
 def policy_text(on_failure: OnFailure, timeout_s: float) -> str:
