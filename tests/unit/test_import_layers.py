@@ -66,7 +66,7 @@ def imports(path: Path) -> Iterator[str]:
             continue
         for name in names:
             package, _, rest = name.partition(".")
-            if package == "rollback" and rest and not rest.startswith("__"):
+            if package == "rollback" and rest and rest != "__version__":
                 yield rest
 
 
