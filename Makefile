@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format integration bench wheel pyz man pictures clean
+.PHONY: help demo test check lint format integration bench wheel pyz release man pictures clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,6 +68,9 @@ wheel: $(READY) ## build dist/*.whl
 
 pyz: $(READY) ## build dist/rollback.pyz, one file that any Python runs
 	$(BIN)/python packaging/build_pyz.py
+
+release: $(READY) ## build the source archive, the wheel and rollback.pyz with checksums, the same bytes each time
+	$(BIN)/python packaging/release.py
 
 man: $(READY) ## build dist/rollback.1, the man page
 	$(BIN)/python packaging/man.py

@@ -8,46 +8,50 @@ out. The same inputs make the same bytes.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import zipapp
+import zipfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _SOURCES = ("pyproject.toml", "README.md", "LICENSE")
 _COMPILED = (".so", ".pyd", ".dylib")
-_EPOCH = 315_532_800  # 1980-01-01, the first moment that a zip file knows
+_FIRST = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file knows
+_SHEBANG = b"#!/usr/bin/env python3\n"
 
 
-def build(output: Path, pip_arguments: list[str]) -> None:
+def build(output: Path, pip_arguments: list[str], wheel: Path | None = None) -> None:
     """Build the file.
 
     Args:
         output: where to; its folder is made.
         pip_arguments: what pip is given besides, such as `--no-index --find-links=…`.
+        wheel: the program; without one it is built from the checkout.
 
     Raises:
         subprocess.CalledProcessError: pip failed; it has said why.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, content = Path(folder, "source"), Path(folder, "content")
-        _copy_checkout(source)
+        if wheel is None:
+            copy_checkout(source)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        subprocess.run([*pip, "--target", str(content), *pip_arguments, str(source)], check=True)  # noqa: S603
+        subprocess.run([*pip, "--target", str(content), *pip_arguments, str(wheel or source)], check=True)  # noqa: S603
         _strip(content)
-        _write_start(content / "__main__.py")
+        (content / "__main__.py").write_text("from rollback.cli import entry\n\nentry()\n", encoding="utf-8")
         output.parent.mkdir(parents=True, exist_ok=True)
         # Aside and then renamed: a reader finds the old file or the new one, whole.
         made = output.with_suffix(f".{os.getpid()}.new")
-        zipapp.create_archive(content, made, "/usr/bin/env python3", compressed=True)
+        made.write_bytes(_SHEBANG + _zipped(content))
         made.chmod(0o755)
         made.replace(output)
 
 
-def _copy_checkout(folder: Path) -> None:
+def copy_checkout(folder: Path) -> None:
     """Copy what a build needs: building in the checkout would leave files there and mix them into the next build."""
     folder.mkdir()
     for name in _SOURCES:
@@ -57,7 +61,7 @@ def _copy_checkout(folder: Path) -> None:
 
 
 def _strip(content: Path) -> None:
-    """Remove what fits one machine only, and every trace of the time of building."""
+    """Remove what fits one machine only."""
     shutil.rmtree(content / "bin", ignore_errors=True)
     for path in sorted(content.rglob("*"), reverse=True):
         # RECORD and direct_url.json name folders of this machine.
@@ -65,14 +69,19 @@ def _strip(content: Path) -> None:
             path.unlink()
         elif path.name == "__pycache__":
             shutil.rmtree(path)
-    for path in content.rglob("*"):
-        os.utime(path, (_EPOCH, _EPOCH))
 
 
-def _write_start(path: Path) -> None:
-    """Write what Python starts; zipapp would write it with the present time."""
-    path.write_text("from rollback.cli import entry\n\nentry()\n", encoding="utf-8")
-    os.utime(path, (_EPOCH, _EPOCH))
+def _zipped(content: Path) -> bytes:
+    """The folder as a zip file, without what zipapp leaves in it: the zone, the umask and the file system's order."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(content.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(path.relative_to(content).as_posix(), _FIRST)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o100644 << 16
+                file.writestr(entry, path.read_bytes())
+    return made.getvalue()
 
 
 def main() -> None:

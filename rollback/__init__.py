@@ -1,3 +1,3 @@
 """Put a fleet of microservices back to how it was on a date."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
