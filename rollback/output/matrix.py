@@ -10,14 +10,16 @@ from rollback.core.history import History
 from rollback.core.image import Image
 from rollback.core.image_selection import Match, Selection
 from rollback.core.matching import service_of
+from rollback.output.shortening import brief, fit_names
 from rollback.output.terminal import Style, TerminalInfo
+from rollback.output.text_format import table
 
 _LEFT = 2  # columns before the names
 _GAP = 2  # columns between two dates
 _DAY = 5  # `11-20`
 _LEAST = 4  # dates that have to fit with their tags, or the tags give way to more dates
 _WIDEST = 160  # columns of a log in which the tags have to fit; the list below it names every image in full
-_LONGEST_NAME = 24  # columns for a service, on a terminal
+_LONGEST_NAME = 24  # columns for a service on a terminal of up to 96; a quarter of it where there are more
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,30 @@ def matrix_text(history: History, surface: TerminalInfo, chosen: Selection | Non
     for repo, name in names.items():
         row = _row(history, repo, columns, surface, tags=tags, image=picked[1].get(repo), day=picked[0])
         lines.append(f"{' ' * _LEFT}{name:<{edge - _LEFT}}{row}".rstrip())
+    if surface.width and len(lines) + 2 > surface.height:  # the dates above are out of sight
+        lines += _foot(columns, surface, edge, picked[0])
     lines.append("")
     note = [f"{surface.released} released", f"{surface.carried * 2} carried on"]
     if hidden:
-        note.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left: widen the terminal")
-    lines.append(surface.paint(f"{' ' * _LEFT}{'   '.join(note)}", Style.QUIET))
+        note.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left")
+    together = f"{' ' * _LEFT}{'   '.join(note)}"
+    narrow = surface.width and len(together) >= surface.width
+    lines += [
+        surface.paint(one, Style.QUIET) for one in ([f"{' ' * _LEFT}{one}" for one in note] if narrow else [together])
+    ]
+    if hidden and surface.width:
+        lines += ["", *_dates(history, surface.width)]
     return "\n".join(lines) + "\n"
+
+
+def _dates(history: History, width: int) -> list[str]:
+    """Every date and how many services were released on it, newest first, as many in a line as fit."""
+    released = _released(history)
+    cells = [f"{day} ({len(images)})" for day, images in released.items()]
+    size = max(map(len, cells)) + 2
+    at_once = max((width - 1) // size, 1)
+    lines = ["".join(f"{cell:<{size}}" for cell in cells[at : at + at_once]) for at in range(0, len(cells), at_once)]
+    return ["All dates (services released):", *(f"{' ' * _LEFT}{line}".rstrip() for line in lines)]
 
 
 def list_text(history: History) -> str:
@@ -71,12 +91,11 @@ def selection_text(chosen: Selection, history: History, surface: TerminalInfo) -
             continue
         day = choice.image.day(history.zone)
         note = "released that day" if choice.match is Match.EXACT else f"carried, released {day}"
-        rows.append((service_of(choice.repo), choice.image.tag, note))
-    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
+        tag = brief(choice.image.tag) if surface.width else choice.image.tag
+        rows.append((service_of(choice.repo), tag, note))
     lines = [f"As of {chosen.as_of.text}:"]
-    for name, tag, note in rows:
-        ink = Style.CARE if tag == "-" else Style.STRONG
-        lines.append(f"  {name:<{widths[0]}}  {surface.paint(f'{tag:<{widths[1]}}', ink)}  {note}")
+    for line, row in zip(table(rows, surface, shrinkable=(1,), names=0), rows, strict=True):
+        lines.append(surface.paint(line, Style.CARE) if row[1] == "-" else line)
     return "\n".join(lines) + "\n"
 
 
@@ -86,7 +105,8 @@ def _names(history: History, surface: TerminalInfo) -> dict[str, str]:
     names = dict(zip(history.repos, short if len(set(short)) == len(short) else history.repos, strict=True))
     if surface.width is None:
         return names
-    return {repo: surface.fit(name, _LONGEST_NAME) for repo, name in names.items()}
+    forms = fit_names(names.values(), max(_LONGEST_NAME, surface.width // 4), surface.more)
+    return {repo: forms[name] for repo, name in names.items()}
 
 
 def _columns(history: History, surface: TerminalInfo, edge: int) -> tuple[list[_Column], str]:
@@ -98,7 +118,9 @@ def _columns(history: History, surface: TerminalInfo, edge: int) -> tuple[list[_
 
     def made(tags: str) -> list[_Column]:
         return [
-            _Column(day, images, max([_DAY, *(len(_label(image, history, tags)) for image in images.values())]))
+            _Column(
+                day, images, max([_DAY, *(len(_label(image, history, surface, tags)) for image in images.values())])
+            )
             for day, images in released.items()
         ]
 
@@ -135,11 +157,11 @@ def _fitting(newest_first: Sequence[_Column], room: int) -> list[_Column]:
     return fitting
 
 
-def _label(image: Image, history: History, tags: str) -> str:
+def _label(image: Image, history: History, surface: TerminalInfo, tags: str) -> str:
     """A mark's width in front of the tag, in whatever form is requested."""
     if not tags:
         return " "
-    tag = image.tag
+    tag = brief(image.tag) if surface.width else image.tag
     if tags == "bare" and history.tag_env:
         tag = tag.removesuffix(f"-{history.tag_env}")
     return f" {tag}"
@@ -162,6 +184,12 @@ def _head(columns: Sequence[_Column], surface: TerminalInfo, edge: int, day: dat
     return lines
 
 
+def _foot(columns: Sequence[_Column], surface: TerminalInfo, edge: int, day: date | None) -> list[str]:
+    """The same below the services: the dates next to them, and the years last."""
+    years, days, *marker = _head(columns, surface, edge, day)
+    return [days, *marker, years]
+
+
 def _row(
     history: History,
     repo: str,
@@ -182,7 +210,7 @@ def _row(
         line = width - 1 if follows or last else width  # a blank before the next mark
         if new:
             running = True
-            label = _label(new, history, tags)[1:]
+            label = _label(new, history, surface, tags)[1:]
             text = surface.released + label
             ink = (Style.CHOSEN,) if new == image else (Style.GOOD,)
             row += surface.paint(text, *ink)

@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 from rollback.core.plain_text import sanitize
 from rollback.core.plan import Action, Plan
 from rollback.core.rollout_status import RolloutState, RolloutStatus
+from rollback.output.shortening import HEX_SHOWN, brief, fit_names, shrink
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
 
 _SPARE = 4  # lines of the terminal that are left for the text around the live part
 _ROOMY = 100  # columns
+_STATE = 56  # columns of a state: `2 of 12 ready; 1 old draining; 10 old still there; …`
+_FAILURE = 40  # columns of a failure's cause that names and tags give way for; the report has it whole
+_NAME, _TAGS = 0, (1, 2)  # columns of the live part
+_LEAST_TAG = 6  # columns of a tag, or no tags are shown
 _STYLES = {RolloutState.UP: "green", RolloutState.FAILED: "red", RolloutState.WAITING: ""}
 _WORDS = {RolloutState.UP: "up", RolloutState.FAILED: "failed", RolloutState.WAITING: "under way"}
 
@@ -62,6 +67,7 @@ class RunStatus:
         self._now = now
         self._began = now()
         self._ending = f"-{plan.env.tag}" if plan else ""
+        self._widest = 0  # columns of a state; they only grow, so that the columns beside it hold still
         self.lines = {
             step.app.id: Line(sanitize(step.service), sanitize(short(step.before)), sanitize(short(step.after)))
             for step in (plan.steps if plan else ())
@@ -128,38 +134,50 @@ class RunStatus:
         chosen = {line.service for line in urgent}
         return [line for line in self.lines.values() if line.service in chosen]
 
+    def _cells(self, line: Line, *, bare: bool) -> tuple[str, str, str, str, str]:
+        """Name, old tag, new tag, state and time of a service; `bare` tags lack the ending that says nothing new."""
+        ending = self._ending if bare else ""
+        word = f"{line.word}, {line.detail}" if line.detail else line.word
+        if line.state is RolloutState.WAITING and line.detail:
+            word = line.detail
+        elif line.state is RolloutState.FAILED:
+            word = f"failed: {line.detail}"
+        old, new = (brief(tag).removesuffix(ending) for tag in (line.old, line.new))
+        return line.service, old, new, f"back: {word}" if line.back else word, self.elapsed(line)
+
     def draw(self, surface: TerminalInfo) -> list[tuple[str, str]]:
         """The lines of text and their styles, for a surface that has a width and a height."""
         lines = self.shown(max(surface.height - _SPARE, 3))
         width = (surface.width or 80) - 1
-        if width < _ROOMY:  # the environment's ending says nothing new, and the state needs the room
-            lines = [
-                replace(line, old=line.old.removesuffix(self._ending), new=line.new.removesuffix(self._ending))
-                for line in lines
-            ]
-        # A column is as wide as it has to be, but no name or tag may push the state off the screen.
-        name = min(max((len(line.service) for line in lines), default=1), 24)
-        old, new = (min(max((len(getattr(line, side)) for line in lines), default=1), 18) for side in ("old", "new"))
+        for bare in (False, True):
+            rows = [self._cells(line, bare=bare or width < _ROOMY) for line in lines]
+            states = [min(len(row[3]), _limit(line)) for row, line in zip(rows, lines, strict=True)]
+            self._widest = max([self._widest, *states])
+            took = max([6, *(len(row[4]) for row in rows)])
+            wanted = [max([len(row[place]) for row in rows], default=1) for place in range(3)]
+            room = width - len("  ") - 3 * len("  ") - self._widest - took - len(f" {surface.arrow} ")
+            if sum(wanted) <= room:
+                break
+        # The state comes first: tags give way to it, then names, then the tags as a whole.
+        order = ((_TAGS, HEX_SHOWN), ((_NAME,), 16), (_TAGS, _LEAST_TAG), ((_NAME,), 10))
+        name, *tags = shrink(wanted, room, order)
+        if name + sum(tags) > room:
+            name, tags = min(wanted[_NAME], max(room + len(f" {surface.arrow}   "), 10)), []
+        names = fit_names([row[0] for row in rows], name, surface.more)
+        forms = [fit_names([cell for row in rows for cell in row[1:3]], size, surface.more) for size in tags]
         drawn = []
-        for line in lines:
-            head = (
-                f"  {surface.fit(line.service, name):<{name}}  {surface.fit(line.old, old):<{old}} {surface.arrow} "
-                f"{surface.fit(line.new, new):<{new}}  "
-            )
-            took = self.elapsed(line)
-            word = f"{line.word}, {line.detail}" if line.detail else line.word
-            if line.state is RolloutState.WAITING and line.detail:
-                word = line.detail
-            elif line.state is RolloutState.FAILED:
-                word = f"failed: {line.detail}"
-            word = f"back: {word}" if line.back else word
-            room = width - len(head) - max(len(took), 6) - 2
-            drawn.append(
-                (
-                    f"{head}{surface.fit(word, room):<{max(room, 0)}}  {took:>6}",
-                    _STYLES[line.state] if line.state else "dim",
-                )
-            )
+        for row, line in zip(rows, lines, strict=True):
+            head = f"  {names[row[0]]:<{name}}  "
+            if tags:
+                head += f"{forms[0][row[1]]:<{tags[0]}} {surface.arrow} {forms[1][row[2]]:<{tags[1]}}  "
+            space = max(width - len(head) - took - 2, 0)
+            style = _STYLES[line.state] if line.state else "dim"
+            drawn.append((f"{head}{surface.fit(row[3], space):<{space}}  {row[4]:>{took}}", style))
         hidden = len(self.lines) - len(lines)
         parts = f"  {self.summary()}" + (f"   ({hidden} more not shown)" if hidden else "")
         return [*drawn, (surface.fit(parts, width), "bold")]
+
+
+def _limit(line: Line) -> int:
+    """How many columns a state is given at the cost of names and tags: a cause may go on for ever."""
+    return _FAILURE if line.state is RolloutState.FAILED else _STATE

@@ -78,6 +78,11 @@ class TerminalInfo:
         """The rest of a bar."""
         return "░" if self.unicode else "."
 
+    @property
+    def more(self) -> str:
+        """What stands for text that is left out."""
+        return "…" if self.unicode else "..."
+
     def paint(self, text: str, *inks: Style) -> str:
         """Colour a text, where there is colour."""
         if not self.colour or not inks or not text:
@@ -88,8 +93,7 @@ class TerminalInfo:
         """Shorten a text to a width, at its end."""
         if len(text) <= width:
             return text
-        more = "…" if self.unicode else "..."
-        return text[: max(width - len(more), 0)] + more[: max(width, 0)]
+        return text[: max(width - len(self.more), 0)] + self.more[: max(width, 0)]
 
 
 def _encodes(stream: TextIO) -> bool:

@@ -6,20 +6,28 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from rollback.core.plain_text import sanitize
+from rollback.output.shortening import brief, fit_names, shrink
 from rollback.output.terminal import TerminalInfo
 
 DIGEST_SHOWN = 19  # `sha256:` and twelve digits, as Docker shows it
-_LEAST = 8  # a column is not made narrower than this
+_LEAST_TAG, _LEAST_NAME = 10, 16  # columns keep this width as long as others can give way
+_LEAST = 8  # a column is never made narrower than this
 
 
-def short(reference: str) -> str:
-    """The part of an image reference that differs between releases: its tag, or else its digest."""
+def short(reference: str, surface: TerminalInfo | None = None) -> str:
+    """The part of an image reference that differs between releases: its tag, or else its digest.
+
+    Args:
+        reference: the image.
+        surface: where it is shown; on a terminal the hash of a commit is cut to ten digits.
+    """
     if not reference:
         return "-"
     tail = reference.rpartition("/")[2]
     name, _, digest = tail.partition("@")
     tag = name.partition(":")[2]
-    return tag or digest[:DIGEST_SHOWN] or name
+    shown = tag or digest[:DIGEST_SHOWN] or name
+    return brief(shown) if surface and surface.width else shown
 
 
 def duration(seconds: float) -> str:
@@ -34,29 +42,52 @@ def duration(seconds: float) -> str:
 
 
 def table(
-    rows: Sequence[Sequence[str]], surface: TerminalInfo | None = None, shrinkable: Collection[int] = ()
+    rows: Sequence[Sequence[str]],
+    surface: TerminalInfo | None = None,
+    shrinkable: Collection[int] = (),
+    *,
+    names: int | None = None,
+    spare: int = 0,
 ) -> list[str]:
-    """Lines of aligned columns; empty columns take no room. Cells may come from outside.
+    """Lines of columns that stand below each other; empty columns take no room. Cells may come from outside.
 
     Args:
         rows: the cells, as many in each row.
-        surface: where they are shown; where its width is limited, `shrinkable` columns give way.
+        surface: where they are shown; where its width is limited, `shrinkable` columns give way, then `names`.
         shrinkable: columns whose cells may be shortened.
+        names: the column whose cells may be shortened if that is not enough.
+        spare: columns of the surface that are left free.
     """
     rows = [tuple(map(sanitize, row)) for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    room = surface.width - 1 if surface and surface.width else 0
-    while room and sum(width + 2 for width in widths if width) > room:
-        place = max(shrinkable, key=lambda column: widths[column], default=None)
-        if place is None or widths[place] <= _LEAST:
-            break
-        widths[place] -= 1
-    fit = surface.fit if surface else lambda text, _: text
-    return [
-        "  "
-        + "  ".join(f"{fit(cell, width):<{width}}" for cell, width in zip(row, widths, strict=True) if width).rstrip()
-        for row in rows
+    if surface and surface.width:
+        room = surface.width - 1 - spare - 2 * sum(1 for width in widths if width)
+        name = () if names is None else (names,)
+        widths = shrink(widths, room, ((shrinkable, _LEAST_TAG), (name, _LEAST_NAME), ((*shrinkable, *name), _LEAST)))
+    columns = [
+        _fitted([row[place] for row in rows], width, rows, place, shrinkable, surface)
+        for place, width in enumerate(widths)
     ]
+    return [
+        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True) if width).rstrip()
+        for cells in zip(*columns, strict=True)
+    ]
+
+
+def _fitted(
+    cells: Sequence[str],
+    width: int,
+    rows: Sequence[Sequence[str]],
+    place: int,
+    shrinkable: Collection[int],
+    surface: TerminalInfo | None,
+) -> list[str]:
+    """A column's cells, cut so that what differs, here or in a column beside it, still looks different."""
+    if surface is None or all(len(cell) <= width for cell in cells):
+        return list(cells)
+    beside = {row[other] for row in rows for other in (shrinkable if place in shrinkable else (place,))}
+    forms = fit_names(beside, width, surface.more)
+    return [forms[cell] for cell in cells]
 
 
 def paragraph(head: str, text: str, surface: TerminalInfo | None = None) -> list[str]:

@@ -17,6 +17,7 @@ from rollback.output.matrix import list_text, matrix_text, selection_text
 from rollback.output.terminal import Style, TerminalInfo
 from rollback.output.text_format import DIGEST_SHOWN, duration, paragraph, short, table
 
+_DETAIL = 24  # columns of a detail in the line of its service, if the other columns have to give way
 PLAIN = TerminalInfo()  # a file, a message: any width, no colour
 
 _INKS = {
@@ -62,14 +63,13 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
         surface: where it is shown.
         footer: a sentence behind the counts.
     """
-    rows = [("service", "now", "", "then", "", ""), *(_plan_row(step, surface) for step in plan.steps)]
-    rows, ending = _without_ending(rows, plan.env.tag, surface)
+    rows, ending = _without_ending([_plan_row(step, surface) for step in plan.steps], plan.env.tag, surface)
     lines = [
         f"Plan: {sanitize(plan.env.name)} {sanitize(_to(plan))}{ending}",
         f"      on {sanitize(plan.target)}",
         "",
     ]
-    head, *body = table(rows, surface, shrinkable=(0, 1, 3))
+    head, *body = table([("service", "now", "", "then", "", ""), *rows], surface, shrinkable=(1, 3), names=0)
     lines.append(surface.paint(head, Style.QUIET))
     lines += [
         surface.paint(line, Style.STRONG) if step.action is Action.CHANGE else line
@@ -100,9 +100,9 @@ def _to(plan: Plan) -> str:
 
 
 def _plan_row(step: Step, surface: TerminalInfo) -> tuple[str, ...]:
-    now = short(step.before)
+    now = short(step.before, surface)
     if step.action is Action.CHANGE:
-        then = short(step.after)
+        then = short(step.after, surface)
         if then == now:  # only the digest differs
             then = f"{then}@{Reference.parse(step.after).digest[:DIGEST_SHOWN]}"
         return (step.service, now, surface.arrow, then, "change", _match_text(step))
@@ -112,12 +112,23 @@ def _plan_row(step: Step, surface: TerminalInfo) -> tuple[str, ...]:
 
 
 def _without_ending(
-    rows: list[tuple[str, ...]], tag_env: str, surface: TerminalInfo
+    rows: list[tuple[str, ...]], tag_env: str, surface: TerminalInfo, spare: int = 0
 ) -> tuple[list[tuple[str, ...]], str]:
-    """On a terminal that is too narrow, tags without the ending that all of them share, and a word about it."""
-    ending = f"-{tag_env}"
-    tags = [cell for row in rows[1:] for cell in (row[1], row[3]) if cell not in {"", "-"}]
-    if not surface.width or max(map(len, table(rows))) < surface.width or not all(t.endswith(ending) for t in tags):
+    """On a terminal that is too narrow, tags without the ending that all of them share, and a word about it.
+
+    Args:
+        rows: with tags in the columns 1 and 3.
+        tag_env: the environment's name in the tags; if it is empty, the last part of the tags, if they share one.
+        surface: where they are shown.
+        spare: columns of the surface that are left free.
+    """
+    tags = [cell for row in rows for cell in (row[1], row[3]) if cell not in {"", "-"}]
+    endings = {f"-{tag_env}"} if tag_env else {f"-{tag.rpartition('-')[2]}" for tag in tags if "-" in tag}
+    if not surface.width or len(endings) != 1:
+        return rows, ""
+    [ending] = endings
+    fits = max(map(len, table([row[:5] for row in rows] if spare else rows))) + spare < surface.width
+    if fits or not all(tag.endswith(ending) and tag != ending for tag in tags):
         return rows, ""
     bare = [(row[0], row[1].removesuffix(ending), row[2], row[3].removesuffix(ending), *row[4:]) for row in rows]
     return bare, f"   (tags end in {ending})"
@@ -147,34 +158,47 @@ def error_text(what: str, why: str = "", hint: str = "") -> str:
 def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: OperatorCommands | None = None) -> str:
     """The report: the verdict and the time it took, one line per service, then the undo command.
 
-    On a terminal a long detail goes below its service, in lines that fit; the undo command is never broken.
+    On a terminal a long detail goes below all services, in lines that fit; the undo command is never broken. Where
+    the report is taller than the terminal, verdict and undo command are its first lines and its last.
     """
     ink = _INKS[outcome.verdict] if outcome.good or not outcome.but else Style.CARE
     verdict = surface.paint(sanitize(outcome.headline), ink, Style.STRONG)
-    lines = [f"{verdict} after {duration(outcome.took_s)}: {sanitize(outcome.summary)}", ""]
-    rows = [_outcome_row(row, surface) for row in outcome.rows]
-    block_lines = table([row[:-1] for row in rows], surface, shrinkable=(0, 1, 3)) if rows else []
-    edge = max(map(len, block_lines), default=0)
-    for line, row in zip(block_lines, outcome.rows, strict=True):
-        inks = [_STATES[row.state]] if row.state in _STATES else []
-        detail = sanitize(row.detail)
-        if not detail or surface.width is None or edge + 2 + len(detail) < surface.width:
-            lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *inks))
-        else:
-            lines += [surface.paint(line, *inks), *paragraph("      ", detail, surface)]
+    head = f"{verdict} after {duration(outcome.took_s)}: {sanitize(outcome.summary)}"
+    lines = ["", *_service_lines(outcome.rows, surface)]
     if outcome.others:
         lines += ["", *(f"Not changed: {sanitize(str(other))}" for other in outcome.others)]
     for block in (incident_report.by_hand(outcome, operator), incident_report.remains(outcome)):
         lines += ["", *block] if block else []
-    if outcome.run:
-        lines += ["", f"Run:  {sanitize(outcome.run)}"]
-    if outcome.undo:
-        lines.append(f"Undo: {sanitize(outcome.undo)}")
-    return "\n".join(lines) + "\n"
+    run = [f"Run:  {sanitize(outcome.run)}"] if outcome.run else []
+    undo = [f"Undo: {sanitize(outcome.undo)}"] if outcome.undo else []
+    end = ["", *run, *undo] if run or undo else []
+    if surface.width and 1 + len(lines) + len(end) >= surface.height:  # the prompt takes a line, too
+        return "\n".join([head, *undo, *lines, "", head, *run, *undo]) + "\n"
+    return "\n".join([head, *lines, *end]) + "\n"
+
+
+def _service_lines(services: Sequence[Row], surface: TerminalInfo) -> list[str]:
+    """A line per service; below them, whole, the details that have no room there."""
+    rows = [_outcome_row(row, surface) for row in services]
+    if not rows:
+        return []
+    spare = 2 + min(max(len(row[-1]) for row in rows), _DETAIL)
+    rows, ending = _without_ending(rows, "", surface, spare)
+    block_lines = table([row[:-1] for row in rows], surface, shrinkable=(1, 3), names=0, spare=spare)
+    edge = max(map(len, block_lines))
+    lines, below = [], []
+    for line, row in zip(block_lines, services, strict=True):
+        detail = sanitize(row.detail)
+        if surface.width and edge + 2 + len(detail) >= surface.width:
+            below += paragraph(f"  {sanitize(row.service)}: ", detail, surface)
+            detail = surface.fit(detail, max(surface.width - edge - 3, 0))
+        inks = [_STATES[row.state]] if row.state in _STATES else []
+        lines.append(surface.paint(f"{line:<{edge}}  {detail}".rstrip(), *inks))
+    return [*lines, *([f"  {ending.strip()}"] if ending else []), *(["", *below] if below else [])]
 
 
 def _outcome_row(row: Row, surface: TerminalInfo) -> tuple[str, ...]:
-    before, after = short(row.before), short(row.after)
+    before, after = short(row.before, surface), short(row.after, surface)
     if row.state in {"changed", "failed", "unknown"}:
         return (row.service, before, surface.arrow, after, row.state, row.detail)
     if row.state == "restored":

@@ -88,13 +88,13 @@ class Command:
         )
 
     @contextlib.contextmanager
-    def on_terminal(self, *words: str) -> Iterator[Terminal]:
-        """Call it on a terminal of 80 columns."""
+    def on_terminal(self, *words: str, columns: int = 80, lines: int = 24) -> Iterator[Terminal]:
+        """Call it on a terminal."""
         here, there = pty.openpty()
         process = subprocess.Popen(
             [sys.executable, "-c", _ON_TERMINAL, *self.program, *words],
             cwd=self.folder,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24", **self.variables},
+            env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": str(lines), **self.variables},
             stdin=there,
             stdout=there,
             stderr=there,

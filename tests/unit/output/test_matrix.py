@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rollback.core.history import History
@@ -7,7 +9,7 @@ from rollback.core.image_selection import select
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_report import history_text
 from tests.support.fleets import fleet
-from tests.support.image_factory import built, day_of, image
+from tests.support.image_factory import built, day_of, digest, image
 
 TERMINAL = TerminalInfo(width=80)
 SHOP = built(
@@ -46,8 +48,7 @@ def test_in_ascii_it_says_the_same() -> None:
 def test_no_line_is_wider_than_the_terminal(width: int, services: int, dates: int) -> None:
     text = history_text(fleet(services, dates), TerminalInfo(width=width))
 
-    matrix = text.splitlines()[2:-2]
-    assert max(map(len, matrix)) <= width
+    assert max(map(len, text.splitlines()[2:])) <= width
 
 
 def test_the_oldest_dates_give_way_on_a_narrow_terminal() -> None:
@@ -57,6 +58,59 @@ def test_the_oldest_dates_give_way_on_a_narrow_terminal() -> None:
     assert days[-1] == "11-21"
     assert "10-13" not in days
     assert f"{40 - len(days)} older dates further left" in text
+
+
+def test_every_date_is_listed_where_some_do_not_fit() -> None:
+    history = fleet(3, 40)
+
+    lines = history_text(history, TERMINAL).splitlines()
+
+    at = lines.index("All dates (services released):")
+    listed = " ".join(lines[at + 1 :])
+    assert re.findall(r"(\S+) \((\d+)\)", listed) == [
+        (str(day), str(len(history.released(day)))) for day in history.dates
+    ]
+    assert "All dates" not in history_text(SHOP, TERMINAL)
+
+
+def test_the_dates_are_repeated_below_a_matrix_that_is_taller_than_the_screen() -> None:
+    history = fleet(40, 5)
+
+    tall, fits = (history_text(history, TerminalInfo(width=80, height=height)).splitlines() for height in (24, 60))
+
+    days = fits[3]
+    assert fits.count(days) == 1
+    assert tall.count(days) == 2
+    below = len(tall) - tall[::-1].index(days) - 1
+    assert "-039" in tall[below - 1]
+    assert tall[below + 1] == fits[2]  # the year
+
+
+def test_hashes_of_commits_are_shortened_on_a_terminal_and_whole_in_a_pipe() -> None:
+    hashes = [digest(str(place))[7:47] for place in range(3)]
+    shop = built([image(f"shop/billing:{tag}-master", f"2026-11-1{day}") for day, tag in enumerate(hashes)])
+
+    shown, piped = history_text(shop, TERMINAL), history_text(shop)
+
+    for tag in hashes:
+        assert f"●{tag[:10]}-master" in shown
+        assert tag not in shown
+        assert f"shop/billing:{tag}-master" in piped
+
+
+def test_long_names_that_differ_only_inside_stay_distinguishable() -> None:
+    names = [
+        f"customer-{what}-notification-service-{where}" for what in ("profile", "payment") for where in ("eu", "us")
+    ]
+    shop = built([image(f"shop/{name}:1-master", "2026-11-18") for name in names])
+
+    rows = [line.split("●")[0].strip() for line in history_text(shop, TERMINAL).splitlines() if "●1" in line]
+
+    assert len(set(rows)) == 4
+    assert all(len(row) <= 24 for row in rows)
+    for row, name in zip(rows, names, strict=True):
+        head, tail = row.split("…")
+        assert [one for one in names if one.startswith(head) and one.endswith(tail)] == [name]
 
 
 def test_where_tags_have_no_room_the_marks_stay() -> None:

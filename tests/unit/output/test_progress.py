@@ -178,6 +178,28 @@ def test_failures_are_shown_before_what_is_up(clock: Clock) -> None:
     assert "44 more not shown" in lines[-1]
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_state_is_never_cut_however_long_names_and_tags_are(width: int, clock: Clock) -> None:
+    plan = planned(8)
+    steps = [
+        replace(
+            step, service=f"customer-notification-gateway-{place}-of-the-platform-team", after=f"x:{'9' * 60}-master"
+        )
+        for place, step in enumerate(plan.steps)
+    ]
+    plan = replace(plan, steps=tuple(steps))
+    board = RunStatus(clock, plan)
+    state = "1 of 3 ready; 1 old draining; 1 old still there"
+    for change in plan.changes:
+        board.take(watch(change, RolloutState.WAITING, state))
+
+    lines = [text for text, _ in board.draw(TerminalInfo(width=width, height=24))]
+
+    assert [line for line in lines[:-1] if not re.search(rf"  {state} +\d+ s$", line)] == []
+    assert len({line.split()[0] for line in lines[:-1]}) == len(plan.changes)
+    assert max(map(len, lines)) < width
+
+
 def test_the_time_of_a_service_stops_when_it_is_up(clock: Clock) -> None:
     board = RunStatus(clock, PLAN)
     board.take(watch(CHANGES[0], RolloutState.WAITING))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
 from rollback.output.text_report import error_text, outcome_text, plan_text
 from tests.support.fleets import fleet
-from tests.support.image_factory import HOST, PROD, app, day_of
+from tests.support.image_factory import HOST, PROD, app, day_of, digest
 
 TERMINAL = TerminalInfo(width=80)
 
@@ -106,6 +107,55 @@ def test_a_long_detail_goes_below_its_service_on_a_terminal_and_stays_whole() ->
     assert " ".join(" ".join(lines).split()).count(detail) == 1
 
 
+def test_every_service_has_one_line_and_what_does_not_fit_follows_below_all_of_them() -> None:
+    failed = replace(ROW, service="cart", state="failed", detail="exit code 137: " + "out of memory " * 9)
+
+    lines = outcome_text(outcome(failed, ROW), surface=TERMINAL).splitlines()
+
+    assert lines[2].startswith("  cart     2  →  1  failed   exit code 137: out")
+    assert lines[2].endswith("…")
+    assert lines[3] == "  billing  2  →  1  changed  2 of 2 ready"
+    assert lines[5].startswith("  cart: exit code 137: out of memory")
+
+
+def test_verdict_and_undo_stand_first_and_last_where_the_report_is_taller_than_the_screen() -> None:
+    many = [replace(ROW, service=f"service-{number:02}") for number in range(40)]
+    ended = outcome(*many, undo="rollback undo --run=20261122-040512-prod-1a2b")
+
+    tall = outcome_text(ended, surface=TERMINAL).splitlines()
+    roomy = outcome_text(ended, surface=TerminalInfo(width=80, height=60)).splitlines()
+    piped = outcome_text(ended).splitlines()
+
+    verdict, undo = "DONE after 83 s: 1 changed and up", "Undo: rollback undo --run=20261122-040512-prod-1a2b"
+    assert tall[:2] == [verdict, undo]
+    assert (tall[-3], tall[-1]) == (verdict, undo)
+    for lines in (roomy, piped):
+        assert (lines.count(verdict), lines.count(undo), lines[0], lines[-1]) == (1, 1, verdict, undo)
+
+
+def test_hashes_of_commits_are_shortened_on_a_terminal_alone() -> None:
+    tags = [digest(name)[7:47] for name in ("old", "new")]
+    row = replace(ROW, before=f"{HOST}/b:{tags[0]}-master", after=f"{HOST}/b:{tags[1]}-master")
+
+    shown, piped = outcome_text(outcome(row), surface=TERMINAL), outcome_text(outcome(row))
+
+    assert f"{tags[0][:10]}-master  →  {tags[1][:10]}-master" in shown
+    assert f"{tags[0]}-master  →  {tags[1]}-master" in piped
+
+
+def test_tags_give_way_before_names_and_names_in_the_middle() -> None:
+    row = replace(ROW, service="customer-notification-gateway-eu", before="b:2026.11.20-rc.1-build.4711.long.tag")
+    row = replace(row, after="b:2026.11.21-rc.1-build.4712.long.tag")
+
+    tags_cut = outcome_text(outcome(row), surface=TerminalInfo(width=90)).splitlines()[2]
+    names_cut = outcome_text(outcome(row), surface=TerminalInfo(width=70)).splitlines()[2]
+
+    assert tags_cut.startswith("  customer-notification-gateway-eu  2")
+    assert "…" in tags_cut
+    assert re.match(r"  customer-\S*…\S*-eu  ", names_cut)
+    assert names_cut.endswith("  changed  2 of 2 ready")
+
+
 def test_in_a_pipe_a_long_detail_stays_on_the_line_of_its_service() -> None:
     failed = replace(ROW, state="failed", detail="x" * 300)
 
@@ -135,8 +185,6 @@ def test_the_undo_command_is_never_broken() -> None:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_colour_never_changes_the_words(verdict: Verdict) -> None:
-    import re
-
     plain = outcome_text(outcome(ROW, verdict=verdict), surface=TERMINAL)
     painted = outcome_text(outcome(ROW, verdict=verdict), surface=TerminalInfo(width=80, colour=True))
 
