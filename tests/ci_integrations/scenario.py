@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,13 +114,17 @@ def command_lines() -> Iterator[set[str]]:
     """Collect the command lines of all processes that run while the block does, looking thirty times a second."""
     seen: set[str] = set()
     over = threading.Event()
+    looks: Counter[str] = Counter()  # by process id
 
     def look() -> None:
         while not over.wait(0.03):
             for entry in Path("/proc").iterdir():
-                if entry.name.isdigit():
-                    with contextlib.suppress(OSError):
-                        seen.add((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                looks[entry.name] += 1
+                # A program that has started keeps its command line.
+                if not entry.name.isdigit() or (looks[entry.name] > 5 and looks[entry.name] % 30):
+                    continue
+                with contextlib.suppress(OSError):
+                    seen.add((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
 
     watch = threading.Thread(target=look, daemon=True)
     watch.start()
