@@ -1,8 +1,9 @@
 """Restore a fleet of microservices to the images it had on a date.
 
 Usage:
-  rollback get --repo=<r> --env=<e> [--dump=<dr>] [--date=<d>] [--last=<n>] [--html=<file>] [--target=<name>]
-               [--registry=<url>] [--no-cache] [--config=<file>] [--json] [--debug]
+  rollback get --repo=<r> --env=<e> [--dump=<dr>] [--date=<d>] [--last=<n>] [--basis=<b>] [--html=<file>]
+               [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>] [--no-cache]
+               [--config=<file>] [--json] [--debug]
   rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
                [--accept-owner=<o>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>]
                [--dump=<dr>] [--max-age=<t>] [--out=<file>] [--config=<file>] [--json] [--debug]
@@ -46,6 +47,8 @@ Environment, date and services:
   --date=<d>           A date that `get` offered, a time (2026-11-20T14:30+01:00), or a relative moment:
                        yesterday, '3 days ago' (the end of that day), '2 hours ago'.
   --last=<n>           How many of the newest images per repository count [default: 10].
+  --basis=<b>          What dates rest on: built (when images were created), deployed (what the target was configured
+                       with), or auto (deployed where the target remembers).
   --only=<s>           Only these services, separated by commas.
   --skip=<s>           All but these services.
   --strict             Refuse if a service has no image on or before the date.

@@ -17,7 +17,7 @@ from rollback.config import usage
 _FILES = {"--config", "--pwd-file", "--out", "--plan", "--html"}
 _FOLDERS = {"--dump"}
 _LISTS = {"--repo", "--only", "--skip", "--accept-moved"}
-_CHOICES = {"--on-failure": ("restore", "keep", "stop")}
+_CHOICES = {"--on-failure": ("restore", "keep", "stop"), "--basis": ("built", "deployed", "auto")}
 SHELLS = ("bash", "fish", "zsh")
 
 

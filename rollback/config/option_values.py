@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rollback.core.image import Basis
 from rollback.core.image_reference import is_repo, is_tag
 from rollback.core.plan import OnFailure
 from rollback.errors import BadInput
@@ -155,6 +156,23 @@ def on_failure(text: str | None) -> OnFailure | None:
         raise BadInput(
             f"--on-failure: {text!r:.40} is not one",
             hint=f"use one of: {', '.join(choice.value for choice in OnFailure)}",
+        ) from None
+
+
+def basis(text: str | None) -> Basis | None:
+    """Read what dates rest on; None if nothing was given.
+
+    Raises:
+        BadInput: there is no such basis.
+    """
+    if not text:
+        return None
+    try:
+        return Basis(text)
+    except ValueError:
+        raise BadInput(
+            f"--basis: {text!r:.40} is not a basis",
+            hint=f"use one of: {', '.join(choice.value for choice in Basis)}",
         ) from None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from rollback.config import yaml_tree
 from rollback.core import history
 from rollback.core.environment_tags import EnvironmentTags, check_pattern
+from rollback.core.image import Basis
 from rollback.core.plan import Environment, OnFailure
 from rollback.errors import BadInput
 from rollback.system import files, user_folders
@@ -108,6 +109,7 @@ class Settings:
     app_id: str = ""
     apps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "UTC"
+    basis: Basis = Basis.BUILT
     target: str = "dcos"
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     run: RunSettings = RunSettings()
@@ -173,7 +175,7 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
     Args:
         flag: the value of `--config`.
         environ: the environment variables.
-        flags: `registry` and `target` as given on the command line; None where they are not.
+        flags: `registry`, `target` and `basis` as given on the command line; None where they are not.
 
     Raises:
         BadInput: the file cannot be read, or has mistakes: all of them are named.
@@ -189,6 +191,8 @@ def load(flag: str | None, environ: Mapping[str, str], **flags: Any) -> Settings
     target = flags.get("target") or environ.get("ROLLBACK_TARGET")
     if target:
         settings = dataclasses.replace(settings, target=target)
+    if flags.get("basis"):
+        settings = dataclasses.replace(settings, basis=flags["basis"])
     return settings
 
 

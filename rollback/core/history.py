@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -54,8 +54,12 @@ class History:
         return zone(self.timezone)
 
     def of(self, repo: str) -> tuple[Image, ...]:
-        """The images of one repository, newest first."""
-        return tuple(image for image in self.images if image.repo == repo)
+        """The images of one repository that were found by when they were built, newest first."""
+        return tuple(image for image in self.images if image.repo == repo and image.basis is Basis.BUILT)
+
+    def ran(self, entry: DeployedImage) -> Image | None:
+        """The image of an entry of `deployed`; None if the registry no longer has it, or its digest is unknown."""
+        return _ran(entry, {(image.repo, image.digest): image for image in self.images})
 
     def undated(self, repo: str) -> str:
         """What is wrong with the images of a repository whose time is unknown; empty if there are none."""
@@ -88,6 +92,12 @@ class History:
             return f"it has no tag of {self.env or 'this environment'}"
         return f"it has {len(reasons)} tag{'s' if len(reasons) > 1 else ''}, and none is offered: {reasons[0]}"
 
+    def remembered_text(self, repo: str) -> str:
+        """Why no deployment of a repository gives a date."""
+        if any(entry.repo == repo for entry in self.deployed):
+            return "what its apps were configured with is uncertain, or gone from the registry"
+        return "no app of it was found, or the target remembers none of its images"
+
     def reach(self, repo: str) -> Instant | None:
         """How far back every image of a repository is held; None if all of them are, or nobody knows."""
         newest: dict[str, Instant] = {}
@@ -95,13 +105,28 @@ class History:
             newest.setdefault(image.build, image.created)
         return list(newest.values())[self.last - 1] if 0 < self.last <= len(newest) else None
 
-    def released(self, day: date) -> tuple[Image, ...]:
-        """The images released on a day: the newest of each repository, in the order of `repos`."""
-        newest: dict[str, Image] = {}
-        for image in self.images:
-            if image.day(self.zone) == day:
-                newest.setdefault(image.repo, image)
-        return tuple(newest[repo] for repo in self.repos if repo in newest)
+    def by_day(self) -> dict[date, dict[str, Image]]:
+        """What each date offered brought: per repository, in the order of `repos`, the newest image of that day.
+
+        On the deployed basis that is the newest that any app got that day; its `basis` says so.
+        """
+        newest: dict[tuple[date, str], Image] = {}
+        if self.basis is not Basis.BUILT:
+            known = {(image.repo, image.digest): image for image in self.images}
+            for entry in sorted(self.deployed, key=lambda entry: entry.since, reverse=True):
+                image = _ran(entry, known) if entry.certain else None
+                if image:
+                    newest.setdefault((entry.since.day(self.zone), entry.repo), image)
+        if self.basis is not Basis.DEPLOYED:
+            for image in self.images:
+                if image.basis is Basis.BUILT:
+                    newest.setdefault((image.day(self.zone), image.repo), image)
+        return {day: {repo: newest[day, repo] for repo in self.repos if (day, repo) in newest} for day in self.dates}
+
+
+def _ran(entry: DeployedImage, known: Mapping[tuple[str, str], Image]) -> Image | None:
+    image = known.get((entry.repo, entry.digest)) if entry.digest else None
+    return replace(image, basis=Basis.DEPLOYED) if image else None
 
 
 def zone(name: str) -> tzinfo:
@@ -135,12 +160,15 @@ def build(
     timezone: str = "UTC",
     basis: Basis = Basis.BUILT,
     deployed: Iterable[DeployedImage] = (),
+    ran: Iterable[Image] = (),
 ) -> History:
     """Decide what is kept of all that the registry holds.
 
     Kept are the newest `last` builds of each repository, by time. Their days are the dates offered; for every
     date offered, each repository also keeps the image that it had then, however old it is. Of several images with
     one time all are kept or none, so that nothing looks like the newest because its equal was left out.
+
+    On the deployed basis the dates are those on which an app is known to have got an image, on `auto` both kinds.
 
     Args:
         repos: the repositories, each once.
@@ -154,6 +182,7 @@ def build(
         timezone: IANA name of the zone whose days count.
         basis: what the dates rest on.
         deployed: what the target remembers.
+        ran: the images that it names, as far as the registry has them.
     """
     days = zone(timezone)
     oldest_first: dict[str, list[Image]] = {repo: [] for repo in repos}
@@ -162,7 +191,12 @@ def build(
     for of_repo in oldest_first.values():
         of_repo.sort(key=lambda image: image.order)
     kept = {repo: _newest_builds(of_repo, last) for repo, of_repo in oldest_first.items()}
-    dates = sorted({image.day(days) for newest in kept.values() for image in newest}, reverse=True)
+    remembered = tuple(sorted(deployed, key=lambda entry: (entry.app, entry.since, entry.repo)))
+    offered = {image.day(days) for newest in kept.values() for image in newest}
+    if basis is not Basis.BUILT:
+        deployments = {entry.since.day(days) for entry in remembered if entry.certain}
+        offered = deployments if basis is Basis.DEPLOYED else offered | deployments
+    dates = sorted(offered, reverse=True)
     for repo, of_repo in oldest_first.items():
         released = [image.day(days) for image in of_repo]
         for day in dates:
@@ -171,9 +205,12 @@ def build(
             while until and of_repo[until - 1].created == created:
                 until -= 1
                 kept[repo].add(of_repo[until])
+    held = [image for images_of_repo in kept.values() for image in images_of_repo]
+    digests = {(image.repo, image.digest) for image in held}
+    held += [replace(one, basis=Basis.DEPLOYED) for one in ran if (one.repo, one.digest) not in digests]
     return History(
         repos=tuple(repos),
-        images=newest_first(image for images_of_repo in kept.values() for image in images_of_repo),
+        images=newest_first(held),
         dates=tuple(dates),
         env=env,
         tag_env=tag_env,
@@ -183,7 +220,7 @@ def build(
         last=last,
         skipped=tuple(sorted(skipped, key=lambda skip: (skip.repo, skip.tag))),
         basis=basis,
-        deployed=tuple(sorted(deployed, key=lambda entry: (entry.app, entry.since, entry.repo))),
+        deployed=remembered,
     )
 
 

@@ -28,7 +28,8 @@ def as_json(history: History) -> dict[str, Any]:
     return {
         "all": list(history.repos),
         "rollbacks": {
-            day.isoformat(): [{image.tag: image.repo} for image in history.released(day)] for day in history.dates
+            day.isoformat(): [{image.tag: image.repo} for image in images.values()]
+            for day, images in history.by_day().items()
         },
         "schema": SCHEMA,
         "env": history.env,
@@ -135,11 +136,12 @@ class _HistoryReader:
             self.mistakes.append(error.what)
             return None
         tag_env = self._text(data, "tag_env")
+        basis = self._basis(data)
         if "images" in data:
             images = self._images(data, repos)
             if schema == 2:
                 images = _merged(images, EnvironmentTags(tag_env))
-            self._agree(released, images, days)
+            self._agree(released, images, days, basis)
         else:
             images = [
                 Image(repo, tag, Instant(datetime.combine(day, time(), timezone.utc)), created_from=CreatedFrom.DAY)
@@ -161,7 +163,7 @@ class _HistoryReader:
             timezone=name,
             last=last,
             skipped=tuple(self._skipped(data)),
-            basis=self._basis(data),
+            basis=basis,
             deployed=tuple(self._deployed(data, repos)),
         )
 
@@ -241,15 +243,28 @@ class _HistoryReader:
                 self.mistakes.append(f"images: {entry!r:.80} cannot be read ({error!s:.80})")
                 continue
             images.append(image)
-        names = Counter((image.repo, tag) for image in images for tag in image.tags)
+        # A tag may have moved on from an image that ran under it.
+        names = Counter((i.repo, tag) for i in images if i.basis is Basis.BUILT for tag in i.tags)
         self.mistakes += [f"images: {repo}:{tag} is there twice" for (repo, tag), times in names.items() if times > 1]
         return images
 
-    def _agree(self, released: Sequence[tuple[date, str, str]], images: Sequence[Image], days: tzinfo) -> None:
-        """`rollbacks` and `images` say the same thing twice: whoever edits one by hand must hear of it."""
+    def _agree(
+        self, released: Sequence[tuple[date, str, str]], images: Sequence[Image], days: tzinfo, basis: Basis
+    ) -> None:
+        """`rollbacks` and `images` say the same thing twice: whoever edits one by hand must hear of it.
+
+        On the deployed basis the days are those of `deployed`, which decides there.
+        """
         by_tag = {(image.repo, tag): image for image in images for tag in image.tags}
+        if basis is not Basis.BUILT:
+            self.mistakes += [
+                f"{day} offers {repo}:{tag}, which `images` does not have"
+                for day, repo, tag in released
+                if (repo, tag) not in by_tag
+            ]
+            return
         newest: dict[tuple[date, str], Image] = {}
-        for image in sorted(images, key=lambda image: image.order):
+        for image in sorted((i for i in images if i.basis is Basis.BUILT), key=lambda image: image.order):
             newest[image.day(days), image.repo] = image
         offered: dict[tuple[date, str], Image] = {}
         for day, repo, tag in released:

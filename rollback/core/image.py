@@ -18,6 +18,7 @@ class CreatedFrom(str, Enum):
     LABEL = "label"
     HISTORY = "history"  # the newest entry of the config's `history`
     TAG = "tag"
+    DEPLOYED = "deployed"  # nothing says when it was created; an app was configured with it then
     DAY = "day"  # a rollback.json of the older form holds only the day
 
 
@@ -42,7 +43,7 @@ class Image:
         tags: every tag of the environment that names this digest, sorted; `tag` is one of them.
         config: digest of its config; empty if unknown. Images with equal configs are one build: an index and the
             manifest of its platform, or a copy in another form.
-        basis: `built`, or `deployed` for an image that is offered because it ran.
+        basis: `built`, or `deployed` for an image that is there only because it ran.
     """
 
     repo: str

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from enum import Enum
 
+from rollback.core import deployed
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image, builds
+from rollback.core.image import Basis, CreatedFrom, DeployedImage, Image, builds
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Reason, Refused
 
@@ -26,6 +27,7 @@ class Match(str, Enum):
     MISSING = "missing"  # nothing on or before the date
     UNDATED = "undated"  # nothing on or before the date, but images whose time is unknown
     TIED = "tied"  # several builds of one time: which of them is newer, nobody knows
+    GONE = "gone"  # what ran then is known, and the registry no longer has it
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,15 @@ class Choice:
         repo: the repository.
         image: the image; None if there is none, or no one.
         match: how it relates to the date.
-        released: its release date.
+        released: its release date; on the deployed basis, the day on which the app got it.
         released_that_day: whether the release date is that of the date itself.
         reason: why there is no image; empty if there is one.
         candidates: every image of the newest time: with an image those of the same build, else the tied ones.
+        basis: `built`, or `deployed` if it rests on what an app ran.
+        note: on the deployed basis, why the built one decides all the same; empty if it does not.
+        apps: on the deployed basis, the choice of each app that the target remembers.
+        other_apps: on the deployed basis, the choice of every other app; None on the built one, where all apps have
+            the same.
     """
 
     repo: str
@@ -58,15 +65,31 @@ class Choice:
     released_that_day: bool = False
     reason: str = ""
     candidates: tuple[Image, ...] = ()
+    basis: Basis = Basis.BUILT
+    note: str = ""
+    apps: Mapping[str, Choice] = field(default_factory=dict)
+    other_apps: Choice | None = None
+
+    def of(self, app_id: str) -> Choice:
+        """The choice for one app."""
+        return self.apps.get(app_id) or self.other_apps or self
 
 
 @dataclass(frozen=True)
 class Selection:
-    """One choice per repository, in the order of the history's `repos`; `until` is the last moment that counts."""
+    """One choice per repository, in the order of the history's `repos`.
+
+    Attributes:
+        as_of: the date or time.
+        choices: the choices.
+        until: the last moment that counts.
+        basis: what the history rests on.
+    """
 
     as_of: AsOf
     choices: tuple[Choice, ...]
     until: Instant | None = None
+    basis: Basis = Basis.BUILT
 
 
 def parse_as_of(text: str, now: datetime, days: tzinfo = timezone.utc, offered: Sequence[date] = ()) -> AsOf:
@@ -130,8 +153,11 @@ def select(history: History, as_of: AsOf) -> Selection:
         _refuse_unreached(history, as_of.instant)
     elif as_of.day not in history.dates:
         raise Refused([_not_offered(history, as_of)])
+    until = as_of.instant or _end_of(as_of.day, history.zone)
     choices = tuple(_choose(history, repo, as_of) for repo in history.repos)
-    return Selection(as_of, choices, as_of.instant or _end_of(as_of.day, history.zone))
+    if history.basis is not Basis.BUILT and until:
+        choices = tuple(_with_deployed(history, choice, until) for choice in choices)
+    return Selection(as_of, choices, until, history.basis)
 
 
 def _end_of(day: date | None, days: tzinfo) -> Instant | None:
@@ -144,6 +170,9 @@ def _choose(history: History, repo: str, as_of: AsOf) -> Choice:
     if as_of.instant is not None:
         until = as_of.instant
         day = until.day(days)
+        reach = history.reach(repo)
+        if reach and until < reach:
+            return Choice(repo, None, Match.MISSING, reason=_gap(history, reach))
         candidates: Iterable[Image] = (image for image in history.of(repo) if image.created <= until)
     elif as_of.day is not None:
         day = as_of.day
@@ -160,6 +189,55 @@ def _choose(history: History, repo: str, as_of: AsOf) -> Choice:
         return Choice(repo, None, Match.TIED, released, that_day, reason, of_that_time)
     match = Match.EXACT if that_day else Match.CARRIED
     return Choice(repo, of_that_time[0], match, released, that_day, candidates=of_that_time)
+
+
+def _with_deployed(history: History, built: Choice, until: Instant) -> Choice:
+    """The choice on the deployed basis: each app gets what it had itself, where that is known.
+
+    For the repository as a whole it is the newest image that any of its apps got until then.
+    """
+    repo = built.repo
+    spans = deployed.by_app(history.deployed, repo)
+    then = {app_id: deployed.at(entries, until) for app_id, entries in spans.items()}
+    built = settled(built, [entry.digest for entry in then.values() if entry and entry.certain and entry.digest])
+    day = until.day(history.zone)
+    apps = {
+        app_id: _ran(history, entry, day)
+        if entry and entry.certain
+        else replace(built, note=_unknown(spans[app_id], entry, until))
+        for app_id, entry in then.items()
+    }
+    other = replace(built, note="what it ran then is not known; its image rests on when it was built")
+    ran = [(entry.since, app_id) for app_id, entry in then.items() if entry and entry.certain]
+    newest = apps[max(ran)[1]] if ran else other
+    return replace(newest, apps=apps, other_apps=other)
+
+
+def _ran(history: History, entry: DeployedImage, day: date) -> Choice:
+    """The choice of an app that is known to have run an image."""
+    image = history.ran(entry)
+    since = entry.since.day(history.zone)
+    if image is None:
+        name = f"{entry.repo}{f':{entry.tag}' if entry.tag else ''}{f'@{entry.digest}' if entry.digest else ''}"
+        lost = "the registry no longer has it" if entry.tag else "no tag in the registry names it"
+        reason = f"{entry.app} ran {name} then, and {lost}"
+        return Choice(entry.repo, None, Match.GONE, since, since == day, reason, basis=Basis.DEPLOYED)
+    match = Match.EXACT if since == day else Match.CARRIED
+    same = tuple(one for one in history.images if one.repo == entry.repo and one.build == image.build)
+    return Choice(entry.repo, image, match, since, since == day, candidates=same, basis=Basis.DEPLOYED)
+
+
+def _unknown(entries: Sequence[DeployedImage], entry: DeployedImage | None, until: Instant) -> str:
+    """Why an app's memory does not decide."""
+    if entry:
+        name = entry.tag or entry.digest[:19] or "an image"
+        return (
+            f"uncertain: it was configured with {name} at {entry.since}, and may not have run it; its image rests on "
+            "when it was built"
+        )
+    if until < entries[0].since:
+        return f"what it ran before {entries[0].since} is not remembered; its image rests on when it was built"
+    return "it ran no image of this repository then; its image rests on when it was built"
 
 
 def _none(history: History, repo: str) -> Choice:
@@ -230,15 +308,19 @@ def _refuse_unreached(history: History, instant: Instant) -> None:
                 )
             ]
         )
-    for repo in history.repos:
+    for repo in history.repos if history.basis is Basis.BUILT else ():
         reach = history.reach(repo)
         if reach and instant < reach:
             raise Refused(
                 [
                     Reason(
                         f"{instant} is further back than this history holds every image of {repo}",
-                        why=f"its newest {history.last} images reach to {reach}",
+                        why=_gap(history, reach),
                         hint="give a date that it offers, or look further back with `rollback get --last=<more>`",
                     )
                 ]
             )
+
+
+def _gap(history: History, reach: Instant) -> str:
+    return f"its newest {history.last} images reach to {reach}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -10,7 +11,7 @@ from typing import Any
 
 from rollback.core import matching
 from rollback.core.apps import App, Change
-from rollback.core.image import Image
+from rollback.core.image import Basis, Image
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Choice, Match, Selection, settled
 from rollback.core.matching import Found, Rules, pulled_from, service_of
@@ -22,11 +23,13 @@ _NO_IMAGE = {
     Match.MISSING: "nothing on or before this date",
     Match.UNDATED: "no image with a usable time on or before this date",
     Match.TIED: "two images of the same time",
+    Match.GONE: "the image that it ran is gone",
 }
 _REMEDY = {
     Match.MISSING: "choose a later date",
     Match.UNDATED: "set registry.tag_date if its tags hold dates, and run `rollback get` again",
     Match.TIED: "choose another date, or set registry.tag_date if its tags hold dates, and run `rollback get` again",
+    Match.GONE: "choose another date, or push that image again and run `rollback get`",
 }
 
 
@@ -69,6 +72,7 @@ class Step:
         notes: what the user should know, a few words each.
         released: the image's release date.
         captured: for an undo, the definition to which the app goes back.
+        basis: `built`, or `deployed` if the image rests on what the app ran.
     """
 
     service: str
@@ -81,6 +85,7 @@ class Step:
     notes: tuple[str, ...] = ()
     released: date | None = None
     captured: Mapping[str, Any] | None = field(default=None, repr=False)
+    basis: Basis = Basis.BUILT
 
     @property
     def before(self) -> str:
@@ -133,6 +138,7 @@ class Plan:
         until: the last moment that `as_of` means; None for an undo.
         others: apps that run a selected repository and are not changed.
         not_looked_at: what the target could not look at, where something may run a selected repository, and why.
+        basis: what the history rests on.
     """
 
     env: Environment
@@ -144,6 +150,7 @@ class Plan:
     until: Instant | None = None
     others: tuple[Other, ...] = ()
     not_looked_at: tuple[str, ...] = ()
+    basis: Basis = Basis.BUILT
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -186,7 +193,9 @@ def build(
     kept: list[Found] = []
     for choice in selection.choices:
         its = found[choice.repo]
-        choice = settled(choice, tuple(map(_digest, its.apps)))
+        running_now = tuple(map(_digest, its.apps))
+        choice = settled(choice, running_now)
+        by_app = {app.id: settled(choice.of(app.id), running_now) for app in its.apps}
         named = service_of(choice.repo)
         left_out = {
             app.id: bool(only and (choice.repo, app.id) not in only) or (choice.repo, app.id) in skip
@@ -195,19 +204,23 @@ def build(
         whole = bool(only and not any(repo == choice.repo for repo, _ in only)) or (choice.repo, "") in skip
         if not its.apps:
             steps.append(_stays(choice, None, named, whole))
-            if its.reason and not whole and choice.image is not None:
+            if its.reason and not whole and (choice.image is not None or choice.match is Match.GONE):
                 reasons.append(its.reason)
         for app in its.apps:
-            name = rows[choice.repo, app.id]
-            if left_out[app.id] or choice.image is None:
-                steps.append(_stays(choice, app, name, left_out[app.id]))
+            name, mine = rows[choice.repo, app.id], by_app[app.id]
+            if left_out[app.id] or mine.image is None:
+                steps.append(_stays(mine, app, name, left_out[app.id]))
+                if mine.match is Match.GONE and not left_out[app.id]:
+                    reasons.append(_gone(mine, name))
                 continue
-            stays = _stays(choice, app, name, False)
-            step, against = _with_image(stays, app, choice.image, _same_build(choice), rules)
-            steps.append(replace(step, notes=(*step.notes, *its.notes)))
+            stays = _stays(mine, app, name, False)
+            step, against = _with_image(stays, app, mine.image, _same_build(mine), rules)
+            notes = (*step.notes, *its.notes, *((mine.note,) if mine.note else ()))
+            steps.append(replace(step, notes=notes))
             reasons += against
-        if choice.image is None and rules.strict and not whole:
-            reasons.append(_nothing_selected(choice))
+        if rules.strict and not whole:
+            without = (one for one in (choice, *by_app.values()) if one.image is None and one.match is not Match.GONE)
+            reasons += [_nothing_selected(one) for one in itertools.islice(without, 1)]
         kept.append(replace(its, apps=tuple(app for app in its.apps if not left_out[app.id])))
     reasons += matching.shared(kept)
     others = _others(found, selection)
@@ -224,6 +237,7 @@ def build(
         selection.until,
         others,
         not_looked_at,
+        selection.basis,
     )
 
 
@@ -232,7 +246,8 @@ def _others(found: Mapping[str, Found], selection: Selection) -> tuple[Other, ..
     others = []
     for choice in selection.choices:
         for one in found[choice.repo].left_out:
-            same = choice.image is not None and _is_same(_same_build(choice), choice.image, one.app)
+            mine = choice.of(one.app.id)
+            same = mine.image is not None and _is_same(_same_build(mine), mine.image, one.app)
             others.append(Other(one.app.id, one.repo, one.app.image, one.reason, differs=not same))
     return tuple(others)
 
@@ -263,7 +278,26 @@ def _not_looked_at_reason(words: str) -> Reason:
 def _stays(choice: Choice, app: App | None, name: str, on_request: bool) -> Step:
     """The step of an app as long as nothing is changed."""
     notes = (LEFT_OUT,) if on_request else (choice.reason,) if choice.image is None else ()
-    return Step(name, choice.repo, Action.STAYS, choice.match, app, choice.image, "", notes, choice.released)
+    return Step(
+        name,
+        choice.repo,
+        Action.STAYS,
+        choice.match,
+        app,
+        choice.image,
+        notes=notes,
+        released=choice.released,
+        basis=choice.basis,
+    )
+
+
+def _gone(choice: Choice, name: str) -> Reason:
+    return Reason(
+        f"{name}: the image that it ran is gone from the registry",
+        why=choice.reason,
+        hint=f"{_REMEDY[Match.GONE]}, or leave it out: --skip={name}",
+        service=name,
+    )
 
 
 def _nothing_selected(choice: Choice) -> Reason:
@@ -362,12 +396,13 @@ def _warnings(steps: Sequence[Step], selection: Selection) -> tuple[str, ...]:
             f"{', '.join(missing)}: no image on or before {selection.as_of.text}; stays as it is, "
             "and may not fit the others"
         )
-    warnings += [
-        f"{choice.repo}: {choice.reason}; it stays as it is, and may not fit the others: {_REMEDY[choice.match]}"
+    matches = {(step.repo, step.match) for step in steps}
+    warnings += dict.fromkeys(
+        f"{one.repo}: {one.reason}; it stays as it is, and may not fit the others: {_REMEDY[one.match]}"
         for choice in selection.choices
-        for step in steps
-        if step.repo == choice.repo and step.match is choice.match and choice.match in (Match.UNDATED, Match.TIED)
-    ]
+        for one in (choice, *choice.apps.values(), *((choice.other_apps,) if choice.other_apps else ()))
+        if one.match in (Match.UNDATED, Match.TIED) and (one.repo, one.match) in matches
+    )
     left_out = [step.service for step in steps if LEFT_OUT in step.notes]
     if left_out and len(left_out) < len(steps):
         warnings.append(f"{', '.join(left_out)}: left out on request; may not fit the services that go back")

@@ -15,7 +15,7 @@ from typing import Any
 
 from rollback.core import json_text
 from rollback.core.apps import App, Status
-from rollback.core.image import CreatedFrom, Image
+from rollback.core.image import Basis, CreatedFrom, Image
 from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Environment, Plan, Step
 from rollback.core.timestamps import Instant
@@ -63,6 +63,7 @@ def dumps(plan: Plan, *, identity: str, registry: str, made: str, on_failure: st
         "registry": registry,
         "as_of": plan.as_of,
         "until": str(plan.until) if plan.until else None,
+        "basis": plan.basis.value,
         "on_failure": on_failure,
         "timeout_s": timeout_s,
         "warnings": list(plan.warnings),
@@ -93,6 +94,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         else None,
         "notes": list(step.notes),
         "released": step.released.isoformat() if step.released else None,
+        "basis": step.basis.value,
     }
 
 
@@ -125,6 +127,7 @@ def loads(text: str, name: str) -> Approved:
             tuple(_step(entry) for entry in data["steps"]),
             warnings=tuple(data["warnings"]),
             until=Instant.parse(data["until"]) if data["until"] else None,
+            basis=Basis(data.get("basis", Basis.BUILT.value)),
         )
         return Approved(
             plan,
@@ -165,6 +168,7 @@ def _step(entry: Mapping[str, Any]) -> Step:
         entry["after"],
         tuple(entry["notes"]),
         date.fromisoformat(entry["released"]) if entry["released"] else None,
+        basis=Basis(entry.get("basis", Basis.BUILT.value)),
     )
 
 

@@ -9,6 +9,7 @@ from enum import Enum
 from rollback.core.apps import Deployment, OperatorCommands, Remark
 from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.history import History
+from rollback.core.image import Basis
 from rollback.core.plan import Action, Environment, Plan, Step
 from rollback.core.timestamps import Instant
 from rollback.errors import Reason
@@ -61,7 +62,8 @@ def of_history(history: History, env: Environment, tags: EnvironmentTags) -> tup
                 f"or run with --env={history.env or history.tag_env}",
             ),
         )
-    strangers = [(image.repo, tag) for image in history.images for tag in image.tags if not tags.fits(tag)]
+    built = [image for image in history.images if image.basis is Basis.BUILT]  # what ran may have any tag
+    strangers = [(image.repo, tag) for image in built for tag in image.tags if not tags.fits(tag)]
     if strangers:
         repo, tag = strangers[0]
         return (

@@ -25,6 +25,7 @@ def plan_json(plan: Plan, reasons: Sequence[Reason]) -> dict[str, Any]:
         "tag_env": plan.env.tag,
         "target": plan.target,
         "as_of": plan.as_of,
+        "basis": plan.basis.value,
         "steps": [step_json(step) for step in plan.steps],
         "warnings": list(plan.warnings),
         "not_changed": [other_json(other) for other in plan.others],
@@ -47,6 +48,7 @@ def step_json(step: Step) -> dict[str, Any]:
         "tag": image.tag if image else None,
         "digest": (image.digest or None) if image else None,
         "created": str(image.created) if image else None,
+        "basis": step.basis.value,
         "notes": list(step.notes),
     }
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from rollback.core.history import History
-from rollback.core.image import Image
-from rollback.core.image_selection import Match, Selection
+from rollback.core.image import Basis, Image
+from rollback.core.image_selection import Choice, Match, Selection
 from rollback.core.matching import service_of
 from rollback.output.shortening import brief, fit_names
 from rollback.output.terminal import Style, TerminalInfo
-from rollback.output.text_format import table
+from rollback.output.text_format import basis_text, table
 
 _LEFT = 2  # columns before the names
 _GAP = 2  # columns between two dates
@@ -52,6 +52,8 @@ def matrix_text(history: History, surface: TerminalInfo, chosen: Selection | Non
         lines += _foot(columns, surface, edge, picked[0])
     lines.append("")
     note = [f"{surface.released} released", f"{surface.carried * 2} carried on"]
+    if history.basis is not Basis.BUILT:
+        note = [f"{surface.deployed} ran", f"{surface.released} built", note[1]]
     if hidden:
         note.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left")
     together = f"{' ' * _LEFT}{'   '.join(note)}"
@@ -66,7 +68,7 @@ def matrix_text(history: History, surface: TerminalInfo, chosen: Selection | Non
 
 def _dates(history: History, width: int) -> list[str]:
     """Every date and how many services were released on it, newest first, as many in a line as fit."""
-    released = _released(history)
+    released = history.by_day()
     cells = [f"{day} ({len(images)})" for day, images in released.items()]
     size = max(map(len, cells)) + 2
     at_once = max((width - 1) // size, 1)
@@ -77,26 +79,42 @@ def _dates(history: History, width: int) -> list[str]:
 def list_text(history: History) -> str:
     """The dates, newest first, each with the images of that day in full: a line per date, however long."""
     return "".join(
-        f"{day}  {'  '.join(f'{image.repo}:{image.tag}' for image in images.values())}\n"
-        for day, images in _released(history).items()
+        f"{day}  {'  '.join(f'{image.repo}:{image.tag}{_basis(image, history)}' for image in images.values())}\n"
+        for day, images in history.by_day().items()
     )
 
 
-def selection_text(chosen: Selection, history: History, surface: TerminalInfo) -> str:
+def _basis(image: Image, history: History) -> str:
+    return "" if history.basis is Basis.BUILT else f" ({basis_text(image.basis)})"
+
+
+def selection_text(chosen: Selection, surface: TerminalInfo) -> str:
     """What every service would get, a line each."""
     rows = []
-    for choice in chosen.choices:
+    for name, choice in _chosen_rows(chosen):
         if choice.image is None:
-            rows.append((service_of(choice.repo), "-", f"{choice.reason}: stays as it is"))
+            rows.append((name, "-", f"{choice.reason}: stays as it is"))
             continue
-        day = choice.image.day(history.zone)
-        note = "released that day" if choice.match is Match.EXACT else f"carried, released {day}"
+        note = "released that day" if choice.match is Match.EXACT else f"carried, released {choice.released}"
+        if choice.basis is Basis.DEPLOYED:
+            note = "ran, deployed that day" if choice.match is Match.EXACT else f"ran, since {choice.released}"
+        elif chosen.basis is not Basis.BUILT:
+            note = f"built, {note}{f'; {choice.note}' if choice.note else ''}"
         tag = brief(choice.image.tag) if surface.width else choice.image.tag
-        rows.append((service_of(choice.repo), tag, note))
+        rows.append((name, tag, note))
     lines = [f"As of {chosen.as_of.text}:"]
     for line, row in zip(table(rows, surface, shrinkable=(1,), names=0), rows, strict=True):
         lines.append(surface.paint(line, Style.CARE) if row[1] == "-" else line)
     return "\n".join(lines) + "\n"
+
+
+def _chosen_rows(chosen: Selection) -> Iterator[tuple[str, Choice]]:
+    """A row for each repository; on the deployed basis, one for each app that the target remembers."""
+    for choice in chosen.choices:
+        if choice.apps:
+            yield from choice.apps.items()
+        else:
+            yield service_of(choice.repo), choice
 
 
 def _names(history: History, surface: TerminalInfo) -> dict[str, str]:
@@ -114,7 +132,7 @@ def _columns(history: History, surface: TerminalInfo, edge: int) -> tuple[list[_
 
     On a terminal the environment's ending is left off, since the line above the matrix names it.
     """
-    released = _released(history)
+    released = history.by_day()
 
     def made(tags: str) -> list[_Column]:
         return [
@@ -135,16 +153,6 @@ def _columns(history: History, surface: TerminalInfo, edge: int) -> tuple[list[_
         if len(fitting) == len(released) or not tags or (tags == "bare" and len(fitting) >= _LEAST):
             break
     return fitting[::-1], tags
-
-
-def _released(history: History) -> dict[date, dict[str, Image]]:
-    """What `History.released` says of each date, in one pass over thousands of images."""
-    newest: dict[tuple[date, str], Image] = {}
-    for image in history.images:
-        newest.setdefault((image.day(history.zone), image.repo), image)
-    return {
-        day: {repo: newest[day, repo] for repo in history.repos if (day, repo) in newest} for day in history.dates
-    }
 
 
 def _fitting(newest_first: Sequence[_Column], room: int) -> list[_Column]:
@@ -200,7 +208,7 @@ def _row(
     image: Image | None,
     day: date | None,
 ) -> str:
-    running = any(one.day(history.zone) < columns[0].day for one in history.of(repo))
+    running = _began_before(history, repo, columns[0].day)
     row = ""
     for place, column in enumerate(columns):
         new = column.released.get(repo)
@@ -211,8 +219,8 @@ def _row(
         if new:
             running = True
             label = _label(new, history, surface, tags)[1:]
-            text = surface.released + label
-            ink = (Style.CHOSEN,) if new == image else (Style.GOOD,)
+            text = (surface.deployed if new.basis is Basis.DEPLOYED else surface.released) + label
+            ink = (Style.CHOSEN,) if image and new.digest == image.digest and new.tag == image.tag else (Style.GOOD,)
             row += surface.paint(text, *ink)
             rest = line - len(text)
             drawn = f" {surface.carried * (rest - 1)}" if rest > 1 and not last and not follows else ""
@@ -224,6 +232,16 @@ def _row(
         else:
             row += " " * width
     return row
+
+
+def _began_before(history: History, repo: str, day: date) -> bool:
+    """Whether an image of a repository is there, or ran, from before a day on."""
+    if any(one.day(history.zone) < day for one in history.of(repo)):
+        return True
+    return any(
+        one.repo == repo and one.certain and one.since.day(history.zone) < day and history.ran(one)
+        for one in history.deployed
+    )
 
 
 def _picked(history: History, chosen: Selection | None) -> tuple[date | None, dict[str, Image]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TextIO
 
-_MARKS = "→●─…"  # a stream that cannot carry these gets plain ASCII
+_MARKS = "→●◆─…"  # a stream that cannot carry these gets plain ASCII
 _FALLBACK = (80, 24)  # columns and lines of a terminal that does not say
 
 
@@ -62,6 +62,11 @@ class TerminalInfo:
     def released(self) -> str:
         """The mark of a release."""
         return "●" if self.unicode else "*"
+
+    @property
+    def deployed(self) -> str:
+        """The mark of an image that an app got that day."""
+        return "◆" if self.unicode else "#"
 
     @property
     def carried(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Sequence
 
+from rollback.core.image import Basis
 from rollback.core.plain_text import sanitize
 from rollback.output.shortening import brief, fit_names, shrink
 from rollback.output.terminal import TerminalInfo
@@ -102,3 +103,8 @@ def paragraph(head: str, text: str, surface: TerminalInfo | None = None) -> list
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def basis_text(basis: Basis) -> str:
+    """On what an image of a date rests, in one word."""
+    return "ran" if basis is Basis.DEPLOYED else "built"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rollback.core.apps import OperatorCommands
 from rollback.core.history import History
+from rollback.core.image import Basis
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
 from rollback.core.plain_text import sanitize, sanitize_lines
@@ -15,7 +16,7 @@ from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output import incident_report
 from rollback.output.matrix import list_text, matrix_text, selection_text
 from rollback.output.terminal import Style, TerminalInfo
-from rollback.output.text_format import DIGEST_SHOWN, duration, paragraph, short, table
+from rollback.output.text_format import DIGEST_SHOWN, basis_text, duration, paragraph, short, table
 
 _DETAIL = 24  # columns of a detail in the line of its service, if the other columns have to give way
 PLAIN = TerminalInfo()  # a file, a message: any width, no colour
@@ -47,9 +48,13 @@ def history_text(history: History, surface: TerminalInfo = PLAIN, chosen: Select
         chosen: the selection that is highlighted, and is shown in full.
     """
     env = history.env if history.env == history.tag_env else f"{history.env} (tags: {history.tag_env})"
-    parts = [f"{env} in {history.registry}, days in {history.timezone}\n", matrix_text(history, surface, chosen)]
+    basis = "" if history.basis is Basis.BUILT else f", basis: {history.basis.value}"
+    parts = [
+        f"{env} in {history.registry}, days in {history.timezone}{basis}\n",
+        matrix_text(history, surface, chosen),
+    ]
     if chosen:
-        parts.append(selection_text(chosen, history, surface))
+        parts.append(selection_text(chosen, surface))
     if surface.width is None and history.dates:
         parts.append(list_text(history))
     return "\n".join(parts)
@@ -63,7 +68,8 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
         surface: where it is shown.
         footer: a sentence behind the counts.
     """
-    rows, ending = _without_ending([_plan_row(step, surface) for step in plan.steps], plan.env.tag, surface)
+    rows = [_plan_row(step, plan.basis, surface) for step in plan.steps]
+    rows, ending = _without_ending(rows, plan.env.tag, surface)
     lines = [
         f"Plan: {sanitize(plan.env.name)} {sanitize(_to(plan))}{ending}",
         f"      on {sanitize(plan.target)}",
@@ -99,15 +105,15 @@ def _to(plan: Plan) -> str:
     return f"as of {plan.as_of}" if is_date else f"as before the run {plan.as_of}"
 
 
-def _plan_row(step: Step, surface: TerminalInfo) -> tuple[str, ...]:
+def _plan_row(step: Step, basis: Basis, surface: TerminalInfo) -> tuple[str, ...]:
     now = short(step.before, surface)
     if step.action is Action.CHANGE:
         then = short(step.after, surface)
         if then == now:  # only the digest differs
             then = f"{then}@{Reference.parse(step.after).digest[:DIGEST_SHOWN]}"
-        return (step.service, now, surface.arrow, then, "change", _match_text(step))
+        return (step.service, now, surface.arrow, then, "change", _match_text(step, basis))
     if step.action is Action.SAME:
-        return (step.service, now, "", "", "same", _match_text(step))
+        return (step.service, now, "", "", "same", _match_text(step, basis))
     return (step.service, now, "", "", "stays", "")
 
 
@@ -134,10 +140,14 @@ def _without_ending(
     return bare, f"   (tags end in {ending})"
 
 
-def _match_text(step: Step) -> str:
+def _match_text(step: Step, basis: Basis) -> str:
+    """How an image relates to the date, and on what that rests where not everything rests on the same."""
     if step.image is None:
         return ""
-    return "released that day" if step.match is Match.EXACT else f"since {step.released}"
+    if step.basis is Basis.DEPLOYED:
+        return "ran, deployed that day" if step.match is Match.EXACT else f"ran, since {step.released}"
+    text = "released that day" if step.match is Match.EXACT else f"since {step.released}"
+    return text if basis is Basis.BUILT else f"{basis_text(step.basis)}, {text}"
 
 
 def reason_text(reason: Reason) -> str:

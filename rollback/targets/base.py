@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
+from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.secret import Secret
 
@@ -335,6 +336,37 @@ class Remembering(Protocol):
         """What has changed in an app's configuration since a time, its image aside; a few words each, no secrets.
 
         Empty, too, if its memory does not reach back so far.
+
+        Raises:
+            TargetError: the target cannot be queried.
+        """
+        ...
+
+
+class ImageMemory(Protocol):
+    """What a target also has if it remembers with which images apps were configured."""
+
+    def image_history(self, ids: Sequence[str], most: int) -> Mapping[str, tuple[ConfiguredImages, ...]]:
+        """With what apps were configured, each back to where `most` images are known; many apps at a time.
+
+        Args:
+            ids: of apps that `apps` has shown.
+            most: how many images count for each app, the newest first.
+
+        Returns:
+            By app id, its configurations, oldest first, without a gap.
+
+        Raises:
+            TargetError: the target cannot be queried.
+        """
+        ...
+
+    def image_at(self, app_id: str, moment: Instant) -> ConfiguredImages | None:
+        """With what an app was configured at a moment; None if the target's memory does not reach back so far.
+
+        Args:
+            app_id: of an app that `apps` has shown.
+            moment: the moment.
 
         Raises:
             TargetError: the target cannot be queried.

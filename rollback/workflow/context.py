@@ -17,6 +17,7 @@ from rollback.config import option_values, settings
 from rollback.config.settings import Settings
 from rollback.core import history_file
 from rollback.core.history import History, zone
+from rollback.core.image import Basis
 from rollback.core.image_selection import AsOf, parse_as_of
 from rollback.core.matching import Rules
 from rollback.core.plain_text import sanitize
@@ -48,18 +49,21 @@ class Access:
     option: bool = False
 
 
-def load_settings(file: str | None, *, registry: str | None = None, target: str | None = None) -> Settings:
+def load_settings(
+    file: str | None, *, registry: str | None = None, target: str | None = None, basis: Basis | None = None
+) -> Settings:
     """Read the settings, with the command line's and the environment's values on top.
 
     Args:
         file: the settings file; None to look for it.
         registry: URL of the registry, as given on the command line.
         target: name of the target, likewise.
+        basis: what dates rest on, likewise.
 
     Raises:
         BadInput: the file cannot be read, or has mistakes.
     """
-    return settings.load(file, os.environ, registry=registry, target=target)
+    return settings.load(file, os.environ, registry=registry, target=target, basis=basis)
 
 
 def environment(name: str, config: Settings) -> Environment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rollback.state import record
 from rollback.state.record import Record
 from rollback.system.files import write_whole
 from rollback.workflow import context
+from rollback.workflow.context import Access
 
 
 def write(
@@ -59,10 +60,12 @@ def past_runs(dump: Path) -> list[Record]:
     return list(record.readable(dump))
 
 
-def running(history: History, env: Environment, config: Settings, progress: Progress) -> Running:
+def running(
+    history: History, env: Environment, config: Settings, login: Callable[[], Access], progress: Progress
+) -> Running:
     """Query what runs on the target; if it cannot be queried, one line says so and the page does without."""
     try:
-        target = context.target(config, context.access(config), env.name)
+        target = context.target(config, login(), env.name)
         try:
             target.login()
             apps = target.apps(env.name)

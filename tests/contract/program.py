@@ -8,16 +8,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rollback.core.apps import Deployment
+from rollback.core.timestamps import Instant
 from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect
-from rollback.targets.base import Target, TargetOptions
-from tests.contract.stage import BILLING, CART, PASSWORD, USER, WEB, Stage
+from rollback.targets.base import ImageMemory, Target, TargetOptions
+from tests.contract.stage import BILLING, CART, NOW, PASSWORD, USER, WEB, Stage
 from tests.contract.target_contract import TargetContract, change, look
 
 PLUGIN_TOML = 'name = "dcos-core-cli"\n\n[[executables]]\npath = "bin/dcos"\n'
@@ -216,6 +217,26 @@ class ProgramContract(TargetContract):
         recorded.status([BILLING, CART, WEB])
 
         assert sorted(calls.commands()) == list(self.look_calls)
+
+    def test_a_moment_of_the_past_costs_two_calls_for_each_app(
+        self, recorded: Target, calls: Calls, stage: Stage
+    ) -> None:
+        stage.later(3600)
+        stage.front.foreign(BILLING, {"cpus": 1})
+        stage.later(60)
+        recorded.login()
+        recorded.apps("prod")
+        before = len(calls.commands())
+
+        for app_id in (BILLING, CART):
+            cast(ImageMemory, recorded).image_at(app_id, Instant.parse(NOW.isoformat()))
+
+        said = calls.commands()[before:]
+        assert [command.split(" --")[0].rpartition(" /")[0] or command.split(" --")[0] for command in said] == [
+            "marathon app version list",
+            "marathon app show",
+            "marathon app version list",  # what CART has now it had then, too
+        ]
 
     def test_a_failure_costs_one_call_for_the_app_that_failed(
         self, recorded: Target, calls: Calls, stage: Stage

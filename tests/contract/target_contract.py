@@ -10,15 +10,16 @@ from typing import cast
 
 import pytest
 
-from rollback.core.apps import App, Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, Status, with_image
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, TargetError
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.secret import Secret
-from rollback.targets.base import Remembering, Target, TargetOptions
+from rollback.targets.base import ImageMemory, Remembering, Target, TargetOptions
 from rollback.workflow import environment_state
-from tests.contract.stage import BILLING, CART, CLEANER, PASSWORD, USER, WEB, Stage
+from tests.contract.stage import BILLING, CART, CLEANER, NOW, PASSWORD, USER, WEB, Stage
 
+OLD = "registry:5000/shop/billing:1.9.0-master"
 FOREIGN = {"labels": {"team": "somebody-else"}, "instances": 3}
 
 
@@ -440,6 +441,28 @@ class TargetContract:
 
     def test_nothing_is_told_of_a_past_that_is_forgotten(self, target: Target) -> None:
         assert cast(Remembering, target).drift(BILLING, Instant.parse("1999-01-01T00:00:00Z")) == ()
+
+    def test_what_an_app_was_configured_with_is_remembered(self, target: Target, stage: Stage) -> None:
+        memory = cast(ImageMemory, target)
+        stage.later(3600)
+        container = with_image(stage.definition(BILLING)["container"], OLD, "r/b:2")
+        stage.front.foreign(BILLING, {"container": container})
+        stage.later(60)
+        target.apps("prod")
+
+        found = memory.image_history([BILLING, CART], 10)
+        then = memory.image_at(BILLING, Instant.parse(NOW.isoformat()))
+
+        assert [[part.image for part in one.containers] for one in found[BILLING]] == [[OLD], ["r/b:2"]]
+        assert [one.until for one in found[BILLING]] == [found[BILLING][1].since, None]
+        assert len(found[CART]) == 1
+        assert then is not None
+        assert (then.containers, then.since, then.until) == (
+            found[BILLING][0].containers,
+            found[BILLING][0].since,
+            found[BILLING][1].since,
+        )
+        assert memory.image_at(BILLING, Instant.parse("1999-01-01T00:00:00Z")) is None
 
     def test_closing_twice_is_harmless(self, target: Target) -> None:
         target.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timezone, tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timezone, tzinfo
 from itertools import takewhile
 
+from rollback.core import image_selection
 from rollback.core.history import History
-from rollback.core.image import CreatedFrom, Image, builds
+from rollback.core.image import Basis, CreatedFrom, Image, builds
+from rollback.core.image_selection import AsOf
 from rollback.core.matching import service_of
 from rollback.core.timestamps import Instant
 from rollback.state.record import Record
@@ -121,18 +123,15 @@ def build(history: History, records: Sequence[Record], running: Running | None =
         days.setdefault(_day(record, zone), False)
     columns = tuple(Column(day, days[day]) for day in sorted(days))
     place = {column.day: number for number, column in enumerate(columns)}
-    images = tuple(sorted(history.images, key=lambda image: image.order))
-    rows = {repo: row for row, repo in enumerate(history.repos)}
-    every: list[list[tuple[date, int]]] = [[] for _ in history.repos]
-    for number, image in enumerate(images):
-        every[rows[image.repo]].append((image.day(zone), number))
+    lay_out = _by_build if history.basis is Basis.BUILT else _by_deployment
+    images, marks, selections = lay_out(history, place)
     return Chart(
         history,
         _names(history.repos),
         columns,
         images,
-        tuple(_marks(row, of_row, place) for row, of_row in enumerate(every)),
-        {place[day]: tuple(_newest(of_row, day, images) for of_row in every) for day in history.dates},
+        marks,
+        selections,
         tuple(_past(record, place, zone) for record in newest),
         running if running and running.references else left_behind(newest, history.repos),
     )
@@ -152,16 +151,63 @@ def left_behind(newest_first: Sequence[Record], repos: Sequence[str]) -> Running
     return Running(references, f"as runs left it, the newest being {newest}") if references else Running()
 
 
-def built(image: Image, zone: tzinfo, name: str) -> str:
-    """When an image was built, for reading; a history of the older form knows only the day."""
+def built(image: Image, history: History) -> str:
+    """When an image was built, or since when it ran; a history of the older form knows only the day."""
+    if image.basis is Basis.DEPLOYED:
+        return f"ran since {image.day(history.zone)}"
     if image.created_from is CreatedFrom.DAY:
-        return str(image.day(zone))
-    return f"{image.created.time.astimezone(zone):%Y-%m-%d %H:%M} {name}"
+        return str(image.day(history.zone))
+    text = f"{image.created.time.astimezone(history.zone):%Y-%m-%d %H:%M} {history.timezone}"
+    return text if history.basis is Basis.BUILT else f"built {text}"
 
 
 def _names(repos: Sequence[str]) -> tuple[str, ...]:
     short = [service_of(repo) for repo in repos]
     return tuple(short if len(set(short)) == len(short) else repos)
+
+
+_Layout = tuple[tuple[Image, ...], tuple[tuple[Mark, ...], ...], dict[int, tuple[int, ...]]]
+
+
+def _by_build(history: History, place: Mapping[date, int]) -> _Layout:
+    """The images, the marks of each row and the selections, by when images were built."""
+    images = tuple(sorted(history.images, key=lambda image: image.order))
+    rows = {repo: row for row, repo in enumerate(history.repos)}
+    every: list[list[tuple[date, int]]] = [[] for _ in history.repos]
+    for number, image in enumerate(images):
+        every[rows[image.repo]].append((image.day(history.zone), number))
+    marks = tuple(_marks(row, of_row, place) for row, of_row in enumerate(every))
+    selections = {place[day]: tuple(_newest(of_row, day, images) for of_row in every) for day in history.dates}
+    return images, marks, selections
+
+
+def _by_deployment(history: History, place: Mapping[date, int]) -> _Layout:
+    """The same on the deployed basis: an image that ran is there once for each day on which an app got it."""
+    noon = time(12)
+
+    def on(image: Image, day: date) -> Image:
+        if image.basis is Basis.BUILT:
+            return image
+        then = datetime.combine(day, noon, history.zone).astimezone(timezone.utc)
+        return replace(image, created=Instant(then), created_from=CreatedFrom.DEPLOYED)
+
+    numbers: dict[Image, int] = {}
+    marks: list[list[Mark]] = [[] for _ in history.repos]
+    for day, released in sorted(history.by_day().items()):
+        for repo, image in released.items():
+            number = numbers.setdefault(on(image, day), len(numbers))
+            row = history.repos.index(repo)
+            marks[row].append(Mark(row, place[day], number))
+    selections = {}
+    for day in history.dates:
+        chosen = image_selection.select(history, AsOf(str(day), day)).choices
+        selections[place[day]] = tuple(
+            numbers.setdefault(on(choice.image, choice.released), len(numbers))
+            if choice.image and choice.released
+            else NOTHING
+            for choice in chosen
+        )
+    return tuple(numbers), tuple(map(tuple, marks)), selections
 
 
 def _marks(row: int, of_row: Sequence[tuple[date, int]], place: Mapping[date, int]) -> tuple[Mark, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
 
+from rollback.core.image import Basis
 from rollback.core.plain_text import printable, sanitize
 from rollback.output.text_format import short
 from rollback.output.timeline import drawing
@@ -91,6 +92,8 @@ def _about(chart: Chart) -> str:
     if history.tag_env and history.tag_env != history.env:
         words.append(f"tags of {history.tag_env}")
     words.append(f"days in {history.timezone}")
+    if history.basis is not Basis.BUILT:
+        words.append(f"basis: {history.basis.value}")
     if history.generated:
         words.append(f"as the registry stood at {utc(history.generated)}")
     words.append(f"{len(history.repos)} services, {len(history.dates)} dates, {len(chart.runs)} past runs")
@@ -192,7 +195,8 @@ def _now(chart: Chart, row: int, number: int) -> tuple[str, str]:
 
 
 def _table(chart: Chart, column: int, ident: str = "", rows: range | None = None) -> str:
-    head = ["Service", "Image", "Which", "Built", "Digest", *(["Runs now"] if chart.running.references else [])]
+    rests = "Built" if chart.history.basis is Basis.BUILT else "Built or ran"
+    head = ["Service", "Image", "Which", rests, "Digest", *(["Runs now"] if chart.running.references else [])]
     parts = [f'<div class="wide"><table{f" id={ident}" if ident else ""}><thead><tr>']
     parts += [f'<th scope="col">{name}</th>' for name in head]
     parts.append("</tr></thead><tbody>")
@@ -217,7 +221,7 @@ def cells(chart: Chart, row: int, column: int) -> list[tuple[str, str]]:
     day = image.day(chart.zone)
     exact = day == chart.columns[column].day
     which = ("which exact", "released that day") if exact else ("which carried", f"carried since {day}")
-    stamp = built(image, chart.zone, chart.history.timezone)
+    stamp = built(image, chart.history)
     return [("tag", image.tag), which, ("built", stamp), ("digest", image.digest or "-"), *last]
 
 
@@ -285,7 +289,7 @@ def _data(chart: Chart, chosen: int | None, commands: Commands) -> str:
             [
                 sanitize(image.tag),
                 sanitize(image.digest),
-                built(image, chart.zone, chart.history.timezone),
+                built(image, chart.history),
                 str(image.day(chart.zone)),
             ]
             for image in chart.images

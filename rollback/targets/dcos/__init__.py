@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommands, Status
+from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 from rollback.targets.base import Check, Target, TargetKind, TargetOptions
@@ -24,6 +25,7 @@ from rollback.targets.dcos.program import Absent, Program
 from rollback.targets.marathon import app_ids, drift, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.configurations import Configurations
+from rollback.targets.marathon.image_versions import ImageVersions
 
 _CREATED = re.compile(r"Created deployment ([0-9A-Za-z][0-9A-Za-z-]{7,})")  # both generations; `None` if it got no id
 _ALWAYS = (
@@ -65,6 +67,7 @@ class Dcos:
         self._witness = FailureTracker()
         self._identity = ""
         self._configurations = Configurations()
+        self._versions = ImageVersions(self._version_list, self._version, _AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -104,7 +107,9 @@ class Dcos:
         are recognised by what Marathon always sends and such a list does not have. `group show` is untouched.
         """
         listed = self._list("the apps cannot be read", "marathon", "app", "list", "--json")
-        return tuple(serialization.app(entry) for entry in self._whole(listed))
+        whole = self._whole(listed)
+        self._versions.note(whole)
+        return tuple(serialization.app(entry) for entry in whole)
 
     def _whole(self, listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The entries of `app list` with nothing left out of their definitions."""
@@ -172,12 +177,8 @@ class Dcos:
         self._configurations.note(entry)
         app_id = str(entry["id"])
         for version in self._configurations.unknown(entry):
-            try:
-                what = f"the past of {app_id} cannot be read"
-                stored = self._program.read(what, "marathon", "app", "show", f"--app-version={version}", app_id)
-            except Absent:
-                stored = None
-            same = isinstance(stored, dict) and serialization.same_configuration(stored, listed)
+            stored = self._version(app_id, version)
+            same = stored is not None and serialization.same_configuration(stored, listed)
             self._configurations.learn(app_id, version, entry if same else None)
 
     def cancel(self, deployment: Deployment) -> Deployment | None:
@@ -240,14 +241,34 @@ class Dcos:
 
     def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
         """See `Remembering`. Three processes."""
+        version = drift.version_at(self._version_list(app_id), until)
+        then = self._version(app_id, version) if version else None
+        if then is None:
+            return ()
+        now = self._program.read(f"the past of {app_id} cannot be read", "marathon", "app", "show", app_id)
+        return drift.drift(then, now)
+
+    def image_history(self, ids: Sequence[str], most: int) -> Mapping[str, tuple[ConfiguredImages, ...]]:
+        """See `ImageMemory`. One process for each app and one for each of its versions, four at a time."""
+        return self._versions.history(ids, most)
+
+    def image_at(self, app_id: str, moment: Instant) -> ConfiguredImages | None:
+        """See `ImageMemory`. Two processes; one where the present definition was in force then."""
+        return self._versions.at(app_id, moment)
+
+    def _version_list(self, app_id: str) -> Sequence[str]:
         what = f"the past of {app_id} cannot be read"
         versions = self._program.read(what, "marathon", "app", "version", "list", app_id)
-        version = drift.version_at(versions if isinstance(versions, list) else (), until)
-        if not version:
-            return ()
-        then = self._program.read(what, "marathon", "app", "show", f"--app-version={version}", app_id)
-        now = self._program.read(what, "marathon", "app", "show", app_id)
-        return drift.drift(then, now)
+        return versions if isinstance(versions, list) else ()
+
+    def _version(self, app_id: str, version: str) -> Mapping[str, Any] | None:
+        """The definition of a version; None where Marathon no longer has it."""
+        what = f"the past of {app_id} cannot be read"
+        try:
+            stored = self._program.read(what, "marathon", "app", "show", f"--app-version={version}", app_id)
+        except Absent:
+            return None
+        return stored if isinstance(stored, dict) else None
 
     def close(self) -> None:
         """See `Target`. The private folder goes, and with it the token of this run."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, OperatorCommands, Status
+from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
 from rollback.targets.base import Check, Target, TargetKind, TargetOptions
@@ -15,10 +16,13 @@ from rollback.targets.marathon import app_ids, drift, response_errors, serializa
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.api import MarathonClient
 from rollback.targets.marathon.configurations import Configurations
+from rollback.targets.marathon.image_versions import ImageVersions
 from rollback.targets.marathon.operator_commands import HttpCommands
 
 # Members that an app comes without unless they are asked for; deployments and counts always come.
 _EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFailure", "apps.readiness")
+
+_AT_ONCE = 8  # requests for versions at a time
 
 
 KIND = TargetKind(
@@ -51,6 +55,7 @@ class Marathon:
     def __init__(self, options: TargetOptions) -> None:
         self._api = MarathonClient(options)
         self._configurations = Configurations()
+        self._versions = ImageVersions(self._version_list, self._version, _AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -85,6 +90,7 @@ class Marathon:
         entries = _list(response_errors.parse(response), "apps")
         for entry in entries:
             self._configurations.note(entry)
+        self._versions.note(entries)
         return tuple(serialization.app(entry) for entry in entries)
 
     def deployments(self) -> tuple[Deployment, ...]:
@@ -121,12 +127,7 @@ class Marathon:
         """Judge one app; what other versions of its tasks hold is looked up once."""
         self._configurations.note(entry)
         for version in self._configurations.unknown(entry):
-            path = f"/v2/apps/{str(entry['id']).strip('/')}/versions/{version}"
-            try:
-                stored = response_errors.parse(self._api.read(path, f"the past of {entry['id']} cannot be read"))
-            except response_errors.NotThere:
-                stored = None
-            self._configurations.learn(str(entry["id"]), version, stored if isinstance(stored, dict) else None)
+            self._configurations.learn(str(entry["id"]), version, self._version(str(entry["id"]), version))
         return self._configurations.status(entry, queue)
 
     def cancel(self, deployment: Deployment) -> Deployment | None:
@@ -188,14 +189,35 @@ class Marathon:
 
     def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
         """See `Remembering`. Three requests."""
-        path, what = f"/v2/apps/{app_id.strip('/')}", f"the past of {app_id} cannot be read"
-        versions = response_errors.parse(self._api.read(f"{path}/versions", what))
-        version = drift.version_at(versions["versions"] if isinstance(versions, dict) else (), until)
-        if not version:
+        version = drift.version_at(self._version_list(app_id), until)
+        then = self._version(app_id, version) if version else None
+        if then is None:
             return ()
-        then = response_errors.parse(self._api.read(f"{path}/versions/{version}", what))
+        path, what = f"/v2/apps/{app_id.strip('/')}", f"the past of {app_id} cannot be read"
         now = response_errors.parse(self._api.read(path, what))
         return drift.drift(then, now["app"])
+
+    def image_history(self, ids: Sequence[str], most: int) -> Mapping[str, tuple[ConfiguredImages, ...]]:
+        """See `ImageMemory`. One request for each app and one for each of its versions, eight at a time."""
+        return self._versions.history(ids, most)
+
+    def image_at(self, app_id: str, moment: Instant) -> ConfiguredImages | None:
+        """See `ImageMemory`. Two requests."""
+        return self._versions.at(app_id, moment)
+
+    def _version_list(self, app_id: str) -> Sequence[str]:
+        what = f"the past of {app_id} cannot be read"
+        answer = response_errors.parse(self._api.read(f"/v2/apps/{app_id.strip('/')}/versions", what))
+        return answer["versions"] if isinstance(answer, dict) else ()
+
+    def _version(self, app_id: str, version: str) -> Mapping[str, Any] | None:
+        """The definition of a version; None where Marathon no longer has it."""
+        path = f"/v2/apps/{app_id.strip('/')}/versions/{version}"
+        try:
+            stored = response_errors.parse(self._api.read(path, f"the past of {app_id} cannot be read"))
+        except response_errors.NotThere:
+            return None
+        return stored if isinstance(stored, dict) else None
 
     def close(self) -> None:
         """See `Target`."""

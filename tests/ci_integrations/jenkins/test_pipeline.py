@@ -147,6 +147,7 @@ def test_an_answer_that_was_not_offered_runs_nothing(quick: Button, stub: Path, 
         ({"REPOS": ""}, "REPOS has to be"),
         ({"RUN": "{{ lookup('pipe','id') }}", "ACTION": "undo"}, "RUN has to be"),
         ({"ACTION": "drop"}, "ACTION is not one of"),
+        ({"BASIS": "ran"}, "BASIS is not one of"),
         ({"ROLLBACK_REASON": ""}, "ROLLBACK_REASON is empty"),
     ],
 )
@@ -199,6 +200,16 @@ def test_without_a_login_or_slack_no_credentials_are_needed(
     assert build.result == "SUCCESS", build.console
     secrets = {"ROLLBACK_USER", "ROLLBACK_PASSWORD", "ROLLBACK_SLACK"}
     assert [secrets & call["env"].keys() for call in calls(stub)] == [set(), bound, bound]
+
+
+@pytest.mark.parametrize("basis", ["auto", "deployed"])
+def test_dates_that_rest_on_what_ran_have_the_login(quick: Button, stub: Path, basis: str) -> None:
+    build = quick.press(choose(DAY), env="dev", BASIS=basis)
+
+    assert build.result == "SUCCESS", build.console
+    got = calls(stub)[0]
+    assert got["env"]["ROLLBACK_PASSWORD"] == PASSWORD
+    assert f"basis={basis}" in got["argv"]
 
 
 def test_missing_credentials_fail_the_build_before_anything_runs(quick: Button, stub: Path) -> None:

@@ -64,7 +64,7 @@ def test_an_old_image_that_no_date_needs_is_left_out() -> None:
 def test_of_two_images_of_a_day_the_later_one_is_offered() -> None:
     found = built([image("a:9-master", "2026-11-20T08:00:00Z"), image("a:10-master", "2026-11-20T18:00:00Z")])
 
-    assert [one.tag for one in found.released(day("2026-11-20"))] == ["10-master"]
+    assert [one.tag for one in found.by_day()[day("2026-11-20")].values()] == ["10-master"]
     assert history_file.as_json(found)["rollbacks"] == {"2026-11-20": [{"10-master": "a"}]}
 
 
@@ -186,7 +186,7 @@ def test_a_file_of_the_older_form_is_read() -> None:
 def test_a_day_of_the_older_form_may_be_one_object() -> None:
     found = history_file.loads('{"all": ["a", "b"], "rollbacks": {"2026-11-18": {"1-master": "a", "2-master": "b"}}}')
 
-    assert [one.tag for one in found.released(day("2026-11-18"))] == ["1-master", "2-master"]
+    assert [one.tag for one in found.by_day()[day("2026-11-18")].values()] == ["1-master", "2-master"]
 
 
 def changed(**members: Any) -> str:

@@ -68,7 +68,7 @@ def test_every_date_is_listed_where_some_do_not_fit() -> None:
     at = lines.index("All dates (services released):")
     listed = " ".join(lines[at + 1 :])
     assert re.findall(r"(\S+) \((\d+)\)", listed) == [
-        (str(day), str(len(history.released(day)))) for day in history.dates
+        (str(day), str(len(history.by_day()[day].values()))) for day in history.dates
     ]
     assert "All dates" not in history_text(SHOP, TERMINAL)
 
@@ -128,7 +128,7 @@ def test_a_pipe_gets_every_date_and_every_tag_in_full() -> None:
 
     for day in history.dates:
         line = next(line for line in text.splitlines() if line.startswith(f"{day}  "))
-        assert line.split()[1:] == [f"{one.repo}:{one.tag}" for one in history.released(day)]
+        assert line.split()[1:] == [f"{one.repo}:{one.tag}" for one in history.by_day()[day].values()]
     assert text.splitlines()[3].split()[-1] == "11-21"
     assert len(text.splitlines()[3].split()) == 100
 
