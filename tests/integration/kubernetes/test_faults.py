@@ -1,0 +1,307 @@
+"""What goes wrong on a cluster, on a real control plane; docs/faults.md has a row for each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.command import Command, Said
+from tests.integration.kubernetes.conftest import BAD, GOOD, GOOD_DAY, Shop
+from tests.support.kubernetes.cluster import Cluster
+from tests.support.kubernetes.control_plane import kubeconfig, wait_until
+from tests.support.kubernetes.image_behavior import (
+    CRASHES,
+    HEALTHY,
+    MISCONFIGURED,
+    NEVER_READY,
+    UNPULLABLE,
+    ImageBehavior,
+    dies,
+    slow,
+)
+from tests.support.registry_proxy import Asked, Go, Reply, front
+
+_WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+_NOBODY_LISTENS = "https://127.0.0.1:1/"
+
+
+def stands(shop: Shop, name: str, kind: str = "Deployment", good: ImageBehavior = HEALTHY, **options: Any) -> str:
+    """A workload that runs its bad image, with the good one behaving as told; the reference of the good one."""
+    image, bad = shop.release(name)
+    shop.namespace.set_behavior(image, good)
+    shop.namespace.create(kind, name, bad, **{"replicas": 1, **options})
+    return image
+
+
+def up(shop: Shop, *names: str, kind: str = "Deployment") -> None:
+    for name in names:
+        shop.namespace.wait_until_up(kind, name)
+
+
+def rows(said: Said) -> dict[str, dict[str, str]]:
+    """By service, the rows of a report in JSON."""
+    return {row["service"]: row for row in said.json()["services"]}
+
+
+@contextmanager
+def started(command: Command, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, running."""
+    process = command.start(*words)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> Said:
+    out, err = process.communicate(timeout=120)
+    return Said(process.returncode, out, err)
+
+
+def with_webhook(shop: Shop, resource: str, group: str, app: str) -> None:
+    """A webhook for the objects of one app that nobody answers."""
+    admin, name = shop.namespace.cluster.admin, f"down-{resource}.{shop.namespace.name}.test"
+    webhook = {
+        "name": name,
+        "clientConfig": {"url": _NOBODY_LISTENS},
+        "rules": [{"apiGroups": [group], "apiVersions": ["v1"], "operations": ["*"], "resources": [resource]}],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": shop.namespace.name}},
+        "objectSelector": {"matchLabels": {"app": app}},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 1,
+    }
+    admin.request("POST", _WEBHOOKS, {"metadata": {"name": name}, "webhooks": [webhook]})
+
+
+def without_webhook(shop: Shop, resource: str) -> None:
+    name = f"down-{resource}.{shop.namespace.name}.test"
+    shop.namespace.cluster.admin.request("DELETE", f"{_WEBHOOKS}/{name}")
+
+
+def test_each_way_in_which_a_workload_does_not_come_up_is_said_in_the_clusters_words(shop: Shop) -> None:
+    """One run with the policy `keep`: a failure of each kind beside a service that comes up; then all goes back."""
+    ways = {
+        "unpullable": UNPULLABLE,
+        "crashing": CRASHES,
+        "dying": dies(0.6),
+        "unready": NEVER_READY,
+        "misconfigured": MISCONFIGURED,
+        "healthy": HEALTHY,
+    }
+    for name, behavior in ways.items():
+        stands(shop, name, good=behavior)
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [one_per_node("unplaced")]}}
+    stands(shop, "unplaced", replicas=2, pod={"affinity": apart})
+    limited = quota(shop)
+    stands(shop, "crowded", pod={"priorityClassName": limited})
+    stands(shop, "hooked")
+    names = [*ways, "unplaced", "crowded", "hooked"]
+    up(shop, *names)
+    with_webhook(shop, "pods", "", "hooked")
+    before = {name: shop.namespace.get("Deployment", name)["spec"]["template"] for name in names}
+
+    ran = shop.run("--on-failure=keep", "--timeout=10", "--json")
+    without_webhook(shop, "pods")
+    undone = shop.command("undo", "--yes", "--timeout=60")
+
+    found = rows(ran)
+    assert ran.code == 4, ran.err + ran.out
+    assert found["healthy"]["state"] == "changed"
+    assert "ImagePullBackOff" in found["unpullable"]["detail"] or "ErrImagePull" in found["unpullable"]["detail"]
+    assert "it fails again and again: container main ended: Error" in found["crashing"]["detail"]
+    assert "it fails again and again: container main ended: OOMKilled" in found["dying"]["detail"]
+    assert "not up within 10 s" in found["unready"]["detail"]
+    assert "containers with unready status: [main]" in found["unready"]["detail"]
+    assert 'secret "settings" not found' in found["misconfigured"]["detail"]
+    assert "anti-affinity" in found["unplaced"]["detail"]
+    assert "exceeded quota: q" in found["crowded"]["detail"]
+    assert "failed calling webhook" in found["hooked"]["detail"]
+    assert undone.code == 0, undone.err + undone.out
+    assert {name: shop.namespace.get("Deployment", name)["spec"]["template"] for name in names} == before
+
+
+def one_per_node(app: str) -> Mapping[str, Any]:
+    return {"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": "kubernetes.io/hostname"}
+
+
+def quota(shop: Shop) -> str:
+    """Allow one pod of a priority class; its name."""
+    admin, name = shop.namespace.cluster.admin, f"scarce-{shop.namespace.name}"
+    admin.request("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": 1})
+    scope = {"scopeName": "PriorityClass", "operator": "In", "values": [name]}
+    spec = {"hard": {"pods": "1"}, "scopeSelector": {"matchExpressions": [scope]}}
+    path = f"/api/v1/namespaces/{shop.namespace.name}/resourcequotas"
+    admin.request("POST", path, {"metadata": {"name": "q"}, "spec": spec})
+    wait_until(lambda: "hard" in admin.request("GET", f"{path}/q").get("status", {}))
+    return name
+
+
+def test_every_kind_goes_back_to_the_identical_template_and_a_stuck_stateful_set_is_freed(shop: Shop) -> None:
+    kinds = {"web": "Deployment", "db": "StatefulSet", "agent": "DaemonSet"}
+    for name, kind in kinds.items():
+        stands(shop, name, kind, UNPULLABLE, replicas=2)
+    for name, kind in kinds.items():
+        up(shop, name, kind=kind)
+    before = {name: shop.namespace.get(kind, name)["spec"]["template"] for name, kind in kinds.items()}
+
+    ran = shop.run("--timeout=6")
+
+    assert ran.code == 5, ran.err + ran.out
+    assert ran.out.startswith("RESTORED")
+    assert {name: shop.namespace.get(kind, name)["spec"]["template"] for name, kind in kinds.items()} == before
+    assert f"deleted the pod {shop.namespace.name}/db-1: it is not ready" in " ".join(ran.err.split())
+    for name, kind in kinds.items():
+        up(shop, name, kind=kind)
+
+
+def test_a_foreign_change_in_mid_run_is_left_alone_and_foreign_scaling_is_none(shop: Shop) -> None:
+    for name in ("web", "cart"):
+        stands(shop, name, good=slow(4.0))
+    up(shop, "web", "cart")
+    shop.get()
+
+    with started(shop.command, "run", f"--date={GOOD_DAY}", "--env=prod", "--on-failure=keep", "--json") as process:
+        wait_until(lambda: all(GOOD in shop.image("Deployment", name) for name in ("web", "cart")), limit_s=60)
+        shop.namespace.patch(
+            "Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"by": "somebody"}}}}}
+        )
+        shop.namespace.patch("Deployment", "cart", {"spec": {"replicas": 2}})
+        ran = ended(process)
+
+    found = rows(ran)
+    assert ran.code == 4, ran.err + ran.out
+    assert found["web"]["detail"].startswith("somebody else changed it meanwhile")
+    assert (found["cart"]["state"], found["cart"]["detail"]) == ("changed", "2 of 2 ready")
+    assert shop.namespace.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] == {
+        "by": "somebody"
+    }
+
+
+def test_a_write_whose_answer_is_lost_is_read_back_and_not_sent_again(shop: Shop, tmp_path: Path) -> None:
+    stands(shop, "web")
+    up(shop, "web")
+    lost: list[str] = []
+
+    def rule(asked: Asked, go: Go) -> Reply:
+        answer = go()
+        is_write = asked.method == "PATCH" and "dryRun" not in asked.query and "/deployments/" in asked.path
+        if not is_write:
+            return answer
+        lost.append(asked.path)
+        return Reply(gone=True)
+
+    with shop.namespace.cluster.http_address() as upstream, front(upstream, rule) as server:
+        file = tmp_path / "kubeconfig"
+        file.write_text(json.dumps(kubeconfig({"server": server.url}, {"token": "not-needed"})))
+        shop.settings(kubeconfig=str(file))
+        ran = shop.run()
+
+    assert ran.code == 0, ran.err + ran.out
+    assert len(lost) == 1
+    assert shop.image("Deployment", "web") == shop.pinned("web", GOOD)
+
+
+def test_two_runs_at_once_are_one_run_and_one_refusal_and_one_login_each(shop: Shop, tmp_path: Path) -> None:
+    stands(shop, "web", good=slow(3.0))
+    up(shop, "web")
+    shop.settings(kubeconfig=str(with_login(shop.namespace.cluster, tmp_path, valid_s=3600)))
+    shop.get()
+    words = ("run", f"--date={GOOD_DAY}", "--env=prod")
+    elsewhere = Command(shop.command.folder, variables={"XDG_STATE_HOME": str(tmp_path / "another machine")})
+
+    with started(shop.command, *words) as process:
+        wait_until(lambda: GOOD in shop.image("Deployment", "web"), limit_s=60)
+        logins = logged_in(tmp_path)
+        second = elsewhere("run", f"--date={GOOD_DAY}", "--env=prod", "--dump=.")
+        undo = elsewhere("undo", "--yes")
+        first = ended(process)
+
+    assert first.code == 0, first.err + first.out
+    assert logins == 1
+    assert second.code == 3
+    assert undo.code == 3
+    assert "rollback-lock" not in shop.namespace.cluster.kubectl("-n", shop.namespace.name, "get", "cm", "-o", "name")
+
+
+def test_what_may_not_be_written_and_what_a_webhook_holds_up_is_refused_before_the_first_write(shop: Shop) -> None:
+    for name in ("mine", "theirs", "hooked"):
+        stands(shop, name, replicas=0, metadata={"labels": {"app": name}})
+    shop.namespace.grant(
+        "viewer",
+        [
+            {
+                "apiGroups": ["apps"],
+                "resources": ["deployments"],
+                "resourceNames": ["mine", "hooked"],
+                "verbs": ["patch"],
+            }
+        ],
+    )
+    with_webhook(shop, "deployments", "apps", "hooked")
+    shop.settings(kubeconfig=str(shop.namespace.cluster.kubeconfig("viewer")))
+
+    ran = shop.run("--json")
+    without_webhook(shop, "deployments")
+
+    reasons = {reason["service"]: reason["why"] for reason in ran.json()["reasons"]}
+    assert ran.code == 3
+    assert set(reasons) == {"theirs", "hooked"}
+    assert 'User "viewer" cannot patch resource "deployments"' in reasons["theirs"]
+    assert "failed calling webhook" in reasons["hooked"]
+    assert BAD in shop.image("Deployment", "mine")
+
+
+def test_a_restart_of_the_api_server_and_tokens_that_expire_are_lived_through(
+    own_cluster: Cluster, registry_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    with own_cluster.namespace() as namespace:
+        shop = Shop(namespace, registry_url, Command(folder))
+        stands(shop, "web", good=slow(3.0))
+        up(shop, "web")
+        shop.settings(kubeconfig=str(with_login(own_cluster, tmp_path, valid_s=2)))
+        shop.get()
+        with started(shop.command, "run", f"--date={GOOD_DAY}", "--env=prod", "--timeout=60") as process:
+            wait_until(lambda: GOOD in shop.image("Deployment", "web"), limit_s=60)
+            own_cluster.restart_api_server()
+            ran = ended(process)
+
+        assert ran.code == 0, ran.err + ran.out
+        assert ran.out.startswith("DONE")
+        assert logged_in(tmp_path) > 1
+        assert shop.image("Deployment", "web") == shop.pinned("web", GOOD)
+
+
+def with_login(cluster: Cluster, folder: Path, *, valid_s: int) -> Path:
+    """A kubeconfig whose exec plug-in hands out tokens for so many seconds; it counts its calls in `login.count`."""
+    config = json.loads(cluster.kubeconfig().read_text())
+    (folder / "login.token").write_text(config["users"][0]["user"]["token"])
+    plugin, kind = folder / "login", '"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential"'
+    plugin.write_text(
+        f"""#!/bin/sh
+printf x >> "$0.count"
+ends=$(date -u -d '+{valid_s} seconds' +%Y-%m-%dT%H:%M:%SZ)
+printf '{{{kind},"status":{{"token":"%s","expirationTimestamp":"%s"}}}}' "$(cat "$0.token")" "$ends"
+"""
+    )
+    plugin.chmod(0o755)
+    login = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(plugin),
+        "interactiveMode": "Never",
+    }
+    file = folder / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig(config["clusters"][0]["cluster"], {"exec": login})))
+    return file
+
+
+def logged_in(folder: Path) -> int:
+    return len((folder / "login.count").read_text())
