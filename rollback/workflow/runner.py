@@ -222,7 +222,8 @@ def _locked(
             locks.append(FileLock(folder, env, key, holder, steal=steal))
         if environment_state.is_shared(request.config):
             markers = environment_state.markers(target)
-            marker = markers.marker_id("rollback-lock", env, [change.app.id for change in plan.changes])
+            ids = [change.app.id for change in plan.changes] or [step.app.id for step in plan.steps if step.app]
+            marker = markers.marker_id("rollback-lock", env, ids)
             locks.append(MarkerLock(markers, marker, env, holder, steal=steal))
         yield
     finally:
@@ -237,9 +238,8 @@ def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_
         Refused: another run holds the environment's lock, so that nobody knows what it comes to.
     """
     cluster = environment_state.identify(request.config, target)
-    folder, holder = environment_state.folder(request.config), _holder(_header(request, plan, cluster))
-    for key in cluster.keys:
-        FileLock(folder, plan.env.name, key, holder).release()
+    with _locked(replace(request, steal_lock=False), plan, target, cluster, _header(request, plan, cluster), []):
+        pass
     nothing_left(request, plan, target, cluster)
     ids = [step.app.id for step in plan.steps if step.action is Action.SAME and step.app]
     ended = outcomes.nothing_to_do(plan, took_s, target.status(ids), record.begun(request.dump))
