@@ -25,15 +25,15 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         before = store.load()
         if before.freeze or before.unfinished:
             store.change(freeze.thawed)
-    lifted, cut = before.freeze, before.unfinished
-    data = {"env": env, "thawed": asdict(lifted) if lifted else None, "unfinished": asdict(cut) if cut else None}
-    if not lifted and not cut:
+    lifted, cut_off = before.freeze, before.unfinished
+    data = {"env": env, "thawed": asdict(lifted) if lifted else None, "unfinished": [asdict(one) for one in cut_off]}
+    if not lifted and not cut_off:
         return CommandResult(f"NOTHING TO DO: {env} is not frozen\n", data)
     why = f" because {options['--reason']}" if options["--reason"] else ""
     progress.say(f"thawed by {context.user_name(options['--by'])}{why}")
     facts = []
     if lifted:
         facts.append(f"{env} is no longer frozen (it was since {lifted.since}, by {lifted.by})")
-    if cut:
+    for cut in cut_off:
         facts.append(f"the run {cut.run} of {env} by {cut.by}, which has not ended, no longer blocks deployments")
     return CommandResult(f"DONE: {'; '.join(map(sanitize, facts))}\n", data)

@@ -6,6 +6,7 @@ with `{service}` left open. The settings may name a repository's apps instead; t
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -128,7 +129,7 @@ def find(repo: str, apps: Iterable[App], env: str, rules: Rules) -> Found:
     left_out = tuple(
         LeftOut(app, repo, app.unmanaged or DOES_NOT_FIT)
         for app in running
-        if app not in fitting and not of_another(app.id, env, rules.environments)
+        if app not in fitting and not of_another(app.id, env, rules)
     )
     by_name = app_pattern(rules.app_id, env, service_of(repo))
     strangers = tuple(app for app in shown if by_name.fullmatch(app.id) and reduce_to(app, repo) is None)
@@ -227,12 +228,30 @@ def _all_of(found: Iterable[Found]) -> Iterable[tuple[str, str]]:
         yield from ((one.repo, app.id) for app in one.apps)
 
 
-def of_another(app_id: str, env: str, environments: frozenset[str]) -> str:
-    """The other environment that an app id names in one of its segments; empty if it names none, or ours too."""
+def of_another(app_id: str, env: str, rules: Rules) -> str:
+    """The other environment that an app's id names; empty if it names none, or ours too.
+
+    It names one as a whole segment, between slashes or dots, or in the place where the pattern has `{env}`, such as
+    `/shop/stage-billing` with `/shop/{env}-{service}`.
+    """
     segments = _OF_A_SEGMENT.findall(app_id)
-    if env in segments:
+    if env in segments or app_pattern(rules.app_id, env).fullmatch(app_id):
         return ""
-    return next((part for part in segments if part in environments), "")
+    others = sorted(rules.environments - {env})
+    by_segment = (part for part in segments if part in rules.environments)
+    by_pattern = (
+        name for name in others if "{env}" in rules.app_id and app_pattern(rules.app_id, name).fullmatch(app_id)
+    )
+    return next(itertools.chain(by_segment, by_pattern), "")
+
+
+def may_be_of_another(app_id: str, env: str, environments: frozenset[str]) -> str:
+    """The other environment of which an id that fits no pattern has the name between any two signs; empty if none.
+
+    That proves nothing, `/tools/dev-portal` may well be an app of prod, so it is worth a note and no refusal.
+    """
+    words = re.findall(r"[^\W_]+", app_id)
+    return "" if env in words else next((word for word in words if word in environments), "")
 
 
 def shared(found: Iterable[Found]) -> list[Reason]:
@@ -264,12 +283,14 @@ def _named(
     left_out = tuple(
         LeftOut(app, repo, app.unmanaged or NOT_IN_APPS)
         for app in running
-        if app.id not in ids and (pattern.fullmatch(app.id) or not of_another(app.id, env, rules.environments))
+        if app.id not in ids and (pattern.fullmatch(app.id) or not of_another(app.id, env, rules))
     )
     for app_id in ids:
-        other = of_another(app_id, env, rules.environments)
+        other = of_another(app_id, env, rules)
         if other:
             general = re.sub(rf"(?<![^/.]){re.escape(other)}(?![^/.])", "{env}", app_id)
+            if general == app_id:
+                general = app_id.replace(other, "{env}", 1)
             return Found(
                 repo,
                 left_out=left_out,
@@ -297,7 +318,11 @@ def _named(
         if reduced is None:
             return Found(repo, left_out=left_out, reason=_another_image(by_id[app_id], repo))
         chosen.append(reduced)
-    return Found(repo, tuple(chosen), left_out)
+    doubts = ((app.id, may_be_of_another(app.id, env, rules.environments)) for app in chosen)
+    notes = tuple(
+        f"{app_id} may be an app of {name}, not of {env}: its id says {name}" for app_id, name in doubts if name
+    )
+    return Found(repo, tuple(chosen), left_out, notes)
 
 
 def _unmanaged(app: App, service: str) -> Reason:

@@ -6,7 +6,7 @@ The commonest complaint after any rollback is a deployment job that puts the bad
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,11 +69,18 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """What is remembered of one environment on one target."""
+    """What is remembered of one environment of one cluster.
+
+    Attributes:
+        freeze: what keeps deployments out for a while.
+        withdrawn: the images that were rolled back, newest first.
+        unfinished: the runs without an outcome, newest first. A run that was cut off does not become whole because
+            another one follows it.
+    """
 
     freeze: Freeze | None = None
     withdrawn: tuple[Withdrawn, ...] = ()
-    unfinished: Unfinished | None = None
+    unfinished: tuple[Unfinished, ...] = ()
 
 
 def begun(state: EnvironmentState, unfinished: Unfinished, freeze: Freeze | None) -> EnvironmentState:
@@ -84,7 +91,7 @@ def begun(state: EnvironmentState, unfinished: Unfinished, freeze: Freeze | None
         unfinished: the run.
         freeze: the freeze that counts from now on; None leaves an earlier one as it is.
     """
-    return replace(state, freeze=freeze or state.freeze, unfinished=unfinished)
+    return replace(state, freeze=freeze or state.freeze, unfinished=(unfinished, *state.unfinished))
 
 
 def reverted(state: EnvironmentState, run: str, before: Freeze | None) -> EnvironmentState:
@@ -96,13 +103,18 @@ def reverted(state: EnvironmentState, run: str, before: Freeze | None) -> Enviro
         before: the freeze before it.
     """
     ours = state.freeze is not None and state.freeze.run == run
-    return replace(state, freeze=before if ours else state.freeze, unfinished=None)
+    return ended(replace(state, freeze=before if ours else state.freeze), {run})
+
+
+def ended(state: EnvironmentState, runs: Collection[str]) -> EnvironmentState:
+    """The state once runs have an outcome, or nothing of them is left."""
+    return replace(state, unfinished=tuple(one for one in state.unfinished if one.run not in runs))
 
 
 def after_run(
     state: EnvironmentState, withdrawn: Iterable[Withdrawn], freeze: Freeze | None, deployed: Iterable[str]
 ) -> EnvironmentState:
-    """The state after a run.
+    """The state after a run, of which `ended` says that it is no longer unfinished.
 
     Args:
         state: before it.
@@ -115,14 +127,14 @@ def after_run(
     for one in (*withdrawn, *state.withdrawn):
         if one.image not in wanted:
             newest.setdefault(one.image, one)
-    return EnvironmentState(freeze or state.freeze, tuple(newest.values())[:_MOST])
+    return replace(state, freeze=freeze or state.freeze, withdrawn=tuple(newest.values())[:_MOST])
 
 
 def after_undo(
     state: EnvironmentState, run: str, withdrawn: Iterable[Withdrawn], deployed: Iterable[str]
 ) -> EnvironmentState:
-    """The state after an undo: the freeze of the undone run goes with it."""
-    after = after_run(state, withdrawn, None, deployed)
+    """The state after an undo: the freeze of the undone run goes with it, and it is no longer unfinished."""
+    after = ended(after_run(state, withdrawn, None, deployed), {run})
     return replace(after, freeze=None) if after.freeze and after.freeze.run == run else after
 
 
@@ -140,13 +152,13 @@ def merged(states: Iterable[EnvironmentState]) -> EnvironmentState:
     return EnvironmentState(
         max(freezes, key=lambda one: Instant.parse(one.until), default=None),
         tuple(newest.values())[:_MOST],
-        next((one.unfinished for one in every if one.unfinished), None),
+        tuple(dict.fromkeys(one for state in every for one in state.unfinished)),
     )
 
 
 def thawed(state: EnvironmentState) -> EnvironmentState:
-    """The state without its freeze, and without a run that was cut off."""
-    return replace(state, freeze=None, unfinished=None)
+    """The state without its freeze, and without runs that were cut off."""
+    return replace(state, freeze=None, unfinished=())
 
 
 def make(by: str, reason: str, run: str, now: datetime, seconds: float) -> Freeze:
@@ -163,8 +175,7 @@ def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str,
         now: the time.
     """
     reasons = []
-    cut = state.unfinished
-    if cut:
+    for cut in state.unfinished:
         reasons.append(
             f"the run {cut.run} by {cut.by} has not ended: it began at {cut.since} on {cut.host}, and its "
             f"record is in {cut.dump}. If it is no longer running: rollback undo --run={cut.run} --dump={cut.dump}, "
@@ -209,7 +220,7 @@ def as_json(state: EnvironmentState) -> dict[str, Any]:
     return {
         "freeze": asdict(state.freeze) if state.freeze else None,
         "withdrawn": [asdict(one) for one in state.withdrawn],
-        "unfinished": asdict(state.unfinished) if state.unfinished else None,
+        "unfinished": [asdict(one) for one in state.unfinished],
     }
 
 
@@ -224,7 +235,7 @@ def loads(text: str) -> EnvironmentState:
         found = Freeze(**data["freeze"]) if data["freeze"] else None
         if found:
             Instant.parse(found.until)
-        unfinished = Unfinished(**data["unfinished"]) if data.get("unfinished") else None  # 0.1 has none
+        unfinished = tuple(Unfinished(**one) for one in data.get("unfinished", ()))  # 0.1 has none
         return EnvironmentState(found, tuple(Withdrawn(**one) for one in data["withdrawn"]), unfinished)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a state: {error}") from error

@@ -129,8 +129,10 @@ def _claim_number(runs: Path) -> int:
     Raises:
         OSError: the folder cannot be written.
     """
-    claims = {path: int(path.suffix[1:]) for path in runs.glob(f"{_CLAIM}.*") if path.suffix[1:].isdigit()}
-    number = max([0, *claims.values(), *(number_of(path) for path in runs.glob("*.jsonl"))])
+    there = list(runs.iterdir())  # unlike `glob` it does not take a folder that it may not list for an empty one
+    claims = {path: int(path.suffix[1:]) for path in there if path.stem == _CLAIM and path.suffix[1:].isdigit()}
+    records = (path for path in there if path.suffix == ".jsonl")
+    number = max([0, *claims.values(), *map(number_of, records)])
     while True:
         number += 1
         try:

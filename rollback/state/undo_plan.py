@@ -13,6 +13,8 @@ from rollback.errors import BadInput, Reason
 from rollback.state.record import Captured, Record
 from rollback.state.undo_choice import left_changed
 
+LEFT_OUT = "left out"
+
 
 @dataclass(frozen=True)
 class UndoRules:
@@ -60,7 +62,7 @@ def build(record: Record, apps: Iterable[App], env: Environment, rules: UndoRule
         before, now = record.captured[app_id], running.get(app_id)
         left_out = service in rules.skip or bool(rules.only and service not in rules.only)
         if left_out or app_id not in left:
-            note = "left out" if left_out else "that run left it as it was"
+            note = LEFT_OUT if left_out else "that run left it as it was"
             steps.append(Step(service, repo, Action.STAYS, Match.EXACT, now, notes=(note,)))
             continue
         if now is None:

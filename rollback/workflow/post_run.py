@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import cast
 
 from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Plan, Step
-from rollback.errors import RollbackError, TargetError
+from rollback.core.rollout_status import RolloutState
+from rollback.errors import BadInput, RollbackError, TargetError
 from rollback.execution.executor import Execution, all_up
 from rollback.output.progress import stamp
-from rollback.state import freeze
+from rollback.state import freeze, record
 from rollback.state.freeze import EnvironmentState, Freeze, Unfinished, Withdrawn
 from rollback.state.known_addresses import Cluster
 from rollback.state.record import Header
 from rollback.state.state_store import StateStore
+from rollback.state.undo_plan import LEFT_OUT as LEFT_OUT_OF_UNDO
 from rollback.targets.base import Remembering, Target
 from rollback.workflow import environment_state
 from rollback.workflow.run_request import RunRequest
@@ -46,13 +51,14 @@ def begin(request: RunRequest, header: Header, store: StateStore) -> Freeze | No
 
 
 def finish(
-    request: RunRequest, header: Header, execution: Execution, store: StateStore, before: Freeze | None
+    request: RunRequest, header: Header, plan: Plan, execution: Execution, store: StateStore, before: Freeze | None
 ) -> None:
     """After a run: remember what was withdrawn, for `check`; without changes, the state as before it.
 
     Args:
         request: the run.
         header: of its record.
+        plan: what was to be done.
         execution: what came of it.
         store: where the state is kept.
         before: the freeze before the run.
@@ -65,12 +71,16 @@ def finish(
     ]
     brought = [watch.change.image for watch in changed.values()]
 
+    whole = {app_id for app_id, watch in execution.forward.items() if watch.state is RolloutState.UP}
+    whole |= {step.app.id for step in plan.steps if step.app and step.action is Action.SAME}
+
     def after(state: EnvironmentState) -> EnvironmentState:
         if not changed and (execution.restored is None or all_up(execution.restored)):
             return freeze.reverted(state, header.run, before)
-        if request.undoes:
-            return freeze.after_undo(state, request.undoes.header.run, out, brought)
-        return freeze.after_run(state, out, None, brought)
+        over = {header.run, *_finished(state, whole)} if execution.clean else {header.run}
+        if request.undoes and execution.clean and not _is_narrowed(plan):
+            return freeze.ended(freeze.after_undo(state, request.undoes.header.run, out, brought), over)
+        return freeze.ended(freeze.after_run(state, out, None, brought), over)
 
     try:
         store.change(after)
@@ -79,15 +89,39 @@ def finish(
 
 
 def nothing_left(request: RunRequest, plan: Plan, target: Target, cluster: Cluster) -> None:
-    """After an undo that found nothing to do: the run that it undoes is no longer unfinished."""
-    undone = request.undoes.header.run if request.undoes else ""
+    """After a run or an undo that found nothing to do: what it would have put right is no longer unfinished."""
+    undone = request.undoes.header.run if request.undoes and not _is_narrowed(plan) else ""
+    whole = {step.app.id for step in plan.steps if step.app and step.action is Action.SAME}
     try:
         store = state_store(request, plan, target, cluster)
         found = store.load()
-        if undone and found.unfinished and found.unfinished.run == undone:
-            store.change(lambda state: freeze.after_undo(state, undone, (), ()))
+        over = {one.run for one in found.unfinished if one.run == undone} | _finished(found, whole)
+        if undone in over:
+            store.change(lambda state: freeze.ended(freeze.after_undo(state, undone, (), ()), over))
+        elif over:
+            store.change(lambda state: freeze.ended(state, over))
     except RollbackError as error:
         log.warning("whether %s is frozen is not known: %s", plan.env.name, error.why or error.what)
+
+
+def _is_narrowed(plan: Plan) -> bool:
+    """Whether a plan leaves apps as they are because the user wants it so."""
+    return any(step.action is Action.STAYS and LEFT_OUT_OF_UNDO in step.notes for step in plan.steps)
+
+
+def _finished(state: EnvironmentState, whole: Collection[str]) -> set[str]:
+    """Runs that were cut off and of which every app that they may have changed is known to be right by now.
+
+    Args:
+        state: what is kept of the environment.
+        whole: ids of the apps that are.
+    """
+    over = set()
+    for cut in state.unfinished:
+        with suppress(BadInput):  # a record that cannot be read here says nothing: that run stays unfinished
+            if cut.host == platform.node() and record.find(Path(cut.dump), cut.run).sent.keys() <= set(whole):
+                over.add(cut.run)
+    return over
 
 
 def state_store(request: RunRequest, plan: Plan, target: Target, cluster: Cluster) -> StateStore:

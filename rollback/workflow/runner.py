@@ -154,11 +154,11 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
             ended = replace(ended, remains=remains(plan, request.policy.parallel, execution, target))
             _close(journal, ended, execution)
         except RecordError:  # raised before the first write is sent, and never after it
-            finish(request, header, Execution(), store, before)
+            finish(request, header, plan, Execution(), store, before)
             raise
         except Exception as error:
             if not journal.began_writing:
-                finish(request, header, Execution(), store, before)
+                finish(request, header, plan, Execution(), store, before)
                 raise
             raise Partly(
                 f"the {request.kind} {header.run} broke off, and some services may be changed",
@@ -168,7 +168,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         finally:
             journal.close()
         _write_page(journal.path, request.dump, progress)
-        finish(request, header, execution, store, before)
+        finish(request, header, plan, execution, store, before)
         # A signal meanwhile does not make the outcome untrue, so this is still under `stoppable`.
         slack_client.ended(request.slack, _title(request, plan), ended, header)
     return ended

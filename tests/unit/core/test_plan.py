@@ -297,6 +297,37 @@ def test_an_app_that_the_settings_name_for_another_environment_is_refused() -> N
     assert 'apps: {billing: "/ds/{env}/shop/billing-api"}' in found.reasons[0].hint
 
 
+@pytest.mark.parametrize(
+    ("pattern", "app_id", "general"),
+    [
+        ("/ds/{env}/shop/{service}", "/ds/stage/shop/billing", "/ds/{env}/shop/billing"),
+        ("{env}.{service}", "stage.billing", "{env}.billing"),
+        ("/ds/{env}/shop/{service}", "stage.billing", "{env}.billing"),
+        ("/shop/{env}-{service}", "/shop/stage-billing", "/shop/{env}-billing"),
+        ("/shop/{service}_{env}", "/shop/billing_stage", "/shop/billing_{env}"),
+    ],
+)
+def test_an_app_of_another_environment_is_noticed_in_every_form_of_id(
+    pattern: str, app_id: str, general: str
+) -> None:
+    apps = (app(app_id, f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
+    named = {"billing": [app_id], "cart": ["/ds/prod/shop/cart"]}
+
+    found = made(*apps, app_id=pattern, apps=named, environments=frozenset({"prod", "stage"}))
+
+    assert [reason.what for reason in found.reasons if "is of stage and not of prod" in reason.what] != []
+    assert any(general in reason.hint for reason in found.reasons)
+
+
+def test_an_app_whose_id_may_name_another_environment_is_noted_and_not_refused() -> None:
+    apps = (app("/tools/stage-manager", f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
+
+    found = made(*apps, apps={"billing": ["/tools/stage-manager"]}, environments=frozenset({"prod", "stage"}))
+
+    assert step(found).action is Action.CHANGE
+    assert "/tools/stage-manager may be an app of stage, not of prod: its id says stage" in step(found).notes
+
+
 def test_an_app_of_its_own_environment_may_have_another_ones_name_in_its_id() -> None:
     apps = (app("/prod/stage/billing", f"{HOST}/shop/billing:1.9.0-master"), NOW[1])
 

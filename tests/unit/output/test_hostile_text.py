@@ -8,13 +8,16 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from rollback import cli
+from rollback.commands import thaw
 from rollback.core.apps import App, Change
 from rollback.core.history import History
 from rollback.core.image import Skipped
@@ -32,8 +35,9 @@ from rollback.output.text_report import error_text, outcome_text, plan_text, rea
 from rollback.output.timeline import chart
 from rollback.output.timeline.page import Commands, page
 from rollback.state import freeze
-from rollback.state.freeze import EnvironmentState, Freeze, Withdrawn
+from rollback.state.freeze import EnvironmentState, Freeze, Unfinished, Withdrawn
 from rollback.state.record import Header, Record
+from rollback.workflow import environment_state
 from rollback.workflow.command_result import CommandResult
 from tests.unit.state.test_freeze import NOW
 
@@ -88,7 +92,8 @@ def record(text: str) -> Record:
 
 def state(text: str) -> EnvironmentState:
     frozen = Freeze(text, text, text, "2026-11-22T04:00:00Z", "2099-11-22T04:00:00Z")
-    return EnvironmentState(frozen, (Withdrawn("shop/a:1", text, text, text, text),))
+    cut_off = Unfinished(text, text, text, text, text)
+    return EnvironmentState(frozen, (Withdrawn("shop/a:1", text, text, text, text),), (cut_off,))
 
 
 def said(text: str) -> str:
@@ -109,6 +114,32 @@ def said(text: str) -> str:
     return re.sub(r"^\S+Z ", "", stream.getvalue(), flags=re.MULTILINE)
 
 
+class Kept:
+    """A place that keeps a state."""
+
+    def __init__(self, kept: EnvironmentState) -> None:
+        self.kept = kept
+
+    def load(self) -> EnvironmentState:
+        return self.kept
+
+    def exists(self) -> bool:
+        return True
+
+    def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
+        self.kept = how(self.kept)
+
+
+def thawed(text: str) -> str:
+    """What `thaw` prints to standard error and as its result."""
+    options = dict.fromkeys(("--config", "--target", "--user", "--pwd", "--pwd-file"))
+    stream, store = io.StringIO(), Kept(state(text))
+    with patch.object(environment_state, "opened_state_store", lambda *_: nullcontext(store)):
+        result = thaw.main({**options, "--env": "prod", "--by": text, "--reason": text}, Progress(stream))
+    assert (store.kept.freeze, store.kept.unfinished) == (None, ())
+    return re.sub(r"^\S+Z ", "", stream.getvalue(), flags=re.MULTILINE) + result.text.removeprefix("DONE")
+
+
 def markdown_text(text: str) -> str:
     return markdown(record(text))
 
@@ -124,6 +155,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "history --run": lambda text: run_text(record(text)),
     "history --markdown and report.md": markdown_text,
     "check": lambda text: "".join(f"NO: prod: {why}\n" for why in freeze.objections(state(text), "shop/a:1", NOW)),
+    "thaw": thawed,
     "progress and warnings": said,
 }
 

@@ -123,12 +123,28 @@ def test_an_outcome_a_thaw_and_a_restore_each_end_it() -> None:
     state = freeze.begun(EnvironmentState(frozen()), CUT, None)
 
     for after in (
-        freeze.after_run(state, (), None, ()),
+        freeze.ended(freeze.after_run(state, (), None, ()), {"r2"}),
         freeze.after_undo(state, "r2", (), ()),
         freeze.thawed(state),
         freeze.reverted(state, "r2", None),
     ):
-        assert after.unfinished is None
+        assert after.unfinished == ()
+
+
+def test_a_run_that_was_cut_off_stays_unfinished_whatever_follows_it() -> None:
+    later = Unfinished("r3", "ann", "host", "/srv/rollback", "2026-11-22T05:00:00Z")
+    state = freeze.begun(freeze.begun(EnvironmentState(), CUT, None), later, None)
+
+    kept = [
+        state,
+        freeze.reverted(state, "r3", None),
+        freeze.ended(freeze.after_run(state, (), None, ()), {"r3"}),
+        freeze.merged([EnvironmentState(), state]),
+    ]
+
+    assert [one.run for one in state.unfinished] == ["r3", "r2"]
+    assert all(CUT in one.unfinished and freeze.objections(one, "", NOW) for one in kept)
+    assert freeze.loads(freeze.dumps(state)) == state
 
 
 def test_a_run_that_leaves_nothing_brings_the_freeze_before_it_back() -> None:

@@ -365,3 +365,19 @@ def test_a_folder_of_records_that_cannot_be_read_is_no_empty_one(tmp_path: Path)
     with pytest.raises(BadInput, match="cannot be read"):
         record.files(tmp_path)
     assert record.begun(tmp_path) == {}
+
+
+def test_a_folder_that_may_not_be_listed_gives_no_run_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrote(tmp_path, "20261122-040000-prod-aaaa")
+
+    def denied(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched, pytest.raises(RecordError) as caught:
+        patched.setattr(Path, "iterdir", denied)
+        wrote(tmp_path, "20261122-050000-prod-bbbb")
+
+    assert "Permission denied" in caught.value.why
+    assert [path.stem for path in record.files(tmp_path)] == ["20261122-040000-prod-aaaa"]
