@@ -42,6 +42,7 @@ class Calls:
 class ProgramContract(TargetContract):
     """A subclass has a fixture `program` with the path of a `dcos`."""
 
+    operator_program = "dcos"
     look_calls: tuple[str, ...] = ("marathon app list --json", "marathon task list --json")
     too_slow_s = 3.0  # such a program takes half a second when nothing else goes on
 

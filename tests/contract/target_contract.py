@@ -29,6 +29,7 @@ class TargetContract:
     A subclass has a fixture `options` for a target that is pointed at the stage, with its user and password.
     """
 
+    operator_program = ""  # what an operator types first
     too_slow_s = 0.5  # seconds that a call may take in the test of slow answers; long enough for one that is not slow
 
     def make(self, options: TargetOptions) -> Target:
@@ -400,6 +401,12 @@ class TargetContract:
 
         assert before
         assert {*before, target.name} == set(target.addresses)
+
+    def test_what_an_operator_types_is_a_command_of_this_kind_of_target(self, target: Target) -> None:
+        typed = target.operator
+        commands = (typed.show(BILLING), typed.list_deployments(), typed.roll_back("d1"), typed.end("d1"))
+
+        assert {command.split()[0] for command in commands} == {self.operator_program}
 
     def test_the_identity_is_the_clusters_and_not_the_addresss(self, target: Target, stage: Stage) -> None:
         target.login()

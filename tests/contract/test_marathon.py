@@ -18,6 +18,8 @@ def pointed_at(url: str) -> TargetOptions:
 
 
 class TestMarathon(TargetContract):
+    operator_program = "curl"
+
     def make(self, options: TargetOptions) -> Target:
         return connect(options)
 

@@ -16,7 +16,7 @@ from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutc
 from rollback.sandbox.launcher import Sandbox
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from tests.e2e.command import Command
-from tests.e2e.conftest import definitions, written
+from tests.e2e.conftest import definitions, settings, written
 
 
 def day(sandbox: Sandbox) -> str:
@@ -37,6 +37,24 @@ def until(process: subprocess.Popen[str], text: str) -> None:
 def lines(folder: Path) -> list[dict[str, Any]]:
     (file,) = (folder / "runs").glob("*.jsonl")
     return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_signal_after_the_last_write_hides_neither_the_report_nor_the_lock(
+    sandbox: Sandbox, offered: Command
+) -> None:
+    settings(offered.folder, sandbox, "shared_state: target\n")
+    lock = "/v2/apps/ds/prod/rollback-lock"
+    sandbox.faults.add(Fault(FaultKind.DELAY, seconds=2, method="DELETE", path=lock))
+    with offered.start("run", day(sandbox), "--env=prod") as process:
+        while ("DELETE", lock) not in sandbox.front.seen:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out.partition(" ")[0]) == (0, "DONE"), err
+    assert "nothing was changed" not in err
+    assert "/ds/prod/rollback-lock" not in sandbox.fleet.apps
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])

@@ -5,6 +5,7 @@ Afterwards the record tells every app that may not be as it was, and `undo` or a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from rollback.errors import RecordError, RollbackError
 from rollback.state.journal import Journal
-from tests.support.fleet import ContainerOutcome, Fleet, ManualClock
+from tests.support.fleet import ContainerOutcome, FaultKind, Fleet, ManualClock
 from tests.support.rehearsal import Doom, Killed, Rehearsal
 
 BEFORE = {"/a": "a:2", "/b": "b:2", "/c": "c:2", "/d": "d:2", "/bystander": "x:2"}
@@ -73,6 +74,29 @@ def test_undo_puts_back_what_a_killed_run_left(tmp_path: Path, batch: int, broke
         assert not made.fleet.hanging(), step
         assert made.fleet.broken_rules == []
     assert len(seen) > 1, "no kill has met a fleet that was changed"
+
+
+def test_an_undo_right_after_a_kill_waits_for_a_write_that_may_still_arrive(tmp_path: Path) -> None:
+    met = 0
+    for step in range(1, MOST, 3):  # between two polls nothing happens that matters here
+        made = scene(tmp_path / str(step), 0)
+        made.fleet.mishaps = deque([FaultKind.LATE])
+        try:
+            made.run(WANTED, doom=Doom(step))
+        except Killed:
+            past = made.newest()
+            if past:
+                met += made.fleet.images() == BEFORE
+
+                told = made.undo(past.header.run)
+
+                assert told["exit_code"] == 0, (step, told)
+            made.fleet.settle()
+            assert made.fleet.images() == BEFORE, step
+            continue
+        assert met, "no kill has met a fleet that the write had not reached"
+        return
+    raise AssertionError("the run has no end")
 
 
 @pytest.mark.parametrize("batch", [0, 1], ids=["one write for all", "a write for each"])

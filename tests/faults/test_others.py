@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from rollback.state.journal import Journal
 from rollback.state.lock import FileLock
@@ -75,6 +76,30 @@ def test_a_foreign_deployment_during_the_way_back_is_left_alone(stage: Scene) ->
     assert told.code == 4, told.out
     assert definition(stage, WEB)["container"] == change["container"]
     assert told.states["web"] == "failed"
+
+
+@pytest.mark.parametrize("kind", ["another image", "another label"])
+def test_a_service_that_is_back_and_then_changed_by_others_is_not_called_restored(stage: Scene, kind: str) -> None:
+    stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
+    change = {"labels": {"hotfix": "yes"}} if kind == "another label" else other_image(stage, BILLING)
+
+    class Meddled(Journal):
+        """Somebody deploys over the first service as soon as it is back."""
+
+        def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:
+            super().judged(watch, restoring=restoring)
+            if restoring and watch.change.app.id == BILLING and watch.state is RolloutState.UP:
+                stage.sandbox.front.foreign(BILLING, change)
+
+    told = stage.run(Journal=Meddled)
+
+    stage.later()
+    assert told.code == 4, told.out
+    assert told.document["verdict"] == "PARTLY"
+    assert told.states["billing"] == "failed"
+    assert "billing" in told.document["summary"] or "somebody else" in told.rows["billing"]["detail"]
+    assert told.rows["billing"]["stands"] == stage.images()[BILLING]
+    assert change.items() <= definition(stage, BILLING).items()
 
 
 @pytest.mark.parametrize(
@@ -176,6 +201,7 @@ def test_a_locked_service_is_refused_before_the_first_write(stage: Scene) -> Non
 
     assert told.code == 3
     assert f"deployment {held} runs" in told.err
+    assert f"(curl -s -X DELETE {stage.sandbox.service_url}/v2/deployments/{held})" in told.err
     assert stage.writes() == []
 
 
@@ -223,6 +249,30 @@ def test_one_cluster_has_one_lock_one_freeze_and_one_history_by_whatever_address
     assert "is being rolled back by somebody else" in again[0].err
     assert [told.code for told in checked] == [1, 1]
     assert (undone.code, stage.command("check", "--env=prod", f"--config={config}").code) == (0, 0)
+
+
+def test_a_run_that_was_cut_off_stays_unfinished_until_all_that_it_changed_is_right(stage: Scene) -> None:
+    class Killed(BaseException):
+        """The program is gone."""
+
+    class Cut(Journal):
+        """Ends the program after the writes."""
+
+        def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:
+            raise Killed
+
+    def checked() -> int:
+        return stage.command("check", "--env=prod", f"--config={stage.folder / 'rollback.yaml'}").code
+
+    with pytest.raises(Killed):
+        stage.run("--no-freeze", Journal=Cut)
+    stage.later()
+    cut_off = checked()
+    narrowed = stage.run("--no-freeze", "--only=billing")
+    still = checked()
+    whole = stage.run("--no-freeze")
+
+    assert (cut_off, narrowed.code, still, whole.code, checked()) == (1, 0, 1, 0, 0)
 
 
 def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:

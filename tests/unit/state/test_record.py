@@ -375,9 +375,10 @@ def test_a_folder_that_may_not_be_listed_gives_no_run_a_number(
     def denied(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    with monkeypatch.context() as patched, pytest.raises(RecordError) as caught:
+    with monkeypatch.context() as patched:
         patched.setattr(Path, "iterdir", denied)
-        wrote(tmp_path, "20261122-050000-prod-bbbb")
+        with pytest.raises(RecordError) as caught:
+            wrote(tmp_path, "20261122-050000-prod-bbbb")
 
     assert "Permission denied" in caught.value.why
     assert [path.stem for path in record.files(tmp_path)] == ["20261122-040000-prod-aaaa"]
