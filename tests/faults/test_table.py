@@ -13,7 +13,7 @@ def below(folder: Path) -> set[str]:
     """The names of the tests below a folder."""
     return {
         name
-        for file in folder.rglob("test_*.py")
+        for file in folder.rglob("*.py")
         if file.name != Path(__file__).name
         for name in re.findall(r"^ *def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
     }
