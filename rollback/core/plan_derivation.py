@@ -40,13 +40,15 @@ def matched_apps(plan: Plan, apps: Iterable[App], rules: Rules) -> dict[str, App
     }
 
 
-def of_rules(plan: Plan, matched: Mapping[str, App], tags: EnvironmentTags, rules: Rules) -> tuple[Reason, ...]:
+def of_rules(
+    plan: Plan, matched: Mapping[str, App], tags: EnvironmentTags | None, rules: Rules
+) -> tuple[Reason, ...]:
     """What a plan would write that no plan for this environment writes.
 
     Args:
         plan: the approved plan, with the apps as they are now.
         matched: see `matched_apps`.
-        tags: which tags are the environment's.
+        tags: which tags are the environment's; None where a history decides which images are.
         rules: how apps are found and images written.
     """
     reasons: list[Reason] = []
@@ -56,9 +58,8 @@ def of_rules(plan: Plan, matched: Mapping[str, App], tags: EnvironmentTags, rule
         if app is None:
             reasons.append(_not_ours(step, plan, rules))
             continue
-        if step.image is None or not tags.fits(step.image.tag):
-            tag = step.image.tag if step.image else "no image"
-            why = f"it names {tag!r:.80}, and {plan.env.name} has {tags.pattern} with {tags.environment}"
+        if tags and step.image and not tags.fits(step.image.tag):
+            why = f"it names {step.image.tag!r:.80}, and {plan.env.name} has {tags.pattern} with {tags.environment}"
             reasons.append(_reason(step, f"its image is not one of {plan.env.name}", why))
             continue
         wanted = set(_references(app, step, rules))
@@ -94,7 +95,7 @@ def of_history(plan: Plan, derived: Plan) -> tuple[Reason, ...]:
             why = f"rollback.json has no image of {step.repo} for it as of {plan.as_of}"
         elif step.action is not now.action:
             why = f"as of {plan.as_of} the plan says {step.action.value}, rollback.json {now.action.value}"
-        elif step.action is Action.CHANGE and not _same_image(step.after, now.after):
+        elif step.action is Action.CHANGE and not _same_image(step, now):
             why = f"the plan has {step.after}, and rollback.json makes it {now.after} as of {plan.as_of}"
         else:
             continue
@@ -127,12 +128,13 @@ def _reason(step: Step, what: str, why: str) -> Reason:
     return Reason(f"{step.service}: {what}", why=why, hint=_HINT, service=step.service)
 
 
-def _same_image(one: str, other: str) -> bool:
-    """Whether two references name one image: by digest where both have one."""
+def _same_image(step: Step, derived: Step) -> bool:
+    """Whether two steps write one image: by digest where both have one, under one of its tags or the app's own."""
     try:
-        a, b = Reference.parse(one), Reference.parse(other)
+        ours, theirs, before = map(Reference.parse, (step.after, derived.after, derived.before or derived.after))
     except BadInput:
-        return one == other
-    if (a.host, a.path) != (b.host, b.path):
+        return step.after == derived.after
+    if (ours.host, ours.path) != (theirs.host, theirs.path):
         return False
-    return a.digest == b.digest if a.digest and b.digest else a == b
+    tags = {theirs.tag, before.tag, *(derived.image.tags if derived.image else ())}
+    return ours.tag in tags and (ours.digest == theirs.digest if ours.digest and theirs.digest else ours == theirs)

@@ -152,7 +152,7 @@ def prepare_approved(
             replace(step, app=exact.get(step.app.id, step.app)) if step.app else step for step in made.steps
         )
         made = replace(made, steps=steps)
-        reasons = plan_derivation.of_rules(made, matched, config.tags(env), rules)
+        reasons = plan_derivation.of_rules(made, matched, None if history else config.tags(env), rules)
         if registry.url != approved.registry:
             why = f"it was {approved.registry:.200}, and this is {registry.url}"
             reasons = (Reason("this plan was checked against another registry", why, _NEW_PLAN), *reasons)
