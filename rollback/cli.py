@@ -7,12 +7,12 @@ Usage:
   rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
                [--accept-owner=<o>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>]
                [--dump=<dr>] [--max-age=<t>] [--out=<file>] [--config=<file>] [--json] [--debug]
-  rollback run (--date=<d> --env=<e> | --plan=<file>) [--slack=<s>] [--user=<u>]
-               [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>] [--only=<s>] [--skip=<s>] [--strict]
-               [--on-failure=<p>] [--timeout=<s>] [--by=<who>] [--reason=<why>] [--incident=<id>]
-               [--accept-owner=<o>] [--target=<name>] [--registry=<url>] [--max-age=<t>]
-               [--freeze=<t> | --no-freeze] [--steal-lock] [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
-  rollback undo [--run=<id>] [--env=<e>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
+  rollback run (--date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
+               [--max-age=<t>] | --plan=<file>) [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
+               [--by=<who>] [--reason=<why>] [--incident=<id>] [--accept-owner=<o>] [--target=<name>]
+               [--registry=<url>] [--freeze=<t> | --no-freeze] [--steal-lock] [--config=<file>] [--dry-run]
+               [--yes] [--json] [--debug]
+  rollback undo [<id> | --run=<id>] [--env=<e>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
                [--only=<s>] [--skip=<s>] [--accept-moved=<s>] [--accept-owner=<o>] [--timeout=<s>]
                [--by=<who>] [--reason=<why>] [--incident=<id>] [--target=<name>] [--steal-lock]
                [--config=<file>] [--dry-run] [--yes] [--json] [--debug]
@@ -20,7 +20,7 @@ Usage:
                [--config=<file>] [--json] [--debug]
   rollback thaw --env=<e> [--by=<who>] [--reason=<why>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>]
                [--target=<name>] [--config=<file>] [--json] [--debug]
-  rollback history [--run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>]
+  rollback history [<id> | --run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>]
                [--json | --markdown] [--debug]
   rollback doctor [--dump=<dr>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>]
                [--registry=<url>] [--config=<file>] [--json] [--debug]
@@ -53,8 +53,8 @@ Environment, date and services:
   --skip=<s>           All but these services.
   --strict             Refuse if a service has no image on or before the date.
   --max-age=<t>        Refuse a rollback.json older than this: 90m, 4h, 2d.
-  --plan=<file>        Run this plan, or refuse if anything has changed since it was made.
-  --run=<id>           A run, as `history` lists them.
+  --plan=<file>        Run this plan as it was made, or refuse if anything has changed since.
+  --run=<id>           A run, as `history` lists them; the id alone will do.
   --accept-moved=<s>   Undo these services although somebody has changed them since.
   --image=<ref>        An image that is about to be deployed.
 
@@ -74,7 +74,7 @@ Registry, target and login:
   --no-cache           Query the registry for everything again.
   --target=<name>      What runs the services: a kind of target, or a name from the settings.
   --user=<u>           Login name on the target.
-  --pwd=<p>            Its password; - reads it from standard input.
+  --pwd=<p>            Password of that user; - reads it from standard input.
   --pwd-file=<f>       File with the password.
   --config=<file>      Settings file.
 
@@ -105,14 +105,14 @@ the first write; 4 partly applied, manual intervention needed; 5 failed, and eve
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rollback import __version__
-from rollback.config import usage
+from rollback.config import arguments, usage
+from rollback.config.usage_errors import UsageError
 
 if TYPE_CHECKING:
     from rollback.errors import Refused, RollbackError
@@ -155,40 +155,33 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write(completion.answer(__doc__ or "", argv[2:], kinds()))
         return 0
     known = usage.read(__doc__ or "")
-    command = next((word for word in argv if word in known.commands), None)
-    if {"-h", "--help"} & {*argv}:
-        sys.stdout.write(_help(known, command))
+    words = arguments.split(known, argv)
+    if words.has(known.options["--help"]):
+        sys.stdout.write(_help(known, words.command(known)))
         return 0
-    if "--version" in argv:
+    if words.has(known.options["--version"]):
         sys.stdout.write(f"{__version__}\n")
         return 0
-    options = parse(argv) if command else None
-    if not command or options is None:
-        sys.stderr.write(_usage_error(argv))
+    try:
+        return _run(*parse(argv))
+    except UsageError as error:
+        sys.stderr.write(f"rollback: {error.what}\n  why:  {error.why}\n  next: {error.hint}\n")
         return 2
-    return _run(command, options)
 
 
-def parse(argv: Sequence[str]) -> dict[str, Any] | None:
-    """The options of a command, as docopt reads them by its usage.
+def parse(argv: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The command, and by name the value of each of its options.
 
     Args:
-        argv: the words after the program's name, one of which is a command's.
+        argv: the words after the program's name.
 
-    Returns:
-        By name, the value of each of its options; None if they make no command.
+    Raises:
+        UsageError: they make no command.
     """
-    from docopt import DocoptExit, docopt
-
-    known = usage.read(__doc__ or "")
-    command = next(word for word in argv if word in known.commands)
-    try:
-        return dict(docopt(known.docopt(command), list(argv), default_help=False))
-    except DocoptExit:  # its own text repeats options with their values, passwords included
-        return None
+    return arguments.parse(usage.read(__doc__ or ""), argv)
 
 
-def _help(known: usage.Usage, command: str | None) -> str:
+def _help(known: usage.Usage, command: str) -> str:
     from rollback.output import help_text
 
     columns = help_text.WIDEST
@@ -292,43 +285,6 @@ def _show_origin() -> None:
     from rollback.core.plain_text import printable_lines
 
     sys.stderr.write(printable_lines(traceback.format_exc()))
-
-
-def _usage_error(argv: Sequence[str]) -> str:
-    """Name what is unknown or missing, by its name alone, and how the command is used."""
-    doc = __doc__ or ""
-    known = usage.read(doc)
-    lines = ["rollback: these words do not make a command"]
-    named = _given(argv, known)
-    given = set(named)
-    command = next((word for word in argv if word in known.commands), None)
-    unknown = sorted(name for name in given if not any(option.startswith(name) for option in known.options))
-    if command:
-        text = known.commands[command].form
-        required = re.findall(r"(?<!\[)(?<!\| )(--[a-z-]+)=<[a-z]+>(?![\w>]*\])", re.sub(r"\[[^\]]*\]", "", text))
-        missing = [name for name in required if not any(name.startswith(option) for option in given)]
-        strangers = sorted(name for name in given - set(unknown) if not re.search(rf"{re.escape(name)}[a-z-]*", text))
-        lines += [f"  why:  {name} is missing" for name in missing]
-        lines += [f"  why:  {name} does not belong to {command}" for name in strangers]
-    lines += [f"  why:  {name} is given twice" for name in sorted(given) if named.count(name) > 1]
-    lines += [f"  why:  there is no option {name}" for name in unknown]
-    lines.append(f"  next: rollback {command} --help" if command else "  next: rollback --help")
-    return "\n".join([*lines, ""])
-
-
-def _given(argv: Sequence[str], known: usage.Usage) -> list[str]:
-    """The names of the options in `argv`, without anything that may be a value: that can be a password."""
-    with_value = [option.name for option in known.options.values() if option.value]
-    names: list[str] = []
-    before = ""
-    for word in argv:
-        is_value = before.startswith("--") and "=" not in before and any(o.startswith(before) for o in with_value)
-        before = "" if is_value else word
-        if not is_value and word.startswith("--"):
-            name = word.partition("=")[0]
-            secret = next((o for o in ("--pwd", "--slack") if name.startswith(o) and name not in with_value), "")
-            names.append(f"{secret}…" if secret else re.match(r"-*[a-z-]*", name)[0])  # type: ignore[index]
-    return names
 
 
 def _as_interrupt(number: int, frame: object) -> None:  # noqa: ARG001

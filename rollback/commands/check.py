@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+from rollback.config import option_values
 from rollback.errors import Failed, RollbackError, Undecided
 from rollback.output.progress import Progress
 from rollback.state import freeze
@@ -28,12 +29,13 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:  # noqa:
 
 
 def _answer(options: dict[str, Any]) -> CommandResult:
+    image = option_values.image(options["--image"])
     config = context.load_settings(options["--config"], target=options["--target"])
     env = context.environment(options["--env"], config)
     access = context.access(
         config, user=options["--user"], password=options["--pwd"], password_file=options["--pwd-file"]
     )
-    image, now = options["--image"] or "", datetime.now(timezone.utc)
+    now = datetime.now(timezone.utc)
     shared = environment_state.is_shared(config)
     try:
         with environment_state.opened_state_store(config, env.name, access) as store:

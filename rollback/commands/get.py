@@ -25,7 +25,6 @@ from rollback.output import json_report, text_report
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.registry.client import Registry
-from rollback.system import files
 from rollback.system.files import write_whole
 from rollback.workflow import context, deployed_images, timeline_file
 from rollback.workflow.command_result import CommandResult
@@ -40,6 +39,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     repos = option_values.repos(options["--repo"])
     last = option_values.count(options["--last"], "--last")
     dump = option_values.folder(options["--dump"])
+    page = option_values.new_file(options["--html"], "--html") if options["--html"] else None
     config = context.load_settings(
         options["--config"],
         registry=options["--registry"],
@@ -73,9 +73,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     _warn_of_fewer(dump, made)
     write_whole(path, history_file.dumps(made))
     progress.say(f"wrote {path}")
-    if options["--html"]:
+    if page:
         running = timeline_file.running(made, env, config, login, progress)
-        page = files.expand_user(options["--html"])
         past = timeline_file.past_runs(dump)
         timeline_file.write(page, progress, made, past, running, run_options=undo_options(options))
     chosen = _chosen(made, as_of)

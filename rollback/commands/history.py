@@ -14,7 +14,6 @@ from rollback.output.progress import Progress
 from rollback.output.run_history import run_text, runs_json, runs_text
 from rollback.output.terminal import TerminalInfo
 from rollback.state import record
-from rollback.system import files
 from rollback.workflow import timeline_file
 from rollback.workflow.command_result import CommandResult
 
@@ -22,8 +21,11 @@ from rollback.workflow.command_result import CommandResult
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """List the runs of a dump folder, newest first, or show one."""
     folder = option_values.folder(options["--dump"])
-    if options["--run"]:
-        found = record.find(folder, options["--run"])
+    run = options["--run"] or options["<id>"]
+    if run:
+        if options["--html"]:
+            raise BadInput("--html shows all runs", hint=f"leave out --html or {run}; --markdown shows one")
+        found = record.find(folder, run)
         if options["--markdown"]:
             return CommandResult(incident_report.markdown(found))
         return CommandResult(run_text(found, TerminalInfo.of(sys.stdout)), [dict(line) for line in found.lines])
@@ -34,7 +36,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         env = Settings().environment(options["--env"]).name
         records = [past for past in records if past.header.env == env]
     if options["--html"]:
-        page = files.expand_user(options["--html"])
+        page = option_values.new_file(options["--html"], "--html")
         timeline_file.write(
             page, progress, timeline_file.history_of(folder, records), records, run_options=undo_options(options)
         )

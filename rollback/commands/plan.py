@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from rollback.config import option_values
@@ -29,15 +28,16 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         config, user=options["--user"], password=options["--pwd"], password_file=options["--pwd-file"]
     )
     wanted = plan_request(options, config)
+    out = option_values.new_file(options["--out"], "--out") if options["--out"] else None
     history = planning.read_history(wanted, datetime.now(timezone.utc))
     target = context.target(config, access, wanted.env.name)
     try:
         prepared = planning.prepare(wanted, history, target)
-        identity = target.identity() if options["--out"] and not prepared.reasons else ""
+        identity = target.identity() if out and not prepared.reasons else ""
     finally:
         target.close()
     result = plan_result(prepared, RunRequest("plan", config, wanted.dump, how, access.slack, "", dry_run=True))
-    if options["--out"] and result.code == 0:
+    if out and result.code == 0:
         text = plan_file.dumps(
             prepared.plan,
             identity=identity,
@@ -46,8 +46,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             on_failure=how.on_failure.value,
             timeout_s=how.limits.timeout_s,
         )
-        write_whole(Path(options["--out"]), text)
-        progress.say(f"wrote {options['--out']}")
+        write_whole(out, text)
+        progress.say(f"wrote {out}")
     return result
 
 

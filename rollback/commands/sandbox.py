@@ -63,4 +63,4 @@ def _is_ours(path: Path) -> bool:
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) < 65_535:
         return int(text)
-    raise BadInput(f"--port: {text!r:.40} is not a port from 0 to 65534")
+    raise BadInput(f"--port: {text!r:.40} is not a port from 0 to 65534", hint="write --port=5000, or leave it out")

@@ -11,7 +11,7 @@ from typing import Any
 from rollback.commands.run import undo_options
 from rollback.config import option_values
 from rollback.core.rollout_status import LOST_S
-from rollback.errors import Reason, Refused
+from rollback.errors import BadInput, Reason, Refused
 from rollback.output.progress import Progress
 from rollback.state import record, undo_choice
 from rollback.state.record import Record
@@ -39,7 +39,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     )
     dump = option_values.folder(options["--dump"])
     env = context.environment(options["--env"], config).name if options["--env"] else None
-    past = _chosen(dump, options["--run"], env)
+    run = options["--run"] or options["<id>"]
+    past = _chosen(dump, run, env)
     rules = UndoRules(
         accepted=option_values.names(options["--accept-moved"]),
         only=option_values.names(options["--only"]),
@@ -65,7 +66,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         undoes=past,
         unanswered=rules.unanswered,
     )
-    if past.header.kind == "undo" and not options["--run"]:
+    if past.header.kind == "undo" and not run:
         raise Refused([_undone_already(past, request)])
     target = context.target(config, access, past.header.env)
     try:
@@ -80,7 +81,12 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
 def _chosen(dump: Path, run: str | None, env: str | None) -> Record:
     """The run that is undone: the named one, or the newest one that left something changed."""
     if run:
-        return record.find(dump, run)
+        found = record.find(dump, run)
+        if env and found.header.env != env:
+            raise BadInput(
+                f"the run {run} is of {found.header.env}, not of {env}", hint="correct --env, or leave it out"
+            )
+        return found
     choice = undo_choice.choose(record.readable(dump), dump, env)
     for other in choice.passed_over:
         log.warning("passed over %s: its writes were all refused or put back", other.header.run)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rollback.core.image import Basis
-from rollback.core.image_reference import is_repo, is_tag
+from rollback.core.image_reference import Reference, is_repo, is_tag
 from rollback.core.plan import OnFailure
 from rollback.errors import BadInput
 from rollback.secret import Secret
@@ -122,6 +122,36 @@ def environment_name(text: str) -> str:
             f"--env: {text!r:.60} is not the name of an environment", hint="write --env=prod, or the name in the tags"
         )
     return text
+
+
+def image(text: str | None) -> str:
+    """Check an image reference that names one image; empty if nothing was given.
+
+    Raises:
+        BadInput: it is no reference, or has neither a tag nor a digest, so that nobody knows which image is meant.
+    """
+    if not text:
+        return ""
+    hint = "write --image=registry.example.com/shop/billing:1.8.0-master"
+    try:
+        found = Reference.parse(text)
+    except BadInput as error:
+        raise BadInput(f"--image: {error.what}", why=error.why, hint=hint) from error
+    if not (found.tag or found.digest):
+        raise BadInput(f"--image: {text!r:.200} has neither a tag nor a digest", why="it names no image", hint=hint)
+    return text
+
+
+def new_file(text: str, flag: str) -> Path:
+    """Read the path of a file that will be written.
+
+    Raises:
+        BadInput: it is a folder.
+    """
+    path = files.expand_user(text)
+    if path.is_dir():
+        raise BadInput(f"{flag}: {path} is a folder", hint=f"name a file: {flag}={path / 'file'}")
+    return path
 
 
 def names(text: str | None) -> frozenset[str]:

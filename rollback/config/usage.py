@@ -64,6 +64,11 @@ class Command(NamedTuple):
         return tuple(dict.fromkeys(name for name, _ in _OPTION.findall(self.form)))
 
     @property
+    def places(self) -> list[str]:
+        """The words that it takes without an option, such as `<shell>`."""
+        return re.findall(r"(?<!=)<[a-z]+>", self.form)
+
+    @property
     def short(self) -> str:
         """Its usage with the options that may be left out written as `[options]`."""
         words = re.sub(r"\s*\[--[^\[\]]*\]", "", self.form)

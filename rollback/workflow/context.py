@@ -61,9 +61,16 @@ def load_settings(
         basis: what dates rest on, likewise.
 
     Raises:
-        BadInput: the file cannot be read, or has mistakes.
+        BadInput: the file cannot be read or has mistakes, or there is no such target.
     """
-    return settings.load(file, os.environ, registry=registry, target=target, basis=basis)
+    config = settings.load(file, os.environ, registry=registry, target=target, basis=basis)
+    known = sorted({*config.targets, *targets.kinds()})
+    if config.target not in known:
+        raise BadInput(
+            f"there is no target called {config.target!r:.60}",
+            hint=f"use one of: {', '.join(known)}; or add it to the settings under targets:",
+        )
+    return config
 
 
 def environment(name: str, config: Settings) -> Environment:
@@ -207,9 +214,6 @@ def target(config: Settings, login: Access, env: str = "") -> Target:
         BadInput: its settings have mistakes, it does not serve the environment, or a user comes without a password,
             or a password without a user.
     """
-    if config.target not in {*config.targets, *targets.kinds()}:
-        known = ", ".join(sorted({*config.targets, *targets.kinds()}))
-        raise BadInput(f"there is no target called {config.target!r:.60}", hint=f"use one of: {known}")
     user, password = _login(config, login)
     section = targets.complete(config.target, config.target_section(), os.environ)
     chosen = TargetOptions(

@@ -91,7 +91,7 @@ class _Doomed:
 @cache
 def _parsed(words: tuple[str, ...]) -> dict[str, Any]:
     """What the command's own text makes of these words; reading that text takes longer than most runs here."""
-    return cli.parse(words) or {}
+    return cli.parse(words)[1]
 
 
 class Rehearsal:

@@ -135,23 +135,68 @@ def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "what", "why"),
     [
-        ("", "rollback --help"),
-        ("get --env=prod", "--repo is missing"),
-        ("get --repo=a --env=prod --bogus", "there is no option --bogus"),
-        ("get --repo=a --env=prod --slack=x", "--slack does not belong to get"),
-        ("run --date=x --env=a --env=b", "--env is given twice"),
-        ("bogus", "rollback --help"),
-        ("get run", "rollback get --help"),
-        ("run --date=x --env=prod stray", "rollback run --help"),
+        ("", "no command is given", "the commands are get, plan,"),
+        ("--env=prod", "no command is given", "the commands are get, plan,"),
+        ("gett --env=prod", "there is no command 'gett'", "did you mean rollback get?"),
+        ("--env prod gett", "there is no command 'gett'", "did you mean rollback get?"),
+        ("unfreeze", "there is no command 'unfreeze'", "did you mean rollback thaw?"),
+        ("Hunter2!", "there is no such command", "the commands are get, plan,"),
+        ("get --env=prod", "--repo is missing", "write --repo=<r>: Repositories, separated by commas"),
+        ("get", "--repo and --env are missing", "write --repo=<r> --env=<e>"),
+        ("completion", "<shell> is missing", "write rollback completion <shell>"),
+        ("run --plan=p --json=yes", "--json takes no value", "write --json alone"),
+        ("run --env", "--env has no value", "write --env=<e>: Environment"),
+        ("run --env --date=x", "--env has no value", "write --env=<e>: Environment"),
+        ("run --date=x --env=a --env=b", "--env is given twice", "once"),
+        ("get --repo=a --env=prod --bogus", "get has no option --bogus", "no option has a similar name"),
+        ("get --repo=a --env=prod --last=3 --jsn", "get has no option --jsn", "did you mean --json?"),
+        ("check --env=prod --html=x", "check has no option --html", "it is an option of get and history"),
+        ("run --services=a", "run has no option --services", "did you mean --only=<s>?"),
+        ("run --environment=prod", "run has no option --environment", "did you mean --env=<e>?"),
+        ("run --dat=x --env=prod", "run has no option --dat", "written out: did you mean --date=<d>?"),
+        ("run --da x --env=prod", "run has no option --da", "written out: did you mean --date=<d>?"),
+        ("run --d=x --env=prod", "run has no option --d", "--date=<d>, --dump=<dr>, --dry-run or --debug?"),
+        ("run -date=x --env=prod", "run has no option -date", "two hyphens: did you mean --date=<d>?"),
+        (
+            "run \N{EM DASH}date=x --env=p",
+            "run has no option \N{EM DASH}date",
+            "two hyphens: did you mean --date=<d>?",
+        ),
+        (
+            "run --plan=p --date=x --env=prod",
+            "--date and --plan cannot be used",
+            "--date=<d> --env=<e> | --plan=<file>",
+        ),
+        ("run --plan=p --strict", "--strict and --plan cannot be used", "--date=<d> --env=<e> | --plan=<file>"),
+        ("run --plan=p --freeze=1h --no-freeze", "--freeze and --no-freeze cannot be used", "use one of"),
+        ("undo abc --run=abc", "<id> and --run cannot be used together", "<id> | --run=<id>"),
+        ("get run", "get and run are two commands", "give one of them"),
+        ("run --date=x --env=prod stray", "a word belongs to no option", "write --name=value"),
+        ("run date=2026-11-20 env=prod", "a word belongs to no option", "did you mean --date=<d>?"),
+        ("run 2026-11-20 --env=prod", "a word belongs to no option", "did you mean --date=<d>?"),
     ],
 )
-def test_words_that_make_no_command_are_told_apart(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_is_three_lines_with_what_is_meant(
+    line: str, what: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(line.split()) == 2
     said = capsys.readouterr()
-    assert told in said.err
+    first, second, third = said.err.splitlines()
+    assert first.startswith("rollback: ")
+    assert what in first
+    assert second.startswith("  why:  ")
+    assert why in second
+    assert third.startswith("  next: rollback ")
+    assert third.endswith("--help")
     assert said.out == ""
+
+
+def test_the_next_step_is_the_help_of_the_command_that_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    for line, next_step in (("run --bogus", "run --help"), ("rnu", "run --help"), ("nonsense", "rollback --help")):
+        cli.main(line.split())
+        assert capsys.readouterr().err.endswith(f"{next_step}\n")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +211,11 @@ def test_words_that_make_no_command_are_told_apart(line: str, told: str, capsys:
         "run --env=prod --password=hunter2",
         "run --env=prod --password:hunter2",
         "run --env=prod --slackhttps://hooks/hunter2",
+        "run --env=prod --passwordhunter2",
+        "run --env=prod -pwdhunter2",
+        "run --env=prod -p hunter2",
+        "hunter2",
+        "hunter2 run --date=x",
         "run --env=prod --slack --hunter2 --date=x --bogus",
         "run --date=x --env=prod hunter2",
         "run --date=x --env=prod --pwd=a --pwd=hunter2",
@@ -178,15 +228,37 @@ def test_a_usage_error_never_shows_a_password(line: str, capsys: pytest.CaptureF
     assert "hunter2" not in said.out + said.err
 
 
-def test_options_may_be_shortened_as_docopt_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
+@pytest.mark.parametrize(
+    "line",
+    [
+        "get --repo=a --env=prod --json",
+        "--repo=a --env prod get --json",
+        "--env prod --json get --repo a",
+        "--json get --env=prod --repo=a",
+    ],
+)
+def test_options_may_be_before_or_after_the_command(line: str) -> None:
+    command, options = cli.parse(line.split())
 
-    def main(options: Any, _progress: Any) -> CommandResult:
-        seen.append(options)
-        return CommandResult("")
+    assert (command, options["--repo"], options["--env"], options["--json"]) == ("get", "a", "prod", True)
+    assert (options["--dump"], options["--last"]) == (".", "10")
 
-    monkeypatch.setattr(get, "main", main)
 
-    cli.main(["get", "--rep=a", "--env", "prod"])
+def test_a_value_may_be_a_commands_name_or_begin_with_a_hyphen() -> None:
+    command, options = cli.parse(["run", "--env", "get", "--date=x", "--pwd", "-", "--reason", "-x"])
 
-    assert (seen[0]["--repo"], seen[0]["--env"], seen[0]["--dump"], seen[0]["--last"]) == ("a", "prod", ".", "10")
+    assert (command, options["--env"], options["--pwd"], options["--reason"]) == ("run", "get", "-", "-x")
+
+
+@pytest.mark.parametrize("command", ["undo", "history"])
+@pytest.mark.parametrize("words", [("20261122-031207-prod-3a17",), ("--run=20261122-031207-prod-3a17",)])
+def test_a_run_is_named_with_or_without_its_option(command: str, words: tuple[str, ...]) -> None:
+    _, options = cli.parse([command, *words])
+
+    assert (options["--run"] or options["<id>"]) == "20261122-031207-prod-3a17"
+
+
+def test_a_plan_is_run_with_the_options_that_it_does_not_hold_itself() -> None:
+    _, options = cli.parse(["run", "--plan=p", "--reason=x", "--freeze=1h", "--accept-owner=argocd", "--yes"])
+
+    assert (options["--plan"], options["--freeze"], options["--date"]) == ("p", "1h", None)

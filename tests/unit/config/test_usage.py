@@ -34,9 +34,9 @@ def test_a_value_is_called_the_same_in_usage_and_description(command: str) -> No
 
 
 def test_docopt_reads_a_commands_own_options_with_their_defaults() -> None:
-    options = cli.parse(["--env", "prod", "get", "--repo=shop/billing"])
+    command, options = cli.parse(["--env", "prod", "get", "--repo=shop/billing"])
 
-    assert options is not None
+    assert command == "get"
     assert {name for name in options if name.startswith("--")} == {*USAGE.commands["get"].options}
     assert (options["get"], options["--env"], options["--last"], options["--dump"]) == (True, "prod", "10", ".")
     assert (options["--date"], options["--json"]) == (None, False)

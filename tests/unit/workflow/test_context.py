@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,12 @@ NOBODY = Access("", Secret(), Secret())
 EAST = "target: east\ntargets: {east: {kind: marathon, url: 'https://m'}}\n"
 
 
-def test_an_unknown_target_is_refused_with_those_there_are() -> None:
+def test_an_unknown_target_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "rollback.yaml"
+    file.write_text(EAST)
+
     with pytest.raises(BadInput, match="no target called 'west'") as caught:
-        context.target(replace(parse(EAST, Path("rollback.yaml")), target="west"), NOBODY)
+        context.load_settings(str(file), target="west")
 
     assert "dcos, east, kubernetes, marathon" in caught.value.hint
 
