@@ -193,7 +193,7 @@ def _help(known: usage.Usage, command: str) -> str:
 
 
 def _run(command: str, options: dict[str, Any]) -> int:
-    from rollback.errors import Refused, RollbackError
+    from rollback.errors import Declined, Refused, RollbackError
 
     debug = bool(options.get("--debug"))
     signal.signal(signal.SIGTERM, _as_interrupt)
@@ -205,8 +205,9 @@ def _run(command: str, options: dict[str, Any]) -> int:
         if debug:
             _show_origin()
         sys.stderr.write(_error_text(error))
-        if isinstance(error, Refused) and command in _WRITING:
-            _print(_refusal(error), as_json=bool(options.get("--json")))
+        as_json = bool(options.get("--json"))
+        if isinstance(error, Refused) and command in _WRITING and (as_json or not isinstance(error, Declined)):
+            _print(_refusal(error), as_json=as_json)
         return error.exit_code
     except BrokenPipeError:  # whoever read us has left: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -258,12 +259,15 @@ def _print(result: CommandResult, *, as_json: bool) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
+    sys.stderr.write(result.remarks)
 
 
 def _error_text(error: RollbackError) -> str:
-    from rollback.errors import Refused
+    from rollback.errors import Declined, Refused
     from rollback.output.text_report import error_text, reason_text
 
+    if isinstance(error, Declined):
+        return f"{error.what}\n"
     if isinstance(error, Refused):
         return "".join(f"rollback: {reason_text(reason)}\n" for reason in error.reasons)
     return f"rollback: {error_text(error.what, error.why, error.hint)}\n"

@@ -63,6 +63,13 @@ class Refused(RollbackError):
         super().__init__(first.what, why=first.why, hint=first.hint)
 
 
+class Declined(Refused):
+    """The user answered no: nothing is wrong, and nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__([Reason("Not started; nothing was changed.")])
+
+
 class Partly(RollbackError):
     """The fleet is in a state it should not be in, and manual intervention is needed (exit code 4)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timezone
 from typing import Any
 
@@ -9,6 +10,7 @@ from rollback.config import option_values
 from rollback.errors import Failed, RollbackError, Undecided
 from rollback.output.progress import Progress
 from rollback.state import freeze
+from rollback.state.freeze import EnvironmentState
 from rollback.workflow import context, environment_state
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.environment_state import UnknownCluster
@@ -56,4 +58,12 @@ def _answer(options: dict[str, Any]) -> CommandResult:
     }
     if not reasons:
         return CommandResult(f"FREE: {env.name} may be deployed to{'' if shared else _ELSEWHERE}\n", data, FREE)
-    return CommandResult("".join(f"NO: {env.name}: {why}\n" for why in reasons), data, NO)
+    lines = [f"NO: {env.name}: {why}\n" for why in reasons]
+    return CommandResult("".join([*lines, f"  next: {_next_step(options, env.name, state, now)}\n"]), data, NO)
+
+
+def _next_step(options: dict[str, Any], env: str, state: EnvironmentState, now: datetime) -> str:
+    if not freeze.objections(state, "", now):  # an image was rolled back, and nothing else is against it
+        return "deploy another image than this one"
+    where = [f"{name}={options[name]}" for name in ("--config", "--target") if options[name]]
+    return f"{shlex.join(['rollback', 'thaw', f'--env={env}', *where])}, once it may be deployed to again"

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rollback.core.plain_text import sanitize
+from rollback.core.timestamps import with_local
 from rollback.output.progress import Progress
 from rollback.state import freeze
 from rollback.workflow import context, environment_state
@@ -33,7 +34,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     progress.say(f"thawed by {context.user_name(options['--by'])}{why}")
     facts = []
     if lifted:
-        facts.append(f"{env} is no longer frozen (it was since {lifted.since}, by {lifted.by})")
+        facts.append(f"{env} is no longer frozen (it was since {with_local(lifted.since)}, by {lifted.by})")
     for cut in cut_off:
         facts.append(f"the run {cut.run} of {env} by {cut.by}, which has not ended, no longer blocks deployments")
     return CommandResult(f"DONE: {'; '.join(map(sanitize, facts))}\n", data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -43,6 +43,9 @@ class OwnDeployment:
 
     run: str
     back: bool
+
+
+_REACH = "check the way to the registry"
 
 
 def of_history(history: History, env: Environment, tags: EnvironmentTags) -> tuple[Reason, ...]:
@@ -122,7 +125,22 @@ def of_plan(
             reasons += _of_image(
                 step, evidence.get(step.after, ImageCheck(ImagePresence.UNKNOWN, "it was not queried")), registry
             )
-    return (*reasons, *of_locks(plan, deployments, begun, operator))
+    return (*_by_cause(reasons, registry), *of_locks(plan, deployments, begun, operator))
+
+
+def _by_cause(reasons: Iterable[Reason], registry: str) -> Iterator[Reason]:
+    """Reasons, with those of one cause as one: the registry that cannot be reached is not four faults."""
+    causes: dict[tuple[str, str, str], list[Reason]] = {}
+    for reason in reasons:
+        about = "" if reason.service and reason.why and reason.hint.startswith(_REACH) else reason.what
+        causes.setdefault((about, reason.why, reason.hint), []).append(reason)
+    for (about, why, hint), same in causes.items():
+        if about or len(same) == 1:
+            yield same[0]
+        else:
+            services = ", ".join(reason.service for reason in same)
+            what = f"{services}: whether their {len(same)} images are still there cannot be looked up in {registry}"
+            yield Reason(what, why, hint, services)
 
 
 def of_locks(
@@ -131,7 +149,7 @@ def of_locks(
     begun: Mapping[str, OwnDeployment] | None = None,
     operator: OperatorCommands | None = None,
 ) -> tuple[Reason, ...]:
-    """Every app of a plan that a deployment holds.
+    """Every deployment that holds apps of a plan: one reason, however many it holds.
 
     Args:
         plan: what is to be done.
@@ -139,13 +157,23 @@ def of_locks(
         begun: by id, deployments of earlier runs of this tool.
         operator: what an operator types on the target.
     """
-    running = tuple(deployments)
-    return tuple(
-        reason
-        for step in plan.steps
-        if step.action is Action.CHANGE
-        for reason in _of_lock(step, running, begun or {}, operator)
-    )
+    changing = {step.app.id: step.service for step in plan.steps if step.app and step.action is Action.CHANGE}
+    reasons = []
+    for deployment in deployments:
+        held = {app_id: service for app_id, service in changing.items() if app_id in deployment.apps}
+        if not held:
+            continue
+        since = f", since {deployment.since}" if deployment.since else ""
+        which, verb = ", ".join(held), "are" if len(held) > 1 else "is"
+        reasons.append(
+            Reason(
+                f"{', '.join(held.values())}: {which} {verb} locked by a deployment",
+                why=f"deployment {deployment.id} runs{since}",
+                hint=_freed(deployment, (begun or {}).get(deployment.id), operator),
+                service=", ".join(held.values()),
+            )
+        )
+    return tuple(reasons)
 
 
 def of_remarks(plan: Plan, remarks: Iterable[Remark]) -> tuple[Reason, ...]:
@@ -207,29 +235,10 @@ def _of_image(step: Step, evidence: ImageCheck, registry: str) -> tuple[Reason, 
         Reason(
             f"{step.service}: whether {name} is still there cannot be looked up in {registry}",
             why=evidence.detail,
-            hint="check the way to the registry and run again; this does not mean that the image is gone",
+            hint=f"{_REACH} and run again; this does not mean that the image is gone",
             service=step.service,
         ),
     )
-
-
-def _of_lock(
-    step: Step, running: tuple[Deployment, ...], begun: Mapping[str, OwnDeployment], operator: OperatorCommands | None
-) -> tuple[Reason, ...]:
-    app_id = step.app.id if step.app else ""
-    reasons = []
-    for deployment in running:
-        if app_id in deployment.apps:
-            since = f", since {deployment.since}" if deployment.since else ""
-            reasons.append(
-                Reason(
-                    f"{step.service}: {app_id} is locked by a deployment",
-                    why=f"deployment {deployment.id} runs{since}",
-                    hint=_freed(deployment, begun.get(deployment.id), operator),
-                    service=step.service,
-                )
-            )
-    return tuple(reasons)
 
 
 def _freed(deployment: Deployment, begun: OwnDeployment | None, operator: OperatorCommands | None) -> str:

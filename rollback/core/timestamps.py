@@ -68,6 +68,25 @@ class Instant(NamedTuple):
         return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 
+def with_local(text: str, zone: tzinfo | None = None) -> str:
+    """A time as a user reads it, in UTC and beside it in the local zone: `2026-11-22 03:12 UTC (04:12 CET)`.
+
+    Args:
+        text: RFC 3339; what is no such time is returned as it is.
+        zone: the local zone; None for that of this machine.
+    """
+    try:
+        time = Instant.parse(text).time
+        local = time.astimezone(zone)
+    except (ValueError, OverflowError):
+        return text
+    utc = f"{time:%Y-%m-%d %H:%M} UTC"
+    if not local.utcoffset():
+        return utc
+    day = "" if local.date() == time.date() else f"{local:%Y-%m-%d} "
+    return f"{utc} ({day}{local:%H:%M %Z})"
+
+
 def _fault(text: str) -> str:
     """What is wrong with a text that is no time with an offset."""
     named = _ZONE_NAME.fullmatch(text)

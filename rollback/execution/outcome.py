@@ -75,6 +75,7 @@ class Outcome:
         remains: what did not go back with the images, a line each.
         others: apps that run a selected repository and were not changed.
         down: whether an app of the run or of the plan does not run, though nothing failed.
+        next_step: what the user may do; empty where nothing went wrong.
         but: what the verdict alone does not say: `web is down (0 of 2 ready)`; empty if there is nothing.
     """
 
@@ -90,6 +91,7 @@ class Outcome:
     others: tuple[Other, ...] = ()
     down: bool = False
     but: str = ""
+    next_step: str = ""
 
     @property
     def headline(self) -> str:
@@ -144,7 +146,28 @@ def conclude(
         summary = f"interrupted; {summary}" if touched else "interrupted; nothing was changed"
     shown = undo if touched and not execution.is_back else ""
     down = verdict is Verdict.DONE and bool(_down(plan, execution))
-    return Outcome(verdict, code, summary, rows, took_s, run, shown, touched, others=plan.others, down=down)
+    return Outcome(
+        verdict,
+        code,
+        summary,
+        rows,
+        took_s,
+        run,
+        shown,
+        touched,
+        others=plan.others,
+        down=down,
+        next_step=_next_step(plan, execution) if verdict is Verdict.RESTORED and not execution.interrupted else "",
+    )
+
+
+def _next_step(plan: Plan, execution: Execution) -> str:
+    """After everything was put back: to do it without what failed, or to go further back."""
+    failed = {app_id for app_id, watch in execution.forward.items() if watch.state is RolloutState.FAILED}
+    names = [step.service for step in plan.steps if step.app and step.app.id in {*failed, *execution.refused}]
+    if not names:
+        return "look at the reason above, then run it again"
+    return f"choose an earlier date, or leave out what failed: --skip={','.join(dict.fromkeys(names))}"
 
 
 def nothing_to_do(

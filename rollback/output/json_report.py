@@ -91,6 +91,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "exit_code": outcome.code,
         "summary": outcome.summary,
         "but": outcome.but or None,
+        "next": outcome.next_step or None,
         "took_s": round(outcome.took_s, 3),
         "run": outcome.run or None,
         "undo": outcome.undo or None,

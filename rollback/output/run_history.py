@@ -6,21 +6,53 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rollback.core.plain_text import sanitize
-from rollback.output.terminal import TerminalInfo
+from rollback.core.timestamps import with_local
+from rollback.output.terminal import Style, TerminalInfo
 from rollback.output.text_format import paragraph, short, table
-from rollback.state.record import Record
+from rollback.state.record import Header, Record
+
+_NONE = "no outcome"  # it was killed, or is still running
+_HEAD = ("time", "what", "environment", "as of", "by", "outcome", "reason")
 
 
 def runs_text(records: Sequence[Record], surface: TerminalInfo | None = None) -> str:
-    """Past runs, newest first, one line each; ids are never shortened."""
+    """Past runs, newest first, each with its id, which is never shortened.
+
+    In a pipe there is one line each. A terminal that is too narrow for that shows id and reason below.
+    """
     if not records:
         return "no runs yet\n"
-    rows: list[tuple[str, ...]] = [("run", "what", "as of", "by", "outcome")]
-    for record in records:
+    wide = [(*_HEAD, "run"), *((*_cells(record.header), *_ends(record), record.header.run) for record in records)]
+    lines = table(wide)
+    if not surface or not surface.width or max(map(len, lines)) < surface.width:
+        return "\n".join(lines) + "\n"
+    narrow = [_HEAD[:-1], *((*_cells(record.header, short_of=True), _ends(record)[0]) for record in records)]
+    head, *rows = table(narrow, surface, shrinkable=(2, 4))
+    lines = [surface.paint(head, Style.QUIET)]
+    for row, record in zip(rows, records, strict=True):
         header = record.header
-        verdict = str(record.outcome.get("verdict", "")) or "no outcome (killed, or still running)"
-        rows.append((header.run, header.kind, header.as_of, header.by, verdict))
-    return "\n".join(table(rows, surface, shrinkable=(3,))) + "\n"
+        undone = f"undoes {header.as_of}" if _is_undo(header) else ""
+        local = with_local(header.at).partition(" (")[2].rstrip(")")
+        more = "; ".join(text for text in (local, undone, _ends(record)[1]) if text)
+        lines += [row, *paragraph(f"      {header.run}  ", more, surface)]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(header: Header, *, short_of: bool = False) -> tuple[str, ...]:
+    """Time, what, environment, as of and by; short of what the second line of a narrow terminal says."""
+    as_of = "" if short_of and _is_undo(header) else header.as_of
+    when = with_local(header.at)
+    return (when.partition(" (")[0] if short_of else when, header.kind, header.env, as_of, header.by)
+
+
+def _ends(record: Record) -> tuple[str, str]:
+    """Outcome and reason."""
+    reason = "; ".join(text for text in (record.header.reason, record.header.incident) if text)
+    return (str(record.outcome.get("verdict", "")) or _NONE, reason)
+
+
+def _is_undo(header: Header) -> bool:
+    return header.kind == "undo"
 
 
 def run_text(record: Record, surface: TerminalInfo | None = None) -> str:
@@ -29,7 +61,7 @@ def run_text(record: Record, surface: TerminalInfo | None = None) -> str:
     head = sanitize(f"{header.run}: {header.kind} of {header.env} to {header.as_of}")
     lines = [head, f"  on         {sanitize(header.target)}"]
     for name in ("by", "place", "at", "reason", "incident", "link", "on_failure"):
-        if value := getattr(header, name):
+        if value := with_local(header.at) if name == "at" else getattr(header, name):
             lines.append(f"  {name.replace('_', ' '):<10} {sanitize(str(value))}")
     lines.append("")
     for line in record.lines:

@@ -179,6 +179,8 @@ def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: O
         lines += ["", *(f"Not changed: {sanitize(str(other))}" for other in outcome.others)]
     for block in (incident_report.by_hand(outcome, operator), incident_report.remains(outcome)):
         lines += ["", *block] if block else []
+    if outcome.next_step:
+        lines += ["", f"Next: {sanitize(outcome.next_step)}"]
     run = [f"Run:  {sanitize(outcome.run)}"] if outcome.run else []
     undo = [f"Undo: {sanitize(outcome.undo)}"] if outcome.undo else []
     end = ["", *run, *undo] if run or undo else []

@@ -13,7 +13,7 @@ from typing import Any
 
 from rollback.core import json_text
 from rollback.core.plain_text import sanitize
-from rollback.core.timestamps import Instant
+from rollback.core.timestamps import Instant, with_local
 
 _MOST = 200  # images remembered per environment
 
@@ -177,19 +177,19 @@ def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str,
     reasons = []
     for cut in state.unfinished:
         reasons.append(
-            f"the run {cut.run} by {cut.by} has not ended: it began at {cut.since} on {cut.host}, and its "
-            f"record is in {cut.dump}. If it is no longer running: rollback undo --run={cut.run} --dump={cut.dump}, "
-            "or rollback thaw if nothing needs to be undone"
+            f"the run {cut.run} by {cut.by} has not ended: it began at {with_local(cut.since)} on {cut.host}, and "
+            f"its record is in {cut.dump}. If it is no longer running: "
+            f"rollback undo --run={cut.run} --dump={cut.dump}, or rollback thaw if nothing needs to be undone"
         )
     frozen = state.freeze
     if frozen and Instant.parse(frozen.until).time > now:
         why = f" because {frozen.reason}" if frozen.reason else ""
         lift = "`rollback thaw` lifts it"
-        reasons.append(f"frozen until {frozen.until} by {frozen.by}{why} (run {frozen.run}); {lift}")
+        reasons.append(f"frozen until {with_local(frozen.until)} by {frozen.by}{why} (run {frozen.run}); {lift}")
     for one in state.withdrawn:
         if image and _same_image(one.image, image):
             why = f" because {one.reason}" if one.reason else ""
-            reasons.append(f"{one.image} was rolled back at {one.at} by {one.by}{why} (run {one.run})")
+            reasons.append(f"{one.image} was rolled back at {with_local(one.at)} by {one.by}{why} (run {one.run})")
     return tuple(map(sanitize, reasons))
 
 

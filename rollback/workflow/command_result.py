@@ -14,8 +14,10 @@ class CommandResult:
         text: as text.
         data: the same as JSON values, for `--json`; None where there is no such form.
         code: the exit code.
+        remarks: for standard error, behind the result.
     """
 
     text: str
     data: Any = None
     code: int = 0
+    remarks: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from rollback.core.plain_text import sanitize
-from rollback.errors import Reason, Refused
+from rollback.errors import Declined, Reason, Refused
 from rollback.system import standard_input
 
 
@@ -26,7 +26,8 @@ def require(question: str, *, given: bool, needed: bool) -> None:
         needed: whether it has to be given beforehand where there is no terminal.
 
     Raises:
-        Refused: the answer is no, or there is no terminal for the prompt.
+        Declined: the answer is no.
+        Refused: there is no terminal for the prompt.
     """
     if given:
         return
@@ -36,17 +37,12 @@ def require(question: str, *, given: bool, needed: bool) -> None:
                 [Reason("this needs your consent, and there is no terminal for the prompt", hint="add --yes")]
             )
         if standard_input.answer(standard_input.waiting_lines()) is False:
-            raise Refused(
-                [
-                    Reason(
-                        "not started: the answer on standard input is no",
-                        why="nothing was changed",
-                        hint="pipe in yes, or nothing, or add --yes",
-                    )
-                ]
-            )
+            raise Declined
         return
     sys.stderr.write(f"{sanitize(question)} [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Refused([Reason("not started: the answer was not yes", hint="nothing was changed")])
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):  # Ctrl-D leaves the cursor behind the question
+        sys.stderr.write("\n")
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise Declined

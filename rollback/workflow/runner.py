@@ -101,10 +101,9 @@ def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
     data = json_report.plan_json(plan, reasons)
     if not reasons:
         return CommandResult(text, data)
-    for reason in reasons:
-        sys.stderr.write(f"rollback: {text_report.reason_text(reason)}\n")
+    remarks = "".join(f"rollback: {text_report.reason_text(reason)}\n" for reason in reasons)
     number = f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} not to run this plan"
-    return CommandResult(f"{text}\nREFUSED: {number}\n", data, Refused.exit_code)
+    return CommandResult(f"{text}\nREFUSED: {number}\n", data, Refused.exit_code, remarks)
 
 
 def _with_warnings(prepared: PreparedPlan, request: RunRequest) -> PreparedPlan:

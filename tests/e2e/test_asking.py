@@ -32,7 +32,12 @@ def test_anything_but_yes_means_no(sandbox: Sandbox, offered: Command, answer: s
 
     assert code == 3
     assert written(sandbox) == []
-    assert "nothing was changed" in plain(terminal.shown)
+    assert plain(terminal.shown).partition(QUESTION)[2].split("\r\n")[-2:] == [
+        "Not started; nothing was changed.",
+        "",
+    ]
+    assert "REFUSED" not in terminal.shown
+    assert "next:" not in terminal.shown
 
 
 @pytest.mark.parametrize("answer", ["y\n", "YES\n"])
@@ -96,7 +101,14 @@ def test_a_piped_no_is_an_answer(sandbox: Sandbox, offered: Command, piped: str)
 
     assert said.code == 3
     assert written(sandbox) == []
-    assert "not started" in said.err
+    assert said.err.splitlines()[-1] == "Not started; nothing was changed."
+    assert said.out == ""
+
+
+def test_a_no_is_a_refusal_in_json(sandbox: Sandbox, offered: Command) -> None:
+    said = offered("run", day(sandbox), "--env=prod", "--json", stdin="n\n")
+
+    assert (said.code, said.json()["verdict"]) == (3, "REFUSED")
 
 
 @pytest.mark.parametrize("piped", ["y\n", "", "billing\ncart\n", "n\nrm file\n"])

@@ -72,6 +72,41 @@ def test_a_deployment_that_holds_an_app_is_named_with_its_start() -> None:
     assert reason.why == "deployment d1 runs, since 2026-11-22T03:00:00Z"
 
 
+def test_a_deployment_that_holds_several_apps_is_one_reason() -> None:
+    both = plan.build(
+        select(HELD, day_of(DAY)),
+        (APPS[0], app("cart", f"{HOST}/shop/cart:2-master")),
+        PROD,
+        "m",
+        Rules(),
+    )
+    held = [
+        Deployment("d1", ("/ds/prod/shop/billing", "/ds/prod/shop/cart")),
+        Deployment("d2", ("/ds/prod/shop/cart",)),
+    ]
+
+    first, second = preflight.of_locks(both, held)
+
+    assert first.what == "billing, cart: /ds/prod/shop/billing, /ds/prod/shop/cart are locked by a deployment"
+    assert (first.why, second.why) == ("deployment d1 runs", "deployment d2 runs")
+    assert second.what == "cart: /ds/prod/shop/cart is locked by a deployment"
+
+
+def test_a_registry_that_cannot_be_reached_is_one_reason_for_all_and_a_gone_image_one_of_its_own() -> None:
+    apps = (APPS[0], app("cart", f"{HOST}/shop/cart:2-master"))
+    both = plan.build(select(HELD, day_of(DAY)), apps, PROD, "m", Rules())
+    down = {step.after: ImageCheck(ImagePresence.UNKNOWN, "connection refused") for step in both.steps}
+    gone = {step.after: ImageCheck(ImagePresence.GONE, "404") for step in both.steps}
+
+    (one,) = preflight.of_plan(both, down, (), URL)
+    two = preflight.of_plan(both, gone, (), URL)
+
+    assert one.what.startswith("billing, cart: whether their 2 images are still there cannot be looked up")
+    assert URL in one.what
+    assert one.why == "connection refused"
+    assert [reason.service for reason in two] == ["billing", "cart"]
+
+
 def test_deployments_of_others_do_not_matter() -> None:
     assert against(SOUND, Deployment("d1", ("/ds/prod/shop/billing-api", "/ds/prod/shop"))) == ()
 

@@ -50,6 +50,7 @@ def test_all_up_is_done() -> None:
     assert (found.verdict, found.code, found.touched) == (Verdict.DONE, 0, 2)
     assert states(found) == {"billing": "changed", "cart": "changed", "web": "same"}
     assert found.undo == "rollback undo --run=r1"
+    assert found.next_step == ""
 
 
 def test_one_failed_and_all_put_back_is_restored() -> None:
@@ -59,6 +60,7 @@ def test_one_failed_and_all_put_back_is_restored() -> None:
     assert "billing: failed" in found.summary
     assert {row.stands for row in found.rows} == {step.before for step in PLAN.steps}
     assert found.undo == ""
+    assert found.next_step == "choose an earlier date, or leave out what failed: --skip=billing"
 
 
 @pytest.mark.parametrize("back", [RolloutState.FAILED, RolloutState.WAITING])

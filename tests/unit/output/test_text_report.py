@@ -97,6 +97,12 @@ def test_what_was_put_back_goes_from_new_to_old() -> None:
     assert "  billing  1  →  2  restored" in text
 
 
+def test_what_can_be_done_after_everything_was_put_back_is_shown() -> None:
+    text = outcome_text(replace(outcome(ROW, verdict=Verdict.RESTORED), next_step="--skip=web"))
+
+    assert "\nNext: --skip=web\n" in text
+
+
 def test_a_long_detail_goes_below_its_service_on_a_terminal_and_stays_whole() -> None:
     detail = "it fails again and again: " + " ".join(f"word{number}" for number in range(40))
     failed = replace(ROW, state="failed", detail=detail)

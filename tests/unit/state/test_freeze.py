@@ -33,7 +33,7 @@ def test_the_objection_names_who_why_until_when_and_the_run() -> None:
     told = freeze.objections(EnvironmentState(frozen()), "", NOW)
 
     assert told == (
-        "frozen until 2026-11-22T05:00:00Z by alice because it answers 503 (run r1); `rollback thaw` lifts it",
+        "frozen until 2026-11-22 05:00 UTC by alice because it answers 503 (run r1); `rollback thaw` lifts it",
     )
 
 
