@@ -9,13 +9,14 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from rollback.core import matching
+from rollback.core import matching, unchanged_apps
 from rollback.core.apps import App, Change
 from rollback.core.image import Basis, Image
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Choice, Match, Selection, settled
 from rollback.core.matching import Found, Rules, pulled_from, service_of
 from rollback.core.timestamps import Instant
+from rollback.core.unchanged_apps import Other
 from rollback.errors import BadInput, Reason
 
 LEFT_OUT = "left out on request"
@@ -91,37 +92,6 @@ class Step:
     def before(self) -> str:
         """The image reference that it runs now; empty without an app."""
         return self.app.image if self.app else ""
-
-
-@dataclass(frozen=True)
-class Other:
-    """An app that runs a selected repository and is not changed.
-
-    Attributes:
-        app: its id.
-        repo: the repository.
-        image: the image reference that it runs.
-        reason: why it is not changed, in a few words.
-        differs: whether it runs another image than the selected one.
-    """
-
-    app: str
-    repo: str
-    image: str
-    reason: str
-    differs: bool
-
-    @property
-    def matters(self) -> bool:
-        """Whether the first line has to say so: it runs another image, and is of this environment.
-
-        An app whose id does not fit is mostly one of another environment that nobody has configured.
-        """
-        return self.differs and self.reason != matching.DOES_NOT_FIT
-
-    def __str__(self) -> str:
-        """The app, why it is not changed and what it runs."""
-        return f"{self.app} ({self.reason}) runs {self.image or self.repo}"
 
 
 @dataclass(frozen=True)
@@ -225,8 +195,8 @@ def build(
     reasons += matching.shared(kept)
     others = _others(found, selection)
     if rules.strict:
-        reasons += [_left_out_reason(other) for other in others]
-        reasons += [_not_looked_at_reason(words) for words in not_looked_at]
+        reasons += [unchanged_apps.reason(other) for other in others]
+        reasons += [unchanged_apps.reason_not_looked_at(words) for words in not_looked_at]
     return Plan(
         env,
         target,
@@ -250,29 +220,6 @@ def _others(found: Mapping[str, Found], selection: Selection) -> tuple[Other, ..
             same = mine.image is not None and _is_same(_same_build(mine), mine.image, one.app)
             others.append(Other(one.app.id, one.repo, one.app.image, one.reason, differs=not same))
     return tuple(others)
-
-
-def _left_out_reason(other: Other) -> Reason:
-    service = service_of(other.repo)
-    can_be_named = other.reason in {matching.NOT_IN_APPS, matching.DOES_NOT_FIT}
-    remedy = (
-        f"name it in the settings: apps: {{{service}: [{other.app}, …]}}" if can_be_named else "change it by hand"
-    )
-    return Reason(
-        f"{service}: {other.app} runs {other.repo} and would not be changed",
-        why=f"{other.reason}; --strict requires every app of a repository",
-        hint=f"{remedy}, or leave out --strict",
-        service=service,
-    )
-
-
-def _not_looked_at_reason(words: str) -> Reason:
-    what, _, why = words.partition(": ")
-    return Reason(
-        f"{what} were not looked at",
-        why=f"{why}; --strict requires to know everything that runs a repository",
-        hint="grant the right, or leave out --strict",
-    )
 
 
 def _stays(choice: Choice, app: App | None, name: str, on_request: bool) -> Step:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rollback.core.apps import Status
-from rollback.core.plan import Action, OnFailure, Other, Plan, Step
+from rollback.core.plan import Action, OnFailure, Plan, Step
 from rollback.core.preflight import OwnDeployment
 from rollback.core.rollout_status import RolloutState, RolloutStatus
+from rollback.core.unchanged_apps import Other
 from rollback.execution.executor import Execution
 
 

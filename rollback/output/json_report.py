@@ -7,7 +7,8 @@ from typing import Any
 
 from rollback.core import history_file
 from rollback.core.history import History
-from rollback.core.plan import Other, Plan, Step
+from rollback.core.plan import Plan, Step
+from rollback.core.unchanged_apps import Other
 from rollback.errors import Reason, Refused, RollbackError
 from rollback.execution.outcome import CODES, Outcome, Verdict
 from rollback.output.text_report import refused_summary

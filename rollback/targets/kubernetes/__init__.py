@@ -14,6 +14,7 @@ from rollback.targets.kubernetes import owners, rollout, section, unmanaged, wor
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
 from rollback.targets.kubernetes.api_errors import Forbidden, NotFound
 from rollback.targets.kubernetes.kubectl import ContextInfo, Kubectl, KubectlOptions
+from rollback.targets.kubernetes.kubectl_proxy import leftovers
 from rollback.targets.kubernetes.markers import ConfigMapMarkers, MarkerId
 from rollback.targets.kubernetes.observer import Observer
 from rollback.targets.kubernetes.operator_commands import KubectlCommands
@@ -126,6 +127,10 @@ class Kubernetes:
             except TargetError as error:
                 level = Level.FAIL if context == self._scope.context else Level.WARN  # one of several environments
                 yield Check("kubectl", level, f"{error.what}: {error.why}", error.hint)
+        for left in leftovers():
+            running = f", and its kubectl proxy (process {left.pid}) still runs" if left.pid else ""
+            found = f"a run that was killed has left {left.folder} behind{running}"
+            yield Check("kubectl", Level.WARN, found, "the next run on Kubernetes ends and removes it")
 
     @property
     def _contexts(self) -> tuple[str, ...]:

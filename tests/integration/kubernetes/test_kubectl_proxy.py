@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from rollback.targets import kubernetes
+from rollback.targets.base import Level, TargetOptions
 from rollback.targets.kubernetes import api as api_module
 from rollback.targets.kubernetes import kubectl_proxy
 from rollback.targets.kubernetes.api import KubernetesApi
@@ -150,6 +152,11 @@ def test_a_proxy_that_outlived_its_owner_is_named_and_ended(options: KubectlOpti
         (folder / "lock").touch()
 
         assert [(left.folder, left.pid) for left in leftovers()] == [(folder, process.pid)]
+        settings = {"context": options.context, "program": options.program, "kubeconfig": options.kubeconfig}
+        target = kubernetes.connect(TargetOptions("kubernetes", {**settings, "namespace": "default"}))
+        *_, check = target.diagnose()
+        assert check.level is Level.WARN
+        assert f"{folder} behind, and its kubectl proxy (process {process.pid}) still runs" in check.found
         assert [left.pid for left in end_leftovers()] == [process.pid]
 
     assert leftovers() == ()

@@ -47,8 +47,12 @@ def test_a_plan_names_context_namespace_and_server(shop: Shop) -> None:
     shop.get()
 
     planned = shop.command("plan", f"--date={GOOD_DAY}", "--env=prod")
+    examined = shop.command("doctor")
 
     cluster = shop.namespace.cluster
+    assert examined.code == 0, examined.out
+    assert f"context {cluster.context}: {cluster.server}, as rollback" in examined.out
+    assert "each of 1 services has its apps in prod (1 in all)" in examined.out
     assert f"context {cluster.context}, namespace {shop.namespace.name} at {cluster.server}" in planned.out
 
 
