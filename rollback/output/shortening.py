@@ -14,9 +14,9 @@ _PARTS = re.compile(r"(?<=[-_./])")
 _ENOUGH = 0.6  # of the width that whole parts of a name have to fill, or it is cut within a part
 
 
-def brief(tag: str) -> str:
-    """A tag with each commit's hash in it cut to ten digits."""
-    return _COMMIT.sub(lambda found: found[0][:HEX_SHOWN], tag)
+def brief(tag: str, digits: int = HEX_SHOWN) -> str:
+    """A tag with each commit's hash in it cut to so many digits."""
+    return _COMMIT.sub(lambda found: found[0][:digits], tag)
 
 
 def fit_names(names: Collection[str], width: int, more: str = "…") -> dict[str, str]:

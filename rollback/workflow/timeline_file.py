@@ -78,8 +78,12 @@ def running(
         progress.say(f"what runs now is not on the page: {why}")
         return Running()
     now = datetime.now(timezone.utc)
+    references: dict[str, tuple[str, ...]] = {}
+    for step in made.steps:
+        if step.before:
+            references[step.repo] = tuple(dict.fromkeys((*references.get(step.repo, ()), step.before)))
     return Running(
-        {step.repo: step.before for step in made.steps if step.before},
+        references,
         f"{target.name}, queried at {now:%Y-%m-%d %H:%M} UTC",
     )
 

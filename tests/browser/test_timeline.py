@@ -46,8 +46,40 @@ def table(browser: Browser) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in rows}
 
 
-def test_it_opens_on_the_newest_date_and_says_what_every_service_would_get(browser: Browser, shown: Shown) -> None:
-    shown(written(SHOP))
+BROKEN = Running(
+    {f"shop/{name}": (runs(f"shop/{name}:{tag}-master"),) for name, tag in (("billing", "1.8.0"), ("cart", "2.9.0"))},
+    "asked at noon",
+)
+GOOD_DAY = "#2026-11-18"
+
+
+def test_it_opens_without_a_date_and_without_a_command(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP, BROKEN))
+
+    assert browser.text("h2") == "No date chosen yet"
+    assert browser.run("document.querySelector('input[name=day]:checked')") is None
+    assert not browser.run("document.getElementById('ready').checkVisibility()")
+    assert "rollback run" not in browser.text("main")
+    assert {name: cells[0] for name, cells in table(browser).items()} == {
+        "billing": "1.8.0-master",
+        "cart": "2.9.0-master",
+        "catalog": "-",
+    }
+    assert browser.complaints == []
+
+
+def test_a_date_that_runs_already_has_no_command(browser: Browser, shown: Shown) -> None:
+    everything = {**BROKEN.references, "shop/catalog": (runs("shop/catalog:3.4.0-master"),)}
+    shown(written(SHOP, Running(everything, "asked at noon")), "#2026-11-20")
+
+    assert browser.text("#counts").endswith("0 would change. Every service runs its image of that date already.")
+    assert not browser.run("document.getElementById('ready').checkVisibility()")
+    browser.click("input[aria-label='Wednesday, 2026-11-18']")
+    assert browser.run("document.getElementById('ready').checkVisibility()")
+
+
+def test_a_date_says_what_every_service_would_get(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP), "#2026-11-20")
 
     assert browser.text("h2") == "As of 2026-11-20"
     assert browser.text("#counts") == "2 released that day, 1 carried from earlier."
@@ -100,7 +132,7 @@ def test_a_click_into_the_chart_chooses_the_date_of_that_column(browser: Browser
 
 
 def test_what_is_carried_to_the_date_is_marked_on_its_line(browser: Browser, shown: Shown) -> None:
-    shown(written(SHOP))
+    shown(written(SHOP), "#2026-11-20")
 
     ring, mark = browser.run(
         "(() => { const y = e => e.getBoundingClientRect().y + e.getBoundingClientRect().height / 2;"
@@ -117,6 +149,7 @@ def test_the_keyboard_alone_chooses_and_copies(browser: Browser, shown: Shown) -
 
     browser.press("Tab")  # the chart, which scrolls
     browser.press("Tab")  # the dates
+    browser.press("ArrowRight")
     browser.press("ArrowLeft")
     assert browser.text("#day") == "2026-11-18"
     browser.run("document.getElementById('command').focus()")
@@ -132,7 +165,7 @@ def test_the_keyboard_alone_chooses_and_copies(browser: Browser, shown: Shown) -
 
 
 def test_copying_works_where_there_is_no_clipboard_to_write_to(browser: Browser, shown: Shown) -> None:
-    shown(written(SHOP))
+    shown(written(SHOP), "#2026-11-20")
     browser.run(
         "Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true});"
         "document.addEventListener('copy', () => { window.copied_text = getSelection().toString() })"
@@ -153,18 +186,33 @@ def test_an_address_with_a_date_opens_on_it(browser: Browser, shown: Shown) -> N
 
 def test_what_runs_now_is_held_against_the_date(browser: Browser, shown: Shown) -> None:
     now = Running(
-        {"shop/billing": runs("shop/billing:1.8.0-master"), "shop/cart": "shop/cart:2.9.0-master"}, "asked at noon"
+        {"shop/billing": (runs("shop/billing:1.8.0-master"),), "shop/cart": ("shop/cart:2.9.0-master",)},
+        "asked at noon",
     )
 
-    shown(written(SHOP, now))
-    assert table(browser)["billing"][-1] == "1.8.0-master (same)"
-    assert table(browser)["cart"][-1] == "2.9.0-master (same)"
-    assert browser.text("#counts").endswith("0 would change.")
+    shown(written(SHOP, now), "#2026-11-20")
+    assert table(browser)["billing"][0] == "1.8.0-master (same)"
+    assert table(browser)["cart"][0] == "2.9.0-master (same)"
+    assert "0 would change." in browser.text("#counts")
     browser.click("input[aria-label='Wednesday, 2026-11-18']")
 
-    assert table(browser)["billing"][-1] == "1.8.0-master"
+    assert table(browser)["billing"][0] == "1.8.0-master"
     assert browser.run("document.querySelector('#selection tbody td.now').className") == "now differs"
     assert browser.text("#counts").endswith("1 would change.")
+    head = browser.run("[...document.querySelectorAll('#selection thead th')].map(c => c.textContent)")
+    assert head == ["Service", "Runs now", "Image", "Which", "Built", "Digest"]
+
+
+def test_what_runs_now_is_marked_in_the_chart(browser: Browser, shown: Shown) -> None:
+    shown(written(SHOP, BROKEN))
+
+    marked = browser.run(
+        "[...document.querySelectorAll('.scroll .halo')].map(h => h.parentNode.querySelector('title').textContent)"
+    )
+    assert marked == [
+        "billing 1.8.0-master, built on 2026-11-20, runs now",
+        "cart 2.9.0-master, built on 2026-11-18, runs now",
+    ]
 
 
 def test_every_date_shows_what_run_would_select(browser: Browser, shown: Shown) -> None:
@@ -222,11 +270,11 @@ def test_hostile_names_are_shown_and_never_run(browser: Browser, shown: Shown) -
     history = built(images, skipped=[Skipped("shop/s0", HOSTILE[2], HOSTILE[1])])
     record = past("20261122-040000-prod-bbbb", at="2026-11-22T04:00:00Z", by=HOSTILE[0], reason=HOSTILE[2])
 
-    shown(written(history, Running({"shop/s0": f"shop/s0:{HOSTILE[1]}"}, HOSTILE[4]), (record,)))
+    shown(written(history, Running({"shop/s0": (f"shop/s0:{HOSTILE[1]}",)}, HOSTILE[4]), (record,)))
     browser.run("document.querySelectorAll('input[name=day]')[0].click()")
 
     assert browser.run("window.owned") is None
-    assert [cells[0] for cells in table(browser).values()] == [f"{text}-master" for text in HOSTILE]
+    assert [cells[1] for cells in table(browser).values()] == [f"{text}-master" for text in HOSTILE]
     assert browser.run("document.querySelectorAll('main img, main script, svg[onload], main style').length") == 0
     assert browser.run("getComputedStyle(document.body).display") == "block"
     assert HOSTILE[0] in browser.text("#run-20261122-040000-prod-bbbb")
@@ -247,7 +295,7 @@ def test_its_own_policy_forbids_scripts_that_somebody_puts_in(browser: Browser, 
     browser.settle()
     assert browser.run("window.owned") is None
     assert any("Content Security Policy" in told for told in browser.complaints)
-    assert browser.text("#day") == "2026-11-20"  # while its own script runs
+    assert browser.run("document.querySelectorAll('.scroll').length") == 1  # while its own script runs
 
 
 def test_its_own_policy_forbids_pictures_and_styles_from_elsewhere(browser: Browser, shown: Shown) -> None:
@@ -265,8 +313,12 @@ def test_without_scripts_the_chart_and_every_date_are_there(browser: Browser, sh
     shown(written(SHOP))
 
     assert browser.run("document.querySelector('figure svg').getBoundingClientRect().height") > 100
-    assert browser.text("#selection").count("master") == 3
-    assert browser.text("noscript details summary").startswith("2026-11-18: 2 released that day")
+    told = browser.run("[...document.querySelectorAll('noscript details')].map(d => d.textContent)")
+    assert [text.count("-master") for text in told] == [3, 2]
+    assert [text.split(",")[0] for text in told] == [
+        "2026-11-20: 2 released that day",
+        "2026-11-18: 2 released that day",
+    ]
     assert browser.run("document.getElementById('copy').hidden")
 
 
@@ -298,7 +350,7 @@ def test_under_the_policy_of_jenkins_the_page_can_still_be_read(browser: Browser
 
     assert browser.run("document.querySelector('figure svg').getBoundingClientRect().height") > 100
     assert browser.run("document.querySelector('figure svg circle').getAttribute('fill')").startswith("#")
-    assert "1.8.0-master" in browser.text("#selection")
+    assert "1.8.0-master" in browser.run("document.querySelector('noscript details').textContent")
     assert "Save this page" in browser.text("noscript")
 
 
@@ -371,15 +423,22 @@ def test_every_text_stands_out_from_its_ground(browser: Browser, shown: Shown, s
         for place, verdict in enumerate(("DONE", "RESTORED", "PARTLY", "FAILED", ""), 1)
     )
 
-    shown(written(SHOP, Running({"shop/billing": "shop/billing:1.7.0-master"}, "asked at noon"), records))
+    shown(
+        written(SHOP, Running({"shop/billing": ("shop/billing:1.7.0-master",)}, "asked at noon"), records),
+        "#2026-11-20",
+    )
 
     assert browser.run(CONTRAST) == []
     ground = browser.run("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 25, 31)")
 
 
-def test_a_screen_reader_finds_named_dates_and_a_table_with_headings(browser: Browser, shown: Shown) -> None:
-    shown(written(SHOP))
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_screen_reader_finds_named_dates_and_a_table_with_headings(
+    browser: Browser, shown: Shown, width: int
+) -> None:
+    browser.size(width, 900)
+    shown(written(SHOP), "#2026-11-20")
 
     nodes = browser.ask("Accessibility.getFullAXTree")["nodes"]
     told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
@@ -390,6 +449,49 @@ def test_a_screen_reader_finds_named_dates_and_a_table_with_headings(browser: Br
     assert any(role in {"image", "img"} and name.startswith("Releases of 3 services") for role, name in told)
     assert ("button", "Copy") in told
     assert [name for role, name in told if role == "heading"] == ["prod: what ran when", "As of 2026-11-20"]
+
+
+BEYOND = """(() => [...document.querySelectorAll('main *')]
+  .filter(e => !e.closest('.scroll, thead, template') && e.getClientRects().length)
+  .filter(e => e.getBoundingClientRect().right > innerWidth || e.getBoundingClientRect().left < 0)
+  .map(e => e.outerHTML.slice(0, 80)))()"""
+BROKEN_DATES = """(() => [...document.querySelectorAll('.date, #day, .built, .which')]
+  .filter(e => { const range = document.createRange(); range.selectNodeContents(e);
+    return new Set([...range.getClientRects()].map(r => Math.round(r.top))).size > 1; })
+  .map(e => e.textContent))()"""
+UNLABELLED = """(() => [...document.querySelectorAll('.scroll .mark.on text, .scroll .tag-here')]
+  .filter(e => getComputedStyle(e).visibility === 'visible' && e.textContent).length)()"""
+
+
+@pytest.mark.parametrize("width", [1280, 1001, 800, 390])
+def test_thirty_services_over_sixty_dates_fit_any_screen(browser: Browser, shown: Shown, width: int) -> None:
+    history = fleet(30, 60, long=True)
+    ids = [f"20261121-04{place:02}00-prod-aaaa" for place in range(30)]
+    records = tuple(past(one, at=f"2026-11-21T04:{place:02}:00Z", by=f"user{place}") for place, one in enumerate(ids))
+    undo = past("20261122-040000-prod-bbbb", at="2026-11-22T04:00:00Z", kind="undo", as_of=ids[-1], by="kim")
+    running = {image.repo: (runs(f"{image.repo}:{image.tag}"),) for image in reversed(history.images)}
+    browser.size(width, 900)
+
+    shown(written(history, Running(running, "asked at 2026-11-22 04:10 UTC"), (*records, undo)), "#2026-11-18")
+
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run(BEYOND) == []  # nothing beyond an edge, no table that scrolls
+    assert browser.run(BROKEN_DATES) == []
+    assert browser.run(OVERLAPS) == []
+    labelled = browser.run(UNLABELLED)
+    assert labelled >= 30  # each service has its tag on the chosen day
+    names = browser.run("[...document.querySelectorAll('.names li:not(.lane)')].map(l => l.textContent)")
+    assert len(set(names)) == 30
+    seen = browser.run(
+        "(() => { const n = document.querySelector('.names').getBoundingClientRect().right;"
+        " const s = document.querySelector('.scroll').getBoundingClientRect().right;"
+        " return [...document.querySelectorAll('.day')].map(d => d.getBoundingClientRect())"
+        ".filter(r => r.left >= n - 1 && r.right <= s + 1).length; })()"
+    )
+    assert seen >= 4
+    assert "kim" in browser.text("#run-20261122-040000-prod-bbbb")
+    assert browser.run("document.querySelector('#run-20261122-040000-prod-bbbb a').hash") == f"#run-{ids[-1]}"
+    assert browser.run("document.querySelectorAll('[id^=run-]').length") == 31
 
 
 def test_on_paper_every_date_has_its_place(browser: Browser, shown: Shown) -> None:

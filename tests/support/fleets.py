@@ -15,21 +15,29 @@ _NAMES = ("billing", "cart", "catalog", "search", "login", "stock", "mail", "rat
 _NEWEST = datetime(2026, 11, 21, tzinfo=timezone.utc)
 
 
-def fleet(services: int, dates: int) -> History:
+def fleet(services: int, dates: int, *, long: bool = False) -> History:
     """So many services with releases on so many days; the same each time.
 
     All are released on the first day; then the first service on every day, the others on one day in seven.
+
+    Args:
+        services: how many.
+        dates: how many.
+        long: whether names begin and end alike, and tags are the hashes of commits.
     """
     dice = random.Random(services * 1000 + dates)  # noqa: S311  (no secret)
     days = sorted(_NEWEST - timedelta(days=number) for number in range(dates))
     images = []
-    repos = [f"shop/{_NAMES[number % len(_NAMES)]}-{number:03}" for number in range(services)]
+    shape = "shop/customer-{}-{:03}-service-eu-central" if long else "shop/{}-{:03}"
+    repos = [shape.format(_NAMES[number % len(_NAMES)], number) for number in range(services)]
     for number, repo in enumerate(repos):
         version = 0
         for day in days:
             if day == days[0] or number == 0 or dice.random() < 1 / 7:
                 version += 1
                 tag = f"{1 + version // 10}.{version % 10}.0-master"
+                if long:
+                    tag = f"{digest(repo + tag)[7:47]}-master"
                 created = Instant(day + timedelta(seconds=dice.randrange(86_400)))
                 images.append(Image(repo, tag, created, digest(f"{repo}:{tag}")))
     return history.build(

@@ -14,10 +14,11 @@ from rollback.core.image import Basis, CreatedFrom, Image, builds
 from rollback.core.image_selection import AsOf
 from rollback.core.matching import service_of
 from rollback.core.timestamps import Instant
+from rollback.output.text_format import short
 from rollback.state.record import Record
 
 NOTHING = -1  # in a selection: the service has no image as of the date, or several of one time
-_MOST_RUNS = 200  # the newest; a page is no archive
+_ON_AXIS = 200  # runs, the newest, whose days are columns; the table has all
 _NO_OUTCOME = "no outcome"
 
 
@@ -63,6 +64,7 @@ class PastRun:
     summary: str
     column: int
     to: int | None = None
+    undoes: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,11 @@ class Running:
     """What runs now, as far as anybody knows.
 
     Attributes:
-        references: by repository, the image reference.
+        references: by repository, the image reference of each app that runs it.
         source: how it is known, e.g. `queried at 04:12`.
     """
 
-    references: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
 
 
@@ -117,9 +119,9 @@ def build(history: History, records: Sequence[Record], running: Running | None =
         running: what runs now; where it was not queried, it is what the newest run left behind.
     """
     zone = history.zone
-    newest = sorted(records, key=lambda record: record.header.at, reverse=True)[:_MOST_RUNS]
+    newest = sorted(records, key=lambda record: record.header.at, reverse=True)
     days = dict.fromkeys(history.dates, True)
-    for record in newest:
+    for record in newest[:_ON_AXIS]:
         days.setdefault(_day(record, zone), False)
     columns = tuple(Column(day, days[day]) for day in sorted(days))
     place = {column.day: number for number, column in enumerate(columns)}
@@ -138,17 +140,39 @@ def build(history: History, records: Sequence[Record], running: Running | None =
 
 
 def left_behind(newest_first: Sequence[Record], repos: Sequence[str]) -> Running:
-    """What past runs left behind: of each service, what the newest run that names it says."""
-    references: dict[str, str] = {}
+    """What past runs left behind: of each app, what the newest run that names it says."""
+    of_app: dict[str, str] = {}
+    references: dict[str, tuple[str, ...]] = {}
     newest = ""
     for record in newest_first:
         repo_of = {step.get("app"): step.get("repo") for step in record.header.steps if step.get("app")}
         for row in record.outcome.get("services") or ():
-            repo, stands = str(repo_of.get(row.get("app"))), str(row.get("stands") or "")
-            if repo in repos and stands:
-                references.setdefault(repo, stands)
+            app, stands = str(row.get("app")), str(row.get("stands") or "")
+            repo = str(repo_of.get(row.get("app")))
+            if repo in repos and stands and app not in of_app:
+                of_app[app] = stands
+                references[repo] = tuple(dict.fromkeys((*references.get(repo, ()), stands)))
                 newest = newest or record.header.run
     return Running(references, f"as runs left it, the newest being {newest}") if references else Running()
+
+
+def is_running(chart: Chart, row: int, number: int) -> bool:
+    """Whether an image runs now, in at least one app of its row's repository."""
+    references = chart.running.references.get(chart.history.repos[row], ())
+    return any(_is_of(reference, chart.images[number]) for reference in references)
+
+
+def differs(chart: Chart, row: int, number: int) -> bool | None:
+    """Whether a row's apps run anything but an image; None where nobody knows what runs, or no image is chosen."""
+    references = chart.running.references.get(chart.history.repos[row], ())
+    if not references or number == NOTHING:
+        return None
+    return not all(_is_of(reference, chart.images[number]) for reference in references)
+
+
+def _is_of(reference: str, image: Image) -> bool:
+    digest = reference.partition("@")[2]
+    return image.digest == digest if digest and image.digest else image.tag == short(reference)
 
 
 def built(image: Image, history: History) -> str:
@@ -255,8 +279,9 @@ def _past(record: Record, place: Mapping[date, int], zone: tzinfo) -> PastRun:
         _at(record),
         str(record.outcome.get("verdict") or _NO_OUTCOME),
         str(record.outcome.get("summary") or "killed, or still running"),
-        place[_day(record, zone)],
+        place.get(_day(record, zone), NOTHING),
         to,
+        header.as_of if header.kind != "run" else "",
     )
 
 

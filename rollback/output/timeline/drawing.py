@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rollback.output.timeline.chart import Chart, Mark, PastRun, utc
+from rollback.core.image import Basis
+from rollback.output.shortening import brief, fit_names
+from rollback.output.timeline.chart import Chart, Mark, PastRun, is_running, utc
 from rollback.output.timeline.html_text import escape
 
 ROW = 36  # pixels, like all that follow
@@ -13,6 +15,8 @@ LANE = 24
 BASE = ROW - 11  # from the top of a row to its line
 _LETTER = 6.7  # the width of one letter of the tags, at 11 px in a fixed-width font
 _NARROW, _WIDE, _MANY = 52, 112, 40  # widths of a column; from so many columns on they are narrower
+PHONE = 62  # width of a column there: four of them beside the names on 390 pixels
+_HEX = 7  # digits of a commit's hash, as git shows it; seven letters fit into every column
 _MIDDLE_WIDE = 72
 _SCREEN = 1180
 _ROOM = 14  # beside a tag
@@ -22,6 +26,7 @@ _HEAD = 36
 _LETTERS_OF_NAME = 40  # on paper; on a screen the names are text beside the drawing
 
 _INK, _FAINT, _LINE, _MARK, _BAND = "#1b2733", "#5b6875", "#9fb3c8", "#1d5fa8", "#f3f6f9"
+_NOW = "#1f7a3f"
 VERDICTS = {
     "DONE": ("good", "#1f7a3f"),
     "NOTHING TO DO": ("good", "#1f7a3f"),
@@ -52,12 +57,12 @@ class Window:
 
 
 def column_width(chart: Chart) -> int:
-    """As wide as whole tags want if all fit onto a screen, else as wide as their short forms want."""
+    """As wide as whole tags want if all fit onto a screen, else as wide as their short forms want, within bounds."""
     marks = [mark for row in chart.marks for mark in row]
-    whole = max((len(chart.images[mark.image].tag) for mark in marks), default=0) * _LETTER + _ROOM
+    whole = max((len(brief(chart.images[mark.image].tag)) for mark in marks), default=0) * _LETTER + _ROOM
     if len(chart.columns) * whole <= _SCREEN:
         return int(max(whole, _NARROW))
-    short = max((len(_bare(chart, mark)) for mark in marks), default=0) * _LETTER + _ROOM
+    short = max((len(_bare(chart, mark.image)) for mark in marks), default=0) * _LETTER + _ROOM
     return int(min(max(short, _NARROW), _MIDDLE_WIDE if len(chart.columns) > _MANY else _WIDE))
 
 
@@ -110,8 +115,15 @@ def _title(chart: Chart, window: Window) -> str:
     return f"Releases of {len(window.rows)} services from {first} to {last}; the tables hold the same as text"
 
 
-def _bare(chart: Chart, mark: Mark) -> str:
-    tag = chart.images[mark.image].tag
+def label(chart: Chart, number: int, room: int = PHONE - 4) -> str:
+    """An image's tag in as many letters as fit into some pixels, by default into those of the narrowest column."""
+    letters, bare = int(room / _LETTER), _bare(chart, number)
+    forms = (brief(chart.images[number].tag), bare, f"{bare[: max(letters - 1, 0)]}…")
+    return next((form for form in forms if len(form) <= letters), "")
+
+
+def _bare(chart: Chart, number: int) -> str:
+    tag = brief(chart.images[number].tag, _HEX)
     ending = f"-{chart.history.tag_env}"
     return tag.removesuffix(ending) if len(ending) > 1 and tag != ending else tag
 
@@ -122,6 +134,7 @@ class _SvgWriter:
     def __init__(self, chart: Chart, window: Window, name: str, left: int, top: int) -> None:
         self._chart, self._window, self._name, self._left, self._top = chart, window, name, left, top
         self._width = len(window.columns) * window.width
+        self._names = fit_names(chart.names, _LETTERS_OF_NAME) if window.paper else {}
 
     def _x(self, column: int) -> int:
         return self._left + (column - self._window.columns[0]) * self._window.width + INSET
@@ -153,8 +166,7 @@ class _SvgWriter:
             weight = ' font-weight="bold"' if self._chart.columns[column].offered else ""
             yield f'<text class="ink" x="{x}" y="{head - 8}" fill="{_INK}"{weight}>{day:%m-%d}</text>'
         for row in self._window.rows:
-            name = self._chart.names[row]
-            shown = name if len(name) <= _LETTERS_OF_NAME else f"{name[: _LETTERS_OF_NAME - 1]}…"
+            shown = self._names[self._chart.names[row]]
             yield f'<text class="ink" x="8" y="{self._y(row) + ROW // 2 + 4}" fill="{_INK}">{escape(shown)}</text>'
 
     def past(self, head: int) -> Iterator[str]:
@@ -228,15 +240,21 @@ class _SvgWriter:
         return chosen >= 0 and self._chart.images[chosen].day(self._chart.zone) < self._chart.columns[first].day
 
     def _mark(self, mark: Mark, x: int, y: int, room: int) -> str:
-        tag = self._chart.images[mark.image].tag
-        shown = next(
-            (text for text in (tag, _bare(self._chart, mark)) if len(text) * _LETTER <= room),
-            "",
-        )
-        text = f'<text class="ink" x="{x - 5}" y="{y - 10}" fill="{_INK}">{escape(shown)}</text>' if shown else ""
+        image = self._chart.images[mark.image]
+        shown = label(self._chart, mark.image, room)
+        text = f'<text class="ink" x="{x - 5}" y="{y - 12}" fill="{_INK}">{escape(shown)}</text>' if shown else ""
         day = self._chart.columns[mark.column].day
         ident = "" if self._window.paper else f' id="m{mark.image}"'
+        ran = image.basis is Basis.DEPLOYED
+        dot = (
+            f'<rect class="dot" x="{x - 5}" y="{y - 5}" width="10" height="10" fill="{_MARK}"/>'
+            if ran
+            else f'<circle class="dot" cx="{x}" cy="{y}" r="5" fill="{_MARK}"/>'
+        )
+        now = is_running(self._chart, mark.row, mark.image)
+        halo = f'<circle class="halo" cx="{x}" cy="{y}" r="8.5" fill="none" stroke="{_NOW}" stroke-width="2"/>'
+        told = f"{self._chart.names[mark.row]} {image.tag}, {'ran from' if ran else 'built on'} {day}"
         return (
-            f'<g class="mark"{ident}><title>{escape(self._chart.names[mark.row])} {escape(tag)}, {day}</title>'
-            f'<circle cx="{x}" cy="{y}" r="5" fill="{_MARK}"/>{text}</g>'
+            f'<g class="mark"{ident}><title>{escape(told)}{", runs now" if now else ""}</title>'
+            f"{halo if now else ''}{dot}{text}</g>"
         )

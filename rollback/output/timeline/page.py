@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
 
 from rollback.core.image import Basis
 from rollback.core.plain_text import printable, sanitize
+from rollback.output.shortening import brief, fit_names
 from rollback.output.text_format import short
 from rollback.output.timeline import drawing
-from rollback.output.timeline.chart import NOTHING, Chart, built, utc
+from rollback.output.timeline.chart import NOTHING, Chart, PastRun, built, differs, utc
 from rollback.output.timeline.drawing import ROW, VERDICTS, Window
 from rollback.output.timeline.html_text import escape
 
@@ -22,6 +24,10 @@ _PAPER_WIDTH = 1050  # pixels of a sheet
 _PAPER_ROWS = 24
 _MOST_WITHOUT_SCRIPTS = 4000  # rows of tables for readers without scripts; more would only make the page slow
 _MOST_SKIPPED = 200
+_RUNS_IN_SIGHT = 20
+_LETTERS, _LETTERS_ON_PHONE = 30, 26  # of a service's name beside the chart; on a phone in two lines
+_NO_IMAGE = "no image: stays as it is"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?: UTC)?)?")
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,12 @@ def page(chart: Chart, commands: Commands, env: str) -> str:
         commands: what the copy button copies.
     """
     width = drawing.column_width(chart)
-    style = f":root{{--col:{width}px;--row:{ROW}px;--runs:{drawing.runs_height(chart)}px}}\n{_own('page.css')}"
+    style = f":root{{--row:{ROW}px;--col-wide:{width}px;--col-phone:{drawing.PHONE}px}}\n{_own('page.css')}"
     script = _own("page.js")
     policy = (
         f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    chosen = max(chart.selections, default=None)
     body = [
         "<!doctype html>\n",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -65,13 +70,14 @@ def page(chart: Chart, commands: Commands, env: str) -> str:
     ]
     if chart.columns:
         body += ['<section class="chart" aria-label="The chart">', *_interactive(chart, width)]
+        body += _interactive(chart, drawing.PHONE, phone=True)
         body += ['<div class="paper-only">', *_sheets(chart, width), "</div>", _legend(chart), "</section>\n"]
-    if chosen is not None:
-        body += [*_selection(chart, chosen, commands), _without_scripts(chart, chosen, commands)]
+    if chart.selections:
+        body += [*_selection(chart), _without_scripts(chart, commands)]
     elif not chart.columns:
         body.append("<p>There is no image of this environment and no run: nothing to show yet.</p>")
     body += [*_runs(chart), *_skipped(chart)]
-    body += ["</main>\n", f'<script type="application/json" id="data">{_data(chart, chosen, commands)}</script>\n']
+    body += ["</main>\n", f'<script type="application/json" id="data">{_data(chart, commands)}</script>\n']
     body += [f"<script>{script}</script>\n</body></html>\n"]
     return "".join(body)
 
@@ -100,10 +106,12 @@ def _about(chart: Chart) -> str:
     return " · ".join(words)
 
 
-def _interactive(chart: Chart, width: int) -> Iterator[str]:
-    """The chart that can be scrolled and clicked; the script brings it out of its template."""
+def _interactive(chart: Chart, width: int, *, phone: bool = False) -> Iterator[str]:
+    """The chart that can be scrolled and clicked; the script takes the one that fits out of its template."""
     window = Window(range(len(chart.columns)), range(len(chart.names)), width)
-    yield '<template id="asked"><div class="scroll" tabindex="0" role="group" aria-label="Choose a date">'
+    kind = "phone" if phone else "wide"
+    yield f'<template id="chart-{kind}">'
+    yield f'<div class="scroll {kind}" tabindex="0" role="group" aria-label="Choose a date">'
     yield '<div class="corner" aria-hidden="true">As of</div><div class="days" role="radiogroup" aria-label="As of">'
     month = 0
     for place, column in enumerate(chart.columns):
@@ -119,9 +127,11 @@ def _interactive(chart: Chart, width: int) -> Iterator[str]:
             yield f'<span class="day idle" title="nothing was released">{words}</span>'
     yield '</div><ul class="names">'
     for lane, _ in enumerate(drawing.lanes(chart)):
-        yield f'<li class="lane">{"past runs" if not lane else ""}</li>'
+        link = '<a href="#runs">past runs</a>'
+        yield f'<li class="lane">{link if not lane else ""}</li>'
+    shown = fit_names(chart.names, _LETTERS_ON_PHONE if phone else _LETTERS)
     for repo, name in zip(chart.history.repos, chart.names, strict=True):
-        yield f'<li title="{escape(repo)}">{escape(name)}</li>'
+        yield f'<li title="{escape(repo)}">{escape(shown[name])}</li>'
     yield f"</ul>{drawing.draw(chart, window, 'chart')}</div></template>"
 
 
@@ -139,24 +149,30 @@ def _sheets(chart: Chart, width: int) -> Iterator[str]:
 
 
 def _legend(chart: Chart) -> str:
-    words = "A dot is a release, the line behind it the time for which it stays the newest. "
+    words = "A mark is a release, the line behind it the time for which it stays the newest. "
+    if any(image.basis is Basis.DEPLOYED for image in chart.images):
+        words += "A round mark was built on its day, a square one ran from it. "
+    if chart.running.references:
+        words += "A circle around a mark: it runs now. "
     words += "On the chosen date a ring marks what is carried to it."
     if chart.runs:
         words += " A past run is on its day; its arrow points at the date to which it went."
     return f'<p class="quiet legend">{words}</p>'
 
 
-def _selection(chart: Chart, column: int, commands: Commands) -> Iterator[str]:
-    day = chart.columns[column].day
-    yield f'<section aria-labelledby="as-of"><h2 id="as-of">As of <span id="day">{day}</span></h2>'
-    yield f'<p id="counts" role="status">{escape(counts(chart, column))}</p>'
+def _selection(chart: Chart) -> Iterator[str]:
+    """What the script fills in; before a date is chosen it says what runs now, and names no command."""
+    yield '<section aria-labelledby="as-of"><h2 id="as-of">'
+    yield '<span id="chosen-day" hidden>As of <span id="day"></span></span>'
+    yield '<span id="no-day">No date chosen yet</span></h2>'
+    yield '<p id="counts" role="status">Choose a date to see which image each service had then.</p>'
     yield (
-        f'<p class="command"><code id="command" tabindex="0">{escape(commands.on(day))}</code> '
+        '<p class="command" id="ready" hidden><code id="command" tabindex="0"></code> '
         '<button id="copy" type="button" hidden>Copy</button> <span id="copied" role="status"></span></p>'
     )
-    yield _table(chart, column, ident="selection")
+    yield _table(chart, None, ident="selection")
     if chart.running.source:
-        yield f'<p class="quiet">What runs now: {escape(chart.running.source)}.</p>'
+        yield f'<p class="quiet">What runs now: {_dated(chart.running.source)}.</p>'
     yield "</section>\n"
 
 
@@ -172,72 +188,95 @@ def counts(chart: Chart, column: int) -> str:
             exact += 1
         else:
             carried += 1
-        differ += _now(chart, row, number)[1] == "differs"
+        differ += differs(chart, row, number) is True
     words = [f"{exact} released that day", f"{carried} carried from earlier"]
     if missing:
         words.append(f"{missing} without one image as of it: they stay as they are")
     if chart.running.references:
         words.append(f"{differ} would change")
-    return f"{', '.join(words)}."
+    idle = " Every service runs its image of that date already." if _is_reached(chart, column) else ""
+    return f"{', '.join(words)}.{idle}"
 
 
-def _now(chart: Chart, row: int, number: int) -> tuple[str, str]:
-    """What runs now, and whether it is what the image would be: `same`, `differs`, or empty where nobody knows."""
-    reference = chart.running.references.get(chart.history.repos[row], "")
-    if not reference:
-        return "", ""
-    if number == NOTHING:
-        return short(reference), ""
-    image = chart.images[number]
-    digest = reference.partition("@")[2]
-    same = image.digest == digest if digest and image.digest else image.tag == short(reference)
-    return short(reference), "same" if same else "differs"
+def _is_reached(chart: Chart, column: int) -> bool:
+    """Whether all that could change on a date runs its image already, so that there is no command to give."""
+    found = [differs(chart, row, number) for row, number in enumerate(chart.selections[column])]
+    return False in found and True not in found and len(chart.running.references) == len(chart.names)
 
 
-def _table(chart: Chart, column: int, ident: str = "", rows: range | None = None) -> str:
-    rests = "Built" if chart.history.basis is Basis.BUILT else "Built or ran"
-    head = ["Service", "Image", "Which", rests, "Digest", *(["Runs now"] if chart.running.references else [])]
-    parts = [f'<div class="wide"><table{f" id={ident}" if ident else ""}><thead><tr>']
-    parts += [f'<th scope="col">{name}</th>' for name in head]
-    parts.append("</tr></thead><tbody>")
-    for row in rows or range(len(chart.names)):
-        values = cells(chart, row, column)
-        parts.append(
-            f'<tr><th scope="row" title="{escape(chart.history.repos[row])}">{escape(chart.names[row])}</th>'
-        )
-        parts += [f'<td class="{kind}">{escape(text)}</td>' for kind, text in values]
+def _table(chart: Chart, column: int | None, ident: str = "") -> str:
+    """The services as of a day; without a day, what runs now, and room for the rest."""
+    head = _columns(chart)
+    parts = [f"<table role=table{f' id={ident} class=waiting' if ident else ''}>", *_table_head(head)]
+    for row, name in enumerate(chart.names):
+        repo = escape(chart.history.repos[row])
+        parts.append(f'<tr role=row><th scope="row" role=rowheader title="{repo}">{escape(name)}</th>')
+        for label, (kind, text, whole) in zip(head[1:], cells(chart, row, column), strict=True):
+            title = f' title="{escape(whole)}"' if whole not in {"", text} else ""
+            parts.append(f'<td role=cell class="{kind}" data-label="{label}"{title}>{escape(text)}</td>')
         parts.append("</tr>")
-    return "".join([*parts, "</tbody></table></div>"])
+    return "".join([*parts, "</tbody></table>"])
 
 
-def cells(chart: Chart, row: int, column: int) -> list[tuple[str, str]]:
-    """The cells of one service as of a day, each with what it is."""
-    number = chart.selections[column][row]
-    now, differs = _now(chart, row, number)
-    last = [(f"now {differs}", f"{now}{' (same)' if differs == 'same' else ''}")] if chart.running.references else []
+def _table_head(names: Sequence[str]) -> Iterator[str]:
+    """The headings; roles stand in every table, since a narrow screen shows rows as blocks and would drop them."""
+    yield "<thead role=rowgroup><tr role=row>"
+    yield from (f'<th scope="col" role=columnheader>{name}</th>' for name in names)
+    yield "</tr></thead><tbody role=rowgroup>"
+
+
+def _columns(chart: Chart) -> list[str]:
+    rests = "Built" if chart.history.basis is Basis.BUILT else "Built or ran"
+    return ["Service", *(["Runs now"] if chart.running.references else []), "Image", "Which", rests, "Digest"]
+
+
+def cells(chart: Chart, row: int, column: int | None) -> list[tuple[str, str, str]]:
+    """The cells of one service as of a day, or of none: each with its class, its text, and what the text shortens."""
+    number = NOTHING if column is None else chart.selections[column][row]
+    other = differs(chart, row, number)
+    first = []
+    if chart.running.references:
+        text, whole = _running(chart, row)
+        kind = "" if other is None else "differs" if other else "same"
+        first = [(f"now {kind}", f"{text} (same)" if other is False else text, whole)]
+    if column is None:
+        return [*first, ("tag", "", ""), ("which", "", ""), ("built", "", ""), ("digest", "", "")]
     if number == NOTHING:
-        return [("tag", "-"), ("which missing", "no image: stays as it is"), ("", "-"), ("digest", "-"), *last]
+        return [*first, ("tag", "-", ""), ("which missing", _NO_IMAGE, ""), ("built", "-", ""), ("digest", "-", "")]
     image = chart.images[number]
     day = image.day(chart.zone)
     exact = day == chart.columns[column].day
-    which = ("which exact", "released that day") if exact else ("which carried", f"carried since {day}")
+    which = ("which exact", "released that day", "") if exact else ("which carried", f"carried since {day}", "")
     stamp = built(image, chart.history)
-    return [("tag", image.tag), which, ("built", stamp), ("digest", image.digest or "-"), *last]
+    return [
+        *first,
+        ("tag", brief(image.tag), image.tag),
+        which,
+        ("built", stamp, ""),
+        ("digest", image.digest or "-", ""),
+    ]
 
 
-def _without_scripts(chart: Chart, shown: int, commands: Commands) -> str:
+def _running(chart: Chart, row: int) -> tuple[str, str]:
+    """What the apps of a row run now: as shown, and whole."""
+    tags = [sanitize(short(one)) for one in chart.running.references.get(chart.history.repos[row], ())]
+    return ", ".join(map(brief, tags)) or "-", ", ".join(tags)
+
+
+def _without_scripts(chart: Chart, commands: Commands) -> str:
     """Every date as a table to unfold, for a reader whose browser runs no script (Jenkins forbids them)."""
-    columns = [column for column in sorted(chart.selections, reverse=True) if column != shown]
+    columns = sorted(chart.selections, reverse=True)
     most = max(_MOST_WITHOUT_SCRIPTS // max(len(chart.names), 1), 1)
     parts = [
-        "<noscript><h2>Other dates</h2><p class=quiet>Scripts are off here, so each date unfolds by itself. "
+        "<noscript><h2>Every date</h2><p class=quiet>Scripts are off here, so each date unfolds by itself. "
         "Save this page and open it from your own disk to choose dates in the chart.</p>"
     ]
     for column in islice(columns, most):
         day = chart.columns[column].day
+        command = "" if _is_reached(chart, column) else f"<p><code>{escape(commands.on(day))}</code></p>"
         parts.append(
-            f"<details><summary>{day}: {escape(counts(chart, column))}</summary>"
-            f"<p><code>{escape(commands.on(day))}</code></p>{_table(chart, column)}</details>"
+            f"<details><summary>{_dated(f'{day}: {counts(chart, column)}')}</summary>"
+            f"{command}{_table(chart, column)}</details>"
         )
     if len(columns) > most:
         parts.append(f"<p>{len(columns) - most} older dates need scripts.</p>")
@@ -245,19 +284,43 @@ def _without_scripts(chart: Chart, shown: int, commands: Commands) -> str:
 
 
 def _runs(chart: Chart) -> Iterator[str]:
+    """Every past run and undo, the newest in sight, the others to unfold."""
     if not chart.runs:
         return
-    yield '<section aria-labelledby="runs"><h2 id="runs">Past runs</h2><div class="wide"><table><thead><tr>'
-    yield "".join(f'<th scope="col">{name}</th>' for name in ("When", "What", "Outcome", "By", "Why", "Run"))
-    yield "</tr></thead><tbody>"
-    for run in chart.runs:
+    known = {run.id for run in chart.runs}
+    yield '<section aria-labelledby="runs"><h2 id="runs">Past runs</h2>'
+    yield _run_table(chart.runs[:_RUNS_IN_SIGHT], known)
+    older = chart.runs[_RUNS_IN_SIGHT:]
+    if older:
+        yield f"<details><summary>{len(older)} older runs</summary>{_run_table(older, known)}</details>"
+    yield "</section>\n"
+
+
+def _run_table(runs: Sequence[PastRun], known: Collection[str]) -> str:
+    head = ("When", "By", "What", "Outcome", "Why", "Run")
+    parts = ["<table role=table>", *_table_head(head)]
+    for run in runs:
         kind = VERDICTS.get(run.verdict, ("faint", ""))[0]
-        yield (
-            f'<tr id="run-{escape(run.id)}"><td>{utc(run.at)}</td><td>{escape(run.what)}</td>'
-            f'<td><b class="text-{kind}">{escape(run.verdict)}</b>: {escape(run.summary)}</td>'
-            f"<td>{escape(run.by)}</td><td>{escape(run.reason) or '-'}</td><td class=tag>{escape(run.id)}</td></tr>"
+        undone = f'undo of <a href="#run-{escape(run.undoes)}">{escape(run.undoes)}</a>'
+        values = (
+            _dated(utc(run.at)),
+            escape(run.by) or "-",
+            undone if run.undoes in known else _dated(run.what),
+            f'<b class="text-{kind}">{escape(run.verdict)}</b>: {_dated(run.summary)}',
+            _dated(run.reason) or "-",
+            f"<span class=tag>{escape(run.id)}</span>",
         )
-    yield "</tbody></table></div></section>\n"
+        parts.append(f'<tr role=row id="run-{escape(run.id)}">')
+        parts += [
+            f'<td role=cell data-label="{label}">{value}</td>' for label, value in zip(head, values, strict=True)
+        ]
+        parts.append("</tr>")
+    return "".join([*parts, "</tbody></table>"])
+
+
+def _dated(text: str) -> str:
+    """Escaped text in which no date or time breaks over lines."""
+    return _DATE.sub(lambda found: f'<span class="date">{found[0]}</span>', escape(text))
 
 
 def _skipped(chart: Chart) -> Iterator[str]:
@@ -272,18 +335,17 @@ def _skipped(chart: Chart) -> Iterator[str]:
     yield "</ul></details>\n"
 
 
-def _data(chart: Chart, chosen: int | None, commands: Commands) -> str:
+def _data(chart: Chart, commands: Commands) -> str:
     """What the script needs; it decides nothing, every selection is in it."""
-    known = chart.running.references
+    rows = range(len(chart.names))
     same = {
         f"{row}": sorted(
-            {chosen[row] for chosen in chart.selections.values() if _now(chart, row, chosen[row])[1] == "same"}
+            {chosen[row] for chosen in chart.selections.values() if differs(chart, row, chosen[row]) is False}
         )
-        for row in range(len(chart.names))
-        if known
+        for row in rows
+        if chart.running.references
     }
     data = {
-        "chosen": chosen,
         "days": [str(column.day) for column in chart.columns],
         "images": [
             [
@@ -291,13 +353,17 @@ def _data(chart: Chart, chosen: int | None, commands: Commands) -> str:
                 sanitize(image.digest),
                 built(image, chart.history),
                 str(image.day(chart.zone)),
+                sanitize(brief(image.tag)),
+                sanitize(drawing.label(chart, number)),
             ]
-            for image in chart.images
+            for number, image in enumerate(chart.images)
         ],
         "selections": {str(column): numbers for column, numbers in chart.selections.items()},
         "counts": {str(column): counts(chart, column) for column in chart.selections},
+        "reached": [column for column in chart.selections if _is_reached(chart, column)],
+        "missing": _NO_IMAGE,
         "command": [printable(commands.before), printable(commands.after)],
-        "now": [sanitize(short(known.get(repo, ""))) for repo in chart.history.repos] if known else None,
+        "now": [_running(chart, row)[0] for row in rows] if chart.running.references else None,
         "same": same,
         "rings": [drawing.runs_height(chart) + drawing.BASE, ROW, drawing.INSET],
     }

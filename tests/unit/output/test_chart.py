@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback.core.history import History
+from rollback.core.image import Basis
 from rollback.core.image_selection import AsOf, select
 from rollback.core.matching import service_of
 from rollback.output.timeline import chart
 from rollback.output.timeline.chart import NOTHING, Running
 from rollback.output.timeline.page import Commands, page
 from tests.support.fleets import fleet
-from tests.support.image_factory import HOST, built, digest, image
+from tests.support.image_factory import HOST, built, digest, image, runs
 from tests.support.records import past
 
 COMMANDS = Commands("rollback run --date=", " --env=prod")
@@ -66,7 +68,10 @@ def test_what_past_runs_left_behind_stands_in_where_nobody_asked() -> None:
 
     running = chart.build(history, [older, newer]).running
 
-    assert running.references == {"shop/billing": "r/shop/billing:2-master", "shop/cart": "r/shop/cart:1-master"}
+    assert running.references == {
+        "shop/billing": ("r/shop/billing:2-master",),
+        "shop/cart": ("r/shop/cart:1-master",),
+    }
     assert "20261122-040000-prod-bbbb" in running.source
 
 
@@ -96,7 +101,7 @@ def test_a_run_that_was_killed_is_on_the_page_as_such() -> None:
 
 def test_a_digest_decides_whether_a_service_already_runs_an_image() -> None:
     history = built([image("shop/billing:1-master", "2026-11-18")])
-    rebuilt = Running({"shop/billing": f"{HOST}/shop/billing:1-master@{digest('another')}"}, "asked")
+    rebuilt = Running({"shop/billing": (f"{HOST}/shop/billing:1-master@{digest('another')}",)}, "asked")
 
     text = page(chart.build(history, [], rebuilt), COMMANDS, "prod")
 
@@ -110,3 +115,52 @@ def test_200_services_over_100_dates_make_a_page_of_a_few_megabytes() -> None:
 
     assert len(text) < 5_000_000
     assert all(f">{service_of(repo)}<" in text for repo in history.repos)
+
+
+def test_a_repository_runs_an_image_only_if_all_of_its_apps_do() -> None:
+    history = built([image("shop/billing:1-master", "2026-11-18"), image("shop/billing:2-master", "2026-11-20")])
+    web, worker = runs("shop/billing:2-master"), runs("shop/billing:1-master")
+
+    made = chart.build(history, [], Running({"shop/billing": (web, worker)}, "asked"))
+
+    assert [chart.differs(made, 0, number) for number in (0, 1)] == [True, True]
+    assert [chart.is_running(made, 0, number) for number in (0, 1)] == [True, True]
+    assert "2-master, 1-master" in page(made, COMMANDS, "prod")
+
+
+def test_no_command_is_on_the_page_before_a_date_is_chosen() -> None:
+    history = built([image("shop/billing:1-master", "2026-11-18"), image("shop/billing:2-master", "2026-11-20")])
+    broken = Running({"shop/billing": (runs("shop/billing:2-master"),)}, "asked")
+
+    text = page(chart.build(history, [], broken), COMMANDS, "prod")
+
+    assert "rollback run --date=2026-11-20" not in text
+    assert text.count("rollback run --date=2026-11-18") == 1  # unfolded where scripts are off
+
+
+def test_every_past_run_is_on_the_page_with_who_and_when_and_what_it_undid() -> None:
+    records = [
+        past(f"2026{month:02}{day:02}-040000-prod-aaaa", at=f"2026-{month:02}-{day:02}T04:00:00Z", by=f"user{day}")
+        for month in range(1, 11)
+        for day in range(1, 29)
+    ]
+    undo = past("20261122-040000-prod-bbbb", at="2026-11-22T04:00:00Z", kind="undo", as_of=records[0].header.run)
+
+    text = page(chart.build(fleet(2, 2), [*records, undo]), COMMANDS, "prod")
+
+    for record in (*records, undo):
+        [row] = re.findall(rf'<tr role=row id="run-{record.header.run}">(.*?)</tr>', text)
+        assert record.header.by in row
+        assert f"{record.header.at[:10]} 04:00 UTC" in row
+    assert f'undo of <a href="#run-{records[0].header.run}">' in text
+
+
+def test_a_mark_says_what_it_rests_on() -> None:
+    ran = replace(image("shop/billing:2-master", "2026-11-20"), basis=Basis.DEPLOYED)
+    made = chart.build(built([image("shop/billing:1-master", "2026-11-18"), ran]), [])
+
+    text = page(made, COMMANDS, "prod")
+
+    assert '<title>billing 1-master, built on 2026-11-18</title><circle class="dot"' in text
+    assert '<title>billing 2-master, ran from 2026-11-20</title><rect class="dot"' in text
+    assert "A round mark was built on its day, a square one ran from it." in text
