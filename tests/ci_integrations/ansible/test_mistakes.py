@@ -43,27 +43,25 @@ def test_a_mistake_is_refused_by_its_name(
     assert not scene.dump.exists()
 
 
-def test_all_mistakes_are_told_at_once(playbook: Playbook) -> None:
-    played = playbook("--tags", "run", date="", env="", dump_path="")
+def test_all_mistakes_are_told_at_once(newest: Playbook) -> None:
+    played = newest("--tags", "run", date="", env="", dump_path="")
 
     assert played.code != 0
     assert all(name in played.said for name in ("rollback_env ", "rollback_date ", "rollback_dump "))
 
 
 @pytest.mark.parametrize("tags", [["--tags", "rnu"], ["--tags", "run,undo"], []])
-def test_a_tag_that_is_no_step_fails(playbook: Playbook, scene: Scene, tags: list[str]) -> None:
-    played = playbook(*tags, date=scene.good_day, repo=REPOS)
+def test_a_tag_that_is_no_step_fails(newest: Playbook, scene: Scene, tags: list[str]) -> None:
+    played = newest(*tags, date=scene.good_day, repo=REPOS)
 
     assert played.code != 0
     assert "Name one step: --tags get, plan, run, undo, check, thaw or install" in played.said
 
 
-def test_a_missing_inventory_fails_wherever_one_stands(playbook: Playbook, tmp_path: Path) -> None:
+def test_a_missing_inventory_fails_wherever_one_stands(oldest: Playbook, tmp_path: Path) -> None:
     """In the folder of ansible.cfg ansible itself refuses; elsewhere only the playbook does."""
-    there = playbook("--tags", "get", inventory="inventories/prdo/hosts.ini", repo=REPOS)
-    elsewhere = playbook(
-        "--tags", "get", inventory=ANSIBLE / "inventories/prdo/hosts.ini", folder=tmp_path, repo=REPOS
-    )
+    there = oldest("--tags", "get", inventory="inventories/prdo/hosts.ini", repo=REPOS)
+    elsewhere = oldest("--tags", "get", inventory=ANSIBLE / "inventories/prdo/hosts.ini", folder=tmp_path, repo=REPOS)
 
     assert there.code != 0
     assert elsewhere.code != 0

@@ -29,14 +29,14 @@ def private(shared: Path) -> Path:
 
 
 def test_a_private_folder_is_made_and_found_again_by_either_name(
-    playbook: Playbook, scene: Scene, shared: Path, private: Path
+    oldest: Playbook, scene: Scene, shared: Path, private: Path
 ) -> None:
-    got = playbook("--tags", "get", repo=REPOS, dump_path=str(shared))
+    got = oldest("--tags", "get", repo=REPOS, dump_path=str(shared))
     copy = (shared / "rollback.json").read_bytes()
     (shared / "rollback.json").write_text("nothing of ours reads this")
-    ran = playbook("--tags", "run", env="master", date=scene.good_day, dump_path=str(shared))
+    ran = oldest("--tags", "run", env="master", date=scene.good_day, dump_path=str(shared))
     there = scene.running()
-    undone = playbook("--tags", "undo", dump_path=str(shared))
+    undone = oldest("--tags", "undo", dump_path=str(shared))
 
     assert [got.code, ran.code, undone.code] == [0, 0, 0], got.said + ran.said + undone.said
     assert got.said.count(f"Others can write to {shared}, so everything is kept in {private}") == 1

@@ -65,8 +65,8 @@ def test_a_plan_is_run_as_it_was_shown_and_freezes_the_environment_until_thawed(
     assert [thawed.code, free.code] == [0, 0], thawed.said + free.said
 
 
-def test_check_mode_shows_the_plan_and_changes_nothing(playbook: Playbook, scene: Scene, history: Path) -> None:
-    played = playbook("--tags", "run", "--check", date=scene.good_day)
+def test_check_mode_shows_the_plan_and_changes_nothing(oldest: Playbook, scene: Scene, history: Path) -> None:
+    played = oldest("--tags", "run", "--check", date=scene.good_day)
 
     assert played.code == 0, played.said
     assert played.changed == 0
@@ -75,10 +75,10 @@ def test_check_mode_shows_the_plan_and_changes_nothing(playbook: Playbook, scene
     assert not (scene.dump / "runs").exists()
 
 
-def test_a_run_with_nothing_to_do_is_not_a_change(playbook: Playbook, scene: Scene, history: Path) -> None:
+def test_a_run_with_nothing_to_do_is_not_a_change(newest: Playbook, scene: Scene, history: Path) -> None:
     newest_day = next(iter(json.loads(history.read_text())["rollbacks"]))
 
-    played = playbook("--tags", "run", date=newest_day)
+    played = newest("--tags", "run", date=newest_day)
 
     assert played.code == 0, played.said
     assert played.changed == 0
@@ -110,12 +110,12 @@ def test_a_refusal_is_told_in_the_programs_own_words(playbook: Playbook, scene: 
     assert playbook.leftovers() == []
 
 
-def test_a_get_that_fails_keeps_the_dates_of_before(playbook: Playbook, scene: Scene, history: Path) -> None:
+def test_a_get_that_fails_keeps_the_dates_of_before(newest: Playbook, scene: Scene, history: Path) -> None:
     before = history.read_bytes()
 
-    played = playbook("--tags", "get", repo="shop/billing,shop/nowhere")
+    played = newest("--tags", "get", repo="shop/billing,shop/nowhere")
 
     assert played.code != 0
     assert "shop/nowhere" in played.said
     assert history.read_bytes() == before
-    assert playbook.leftovers() == []
+    assert newest.leftovers() == []

@@ -137,8 +137,8 @@ def test_a_second_step_runs_two_programs_on_the_host_and_installs_nothing(
 
 
 @pytest.mark.parametrize("name", ["password", "dcos_password", "rollback_password"])
-def test_a_password_that_is_a_number_is_refused(playbook: Playbook, scene: Scene, history: Path, name: str) -> None:
-    played = playbook("--tags", "plan", "-e", json.dumps({name: 83}), date=scene.good_day)
+def test_a_password_that_is_a_number_is_refused(newest: Playbook, scene: Scene, history: Path, name: str) -> None:
+    played = newest("--tags", "plan", "-e", json.dumps({name: 83}), date=scene.good_day)
 
     assert played.code != 0
     assert f"{name} was read as something else than text" in played.said
