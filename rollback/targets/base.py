@@ -317,6 +317,21 @@ class ChangeChecks(Protocol):
         ...
 
 
+class RunningDigests(Protocol):
+    """What a target also has if its instances report which images they run."""
+
+    def running_digests(self, apps: Sequence[App]) -> Mapping[str, str]:
+        """The digest that all instances of an app with its image report; absent where they differ or do not say it.
+
+        Args:
+            apps: apps that `apps` has shown, reduced to the containers in question.
+
+        Raises:
+            TargetError: the target cannot be queried.
+        """
+        ...
+
+
 class InstanceTimes(Protocol):
     """What a target also has if it knows when instances were started."""
 

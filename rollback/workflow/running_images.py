@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import cast
 
@@ -19,7 +20,7 @@ from rollback.core.running_image import TagNow
 from rollback.core.timestamps import Instant
 from rollback.errors import RegistryError, TargetError
 from rollback.registry.client import Registry
-from rollback.targets.base import InstanceTimes, Target
+from rollback.targets.base import InstanceTimes, RunningDigests, Target
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ def with_evidence(
     if not moving:
         return {}
     starts = _starts(target, moving)
+    digests = _digests(target, [suspects[app_id][2] for app_id in moving])
     found_out: dict[str, App] = {}
     for app_id in moving:
         repo, tag, app = suspects[app_id]
@@ -71,6 +73,7 @@ def with_evidence(
         if now.digest:
             created = _created(history, config, registry, repo, tag, now.digest, tags)
             now = TagNow(now.digest, created, now.moved)
+        app = replace(app, running_digest=digests.get(app_id, app.running_digest))
         found_out[app_id] = running_image.with_evidence(app, tags, now, starts.get(app_id))
     return found_out
 
@@ -92,6 +95,16 @@ def _starts(target: Target, ids: list[str]) -> Mapping[str, Instant]:
         return cast(InstanceTimes, target).oldest_starts(ids)
     except TargetError as error:
         log.warning("when instances were started is unknown: %s", error.why or error.what)
+        return {}
+
+
+def _digests(target: Target, apps: Sequence[App]) -> Mapping[str, str]:
+    if not hasattr(target, "running_digests"):
+        return {}
+    try:
+        return cast(RunningDigests, target).running_digests(apps)
+    except TargetError as error:
+        log.warning("which images instances run is unknown: %s", error.why or error.what)
         return {}
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
 from rollback.errors import TargetError
 from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
-from rollback.targets.kubernetes import owners, rollout, section, unmanaged, workloads
+from rollback.targets.kubernetes import owners, pods, rollout, section, unmanaged, workloads
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
 from rollback.targets.kubernetes.api_errors import Forbidden, NotFound
 from rollback.targets.kubernetes.kubectl import ContextInfo, Kubectl, KubectlOptions
@@ -178,6 +178,22 @@ class Kubernetes:
             found = list(pool.map(read, self._known_namespaces))
         apps = tuple(app for one in found for app in one.apps)
         return Unmanaged(apps, tuple(words for one in found for words in one.not_looked_at))
+
+    def running_digests(self, apps: Sequence[App]) -> Mapping[str, str]:
+        """See `RunningDigests`. One request per namespace."""
+        digests: dict[str, set[str | None]] = {}
+        by_id = {app.id: app for app in apps}
+        for namespace in sorted({WorkloadId.parse(app.id).namespace for app in apps}):
+            path = f"/api/v1/namespaces/{namespace}/pods"
+            for pod in self._api.list(path, f"the pods of {namespace} cannot be read"):
+                kind, name = pods.belongs_to(pod)
+                app = by_id.get(f"{namespace}/{kind.lower()}/{name}")
+                if app and not pods.is_over(pod):
+                    images = {one["name"]: one["image"] for _, one in workloads.containers(pod)}
+                    same = [name for name in app.selected if images.get(name) == app.image]
+                    digests.setdefault(app.id, set()).update(pods.digest(pod, name) for name in same)
+        known = {app_id: found - {None} for app_id, found in digests.items()}
+        return {app_id: digest for app_id, found in known.items() if len(found) == 1 for digest in found if digest}
 
     def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
         """See `ChangeChecks`. One dry run per change."""

@@ -17,6 +17,7 @@ _FAILED_TO_START = {
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"),
     *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PostStartHookError"),
 }
+_HASH_OF = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
 _PULL_REASONS = {"ErrImagePull", "ImagePullBackOff"}  # they alternate: one failure
 
 
@@ -31,6 +32,42 @@ def owner(pod: Mapping[str, Any]) -> str:
         if reference.get("controller"):
             return str(reference["uid"])
     return ""
+
+
+def belongs_to(pod: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind and name of what a pod belongs to in the end; the pod itself if nothing controls it.
+
+    The ReplicaSet of a Deployment, or of a Rollout, is called like it, and its pods are labeled with the rest.
+    """
+    kind, name = controller(pod)
+    if kind in {"", "Node"}:  # a static pod is its node's
+        return "Pod", str(pod["metadata"]["name"])
+    labels = pod["metadata"].get("labels") or {}
+    for label, title in _HASH_OF.items():
+        if kind == "ReplicaSet" and labels.get(label) and name.endswith(f"-{labels[label]}"):
+            return title, name.removesuffix(f"-{labels[label]}")
+    return kind, name
+
+
+def controller(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind and name of what controls an object; empty if nothing does."""
+    for reference in entry["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            return str(reference["kind"]), str(reference["name"])
+    return "", ""
+
+
+def digest(pod: Mapping[str, Any], container: str) -> str | None:
+    """The digest of the image that a container runs; empty if the runtime does not say it, None if it never ran.
+
+    Most runtimes report `repository@sha256:…`, some with `docker-pullable://` before it. A bare `sha256:…` is that of
+    the image's configuration, by which nothing can be pulled.
+    """
+    for status in _container_statuses(pod):
+        if status.get("name") == container and status.get("imageID"):
+            _, at, found = str(status["imageID"]).partition("@")
+            return found if at and found.startswith("sha256:") else ""
+    return None
 
 
 def is_over(pod: Mapping[str, Any]) -> bool:

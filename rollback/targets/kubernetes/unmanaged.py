@@ -17,7 +17,6 @@ from rollback.targets.kubernetes.api_errors import Forbidden, NotFound
 from rollback.targets.kubernetes.workloads import KINDS
 
 _ARGO_ROLLOUTS = "/apis/argoproj.io/v1alpha1"
-_HASH_OF = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
 _TITLES = {kind.title for kind in KINDS.values()}
 
 
@@ -90,7 +89,7 @@ class UnmanagedWorkloads:
         for entry in entries:
             ended = any(pods.condition(entry, kind).get("status") == "True" for kind in ("Complete", "Failed"))
             if not ended:
-                kind, name = _controller(entry)
+                kind, name = pods.controller(entry)
                 self._add("job", entry, f"a Job of {kind} {name}" if kind else "a Job", workloads.template(entry))
 
     def add_rollouts(self, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -104,7 +103,7 @@ class UnmanagedWorkloads:
         for pod in entries:
             if pods.is_over(pod) or pods.is_terminating(pod):
                 continue
-            kind, name = _owner(pod)
+            kind, name = pods.belongs_to(pod)
             app_id = f"{self._namespace}/{kind.lower()}/{name}"
             if app_id in self._managed:
                 continue
@@ -121,26 +120,3 @@ class UnmanagedWorkloads:
         for _, one in workloads.containers(template):
             if one["image"] not in known:
                 containers.append(Container(f"{len(containers)} {one['name']}", str(one["image"])))
-
-
-def _owner(pod: Mapping[str, Any]) -> tuple[str, str]:
-    """Kind and name of what a pod belongs to in the end; the pod itself if nothing controls it.
-
-    The ReplicaSet of a Deployment, or of a Rollout, is called like it, and its pods are labeled with the rest.
-    """
-    kind, name = _controller(pod)
-    if kind in {"", "Node"}:  # a static pod is its node's
-        return "Pod", str(pod["metadata"]["name"])
-    labels = pod["metadata"].get("labels") or {}
-    for label, title in _HASH_OF.items():
-        if kind == "ReplicaSet" and labels.get(label) and name.endswith(f"-{labels[label]}"):
-            return title, name.removesuffix(f"-{labels[label]}")
-    return kind, name
-
-
-def _controller(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Kind and name of what controls an object; empty if nothing does."""
-    for reference in entry["metadata"].get("ownerReferences") or ():
-        if reference.get("controller"):
-            return str(reference["kind"]), str(reference["name"])
-    return "", ""

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.integration.kubernetes.conftest import BAD, GOOD, GOOD_DAY, Shop
-from tests.support.kubernetes.image_behavior import CRASHES
+from tests.support.kubernetes.image_behavior import CRASHES, HEALTHY
 
 KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
 
@@ -128,3 +128,20 @@ def test_no_value_of_a_variable_gets_into_a_record(shop: Shop) -> None:
     kept = [path.read_text() for path in shop.command.folder.rglob("*") if path.is_file()]
     assert len(kept) >= 3
     assert not any("hunter2" in text for text in (*kept, ran.out, ran.err))
+
+
+def test_undo_of_a_tag_that_has_moved_brings_back_the_image_that_ran(shop: Shop) -> None:
+    shop.release("web")
+    moving = shop.push("shop/web", "latest-master", "2026-11-23")
+    ran_before = shop.digests["shop/web:latest-master"]
+    shop.namespace.set_behavior(moving, HEALTHY.with_digest(ran_before))
+    shop.namespace.create("Deployment", "web", moving, replicas=1)
+    shop.namespace.wait_until_up("Deployment", "web")
+    shop.push("shop/web", "latest-master", "2026-11-24")
+
+    ran = shop.run()
+    undone = shop.command("undo", "--yes")
+
+    assert ran.code == 0, ran.err + ran.out
+    assert undone.code == 0, undone.err + undone.out
+    assert shop.image("Deployment", "web") == f"{moving}@{ran_before}"

@@ -175,6 +175,34 @@ def test_what_may_not_be_read_is_not_looked_at_which_is_not_none(api: MemoryApi,
     assert all("cannot list" in words for words in found)
 
 
+@pytest.mark.parametrize(
+    ("image_ids", "digest"),
+    [
+        (["r.example.com/shop/web@sha256:a", "docker-pullable://mirror/web@sha256:a"], "sha256:a"),
+        (["r.example.com/shop/web@sha256:a", ""], "sha256:a"),  # one could not be pulled yet
+        (["r.example.com/shop/web@sha256:a", "r.example.com/shop/web@sha256:b"], None),
+        (["r.example.com/shop/web@sha256:a", "sha256:a"], None),  # that of a configuration
+        ([""], None),
+        ([], None),
+    ],
+)
+def test_the_image_that_all_pods_report_is_known_by_digest(
+    api: MemoryApi, make: Make, image_ids: list[str], digest: str | None
+) -> None:
+    api.add(f"{APPS}/deployments", "web", **workload())
+    meta = owned("ReplicaSet", "web-5d9", **{"pod-template-hash": "5d9"})
+    for number, image_id in enumerate(image_ids):
+        status = {"containerStatuses": [{"name": "c0", "imageID": image_id}]}
+        api.add(PODS, f"web-5d9-{number}", spec=pod_template()["spec"], metadata=meta, status=status)
+    older = {"containerStatuses": [{"name": "c0", "imageID": "r.example.com/shop/web@sha256:older"}]}
+    api.add(PODS, "web-5d9-old", spec=pod_template(OLD)["spec"], metadata=meta, status=older)
+    target = make()
+
+    found = target.running_digests(target.apps("prod"))
+
+    assert found == ({"shop/deployment/web": digest} if digest else {})
+
+
 def test_no_right_to_list_rollouts_says_nothing_where_there_is_no_such_kind(api: MemoryApi, make: Make) -> None:
     api.forbidden = {f"{ROLLOUTS}/namespaces/shop/rollouts"}
 
