@@ -1,7 +1,7 @@
 """Restore a fleet of microservices to the images it had on a date.
 
 Usage:
-  rollback get --repo=<r> --env=<e> [--dump=<dr>] [--date=<d>] [--last=<n>] [--basis=<b>] [--html=<file>]
+  rollback get [--repo=<r>] --env=<e> [--dump=<dr>] [--date=<d>] [--last=<n>] [--basis=<b>] [--html=<file>]
                [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>] [--no-cache]
                [--config=<file>] [--json] [--debug]
   rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
@@ -25,6 +25,7 @@ Usage:
   rollback doctor [--dump=<dr>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>]
                [--registry=<url>] [--config=<file>] [--json] [--debug]
   rollback completion <shell>
+  rollback init [--registry=<url>] [--repo=<r>] [--target=<name>] [--set=<keys>] [--config=<file>] [--debug]
   rollback sandbox [--dump=<dr>] [--port=<n>] [--debug]
   rollback -h | --help
   rollback --version
@@ -39,10 +40,11 @@ Commands:
   history     List past runs, or show one in full.
   doctor      Check settings, registry, target, clock and folders, and say how to fix what is wrong.
   completion  Print the completion script for bash, zsh or fish.
+  init        Ask for registry, repositories and target, and write a commented settings file.
   sandbox     Serve a registry and a Marathon with a small fleet on this machine, to try it and to rehearse.
 
 Environment, date and services:
-  --repo=<r>           Repositories, separated by commas.
+  --repo=<r>           Repositories, separated by commas; without it, those of the settings.
   --env=<e>            Environment, by either of its names (prod or master).
   --date=<d>           A date that `get` offered, a time (2026-11-20T14:30+01:00), or a relative moment:
                        yesterday, '3 days ago' (the end of that day), '2 hours ago'.
@@ -76,6 +78,7 @@ Registry, target and login:
   --user=<u>           Login name on the target.
   --pwd=<p>            Password of that user; - reads it from standard input.
   --pwd-file=<f>       File with the password.
+  --set=<keys>         Keys of the target's settings: url=https://…, or context=prod,namespace=shop-{env}.
   --config=<file>      Settings file.
 
 Record and messages:
@@ -204,7 +207,7 @@ def _run(command: str, options: dict[str, Any]) -> int:
     except RollbackError as error:
         if debug:
             _show_origin()
-        sys.stderr.write(_error_text(error))
+        sys.stderr.write(_without_settings(options, error) + _error_text(error))
         as_json = bool(options.get("--json"))
         if isinstance(error, Refused) and command in _WRITING and (as_json or not isinstance(error, Declined)):
             _print(_refusal(error), as_json=as_json)
@@ -260,6 +263,25 @@ def _print(result: CommandResult, *, as_json: bool) -> None:
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
     sys.stderr.write(result.remarks)
+
+
+def _without_settings(options: dict[str, Any], error: RollbackError) -> str:
+    """Before an error of the registry or the target: that there are no settings, which is the likely reason."""
+    from rollback.config import settings
+    from rollback.errors import BadInput, ProgramMissing, RegistryError, TargetError
+
+    cause = error.__cause__ if isinstance(error.__cause__, RegistryError | TargetError | ProgramMissing) else error
+    outside = isinstance(cause, RegistryError | TargetError | ProgramMissing) or "no registry" in error.what
+    if "--config" not in options or not outside:
+        return ""
+    try:
+        if settings.find(options["--config"], os.environ):
+            return ""
+    except BadInput:
+        return ""
+    return (
+        f"rollback: there is no settings file ({settings.FILE}), so the defaults apply; `rollback init` writes one\n"
+    )
 
 
 def _error_text(error: RollbackError) -> str:

@@ -111,7 +111,7 @@ def _settings(given: _CheckContext) -> Iterator[Finding]:
             "settings",
             Level.WARN,
             "no settings file was found: defaults",
-            f"write {settings.FILE} into this folder{f' or into {folder}' if folder else ''}",
+            f"rollback init writes {settings.FILE} here{f'; it may also be in {folder}' if folder else ''}",
         )
     else:
         by = (

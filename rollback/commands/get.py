@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Ask which images existed when, write them down, and show the dates."""
-    repos = option_values.repos(options["--repo"])
     last = option_values.count(options["--last"], "--last")
     dump = option_values.folder(options["--dump"])
     page = option_values.new_file(options["--html"], "--html") if options["--html"] else None
@@ -46,6 +45,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         target=options["--target"],
         basis=option_values.basis(options["--basis"]),
     )
+    repos = _repos(options["--repo"], config)
     as_of = context.as_of(options["--date"], config, dump) if options["--date"] else None
     env = context.environment(options["--env"], config)
     registry = context.registry(config, cached=not options["--no-cache"])
@@ -165,6 +165,19 @@ def _memory(
 
 def _said(error: RollbackError) -> str:
     return f"{error.what} ({error.why})" if error.why else error.what
+
+
+def _repos(option: str | None, config: Settings) -> tuple[str, ...]:
+    """The repositories: those of the option, else those of the settings."""
+    if option is None and config.repos:
+        return config.repos
+    if option is None:
+        raise BadInput(
+            "--repo is missing",
+            why="the settings name no repositories either (repos:)",
+            hint="write --repo=shop/billing,shop/cart, or repos: [shop/billing, shop/cart] in the settings",
+        )
+    return option_values.repos(option)
 
 
 def _no_image(made: History) -> Failed:

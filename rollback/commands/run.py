@@ -33,6 +33,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         password=options["--pwd"],
         password_file=options["--pwd-file"],
         slack=options["--slack"],
+        ask=not options["--yes"],
     )
     if options["--plan"]:
         approved = _approved(options["--plan"])

@@ -36,6 +36,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         password=options["--pwd"],
         password_file=options["--pwd-file"],
         slack=options["--slack"],
+        ask=not options["--yes"],
     )
     dump = option_values.folder(options["--dump"])
     env = context.environment(options["--env"], config).name if options["--env"] else None

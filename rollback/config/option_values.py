@@ -13,6 +13,7 @@ from rollback.core.plan import OnFailure
 from rollback.errors import BadInput
 from rollback.secret import Secret
 from rollback.system import files, standard_input
+from rollback.system.network import http_url
 
 
 def secret(
@@ -109,6 +110,37 @@ def repos(text: str) -> tuple[str, ...]:
                 hint="write --repo=shop/billing,shop/cart",
             )
     return tuple(dict.fromkeys(names))
+
+
+def address(text: str) -> str:
+    """Read the address of a server, which may leave out https://.
+
+    Raises:
+        BadInput: it is none.
+    """
+    url = text if "://" in text else f"https://{text}"
+    try:
+        http_url(url)
+    except ValueError as error:
+        raise BadInput(
+            "this is no address of a server", why=str(error), hint="write https://registry.example.com"
+        ) from error
+    return url
+
+
+def pairs(text: str | None, flag: str) -> dict[str, str]:
+    """Read keys and values, `key=value,key=value`; none if nothing was given.
+
+    Raises:
+        BadInput: one has no equals sign.
+    """
+    found = {}
+    for pair in filter(None, (text or "").split(",")):
+        key, equals, value = pair.partition("=")
+        if not (key and equals and value):
+            raise BadInput(f"{flag}: {pair!r:.80} is no key and value", hint=f"write {flag}=key=value,key=value")
+        found[key.strip()] = value.strip()
+    return found
 
 
 def environment_name(text: str) -> str:

@@ -19,6 +19,7 @@ from rollback.config import yaml_tree
 from rollback.core import history
 from rollback.core.environment_tags import EnvironmentTags, check_pattern
 from rollback.core.image import Basis
+from rollback.core.image_reference import is_repo
 from rollback.core.plan import Environment, OnFailure
 from rollback.errors import BadInput
 from rollback.system import files, user_folders
@@ -107,6 +108,7 @@ class Settings:
     environments: Mapping[str, str] = field(default_factory=_environments)
     tag_pattern: str = "{version}-{env}"
     app_id: str = ""
+    repos: tuple[str, ...] = ()
     apps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "UTC"
     basis: Basis = Basis.BUILT
@@ -279,6 +281,8 @@ class _SettingsReader:
         """The value of one key as its type wants it; None (and a mistake) if it cannot be had."""
         if dataclasses.is_dataclass(kind):
             return typing.cast(type, kind)(**self.section(typing.cast(type, kind), value, path))
+        if kind == tuple[str, ...]:
+            return self._texts(value, path) or None
         if isinstance(kind, types.UnionType):
             kind = typing.get_args(kind)[0]
         if typing.get_origin(kind) is not None:
@@ -331,6 +335,11 @@ class _SettingsReader:
 
     def check(self, settings: Settings) -> None:
         """What types cannot say."""
+        for name in settings.repos:
+            if not is_repo(name):
+                self.mistake(
+                    ("repos",), f"{name!r:.80} is not a repository: lower case, no tag, no registry in front"
+                )
         try:
             check_pattern(settings.tag_pattern)
         except BadInput as error:

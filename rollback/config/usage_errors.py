@@ -44,6 +44,9 @@ _OTHER_COMMANDS = {
     "status": "check",
     "fetch": "get",
     "demo": "sandbox",
+    "setup": "init",
+    "config": "init",
+    "configure": "init",
 }  # likewise
 
 _DAY = "date"  # the option that a bare day is meant for

@@ -65,6 +65,7 @@ class TargetKind:
         shared_state: whether locks and freezes are kept on the target where the settings do not say.
         programs: the keys of its section that name a program or a file which names programs, each with whether a
             bare name is looked for on PATH. Nobody else may be able to write to the settings, then, or to that file.
+        questions: by key of its section that has no default, what `init` asks for it.
     """
 
     settings: Mapping[str, type]
@@ -76,6 +77,7 @@ class TargetKind:
     parallel: int = 4
     shared_state: bool = False
     programs: Mapping[str, bool] = field(default_factory=dict)
+    questions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Level(str, Enum):

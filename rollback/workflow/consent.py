@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
-from rollback.core.plain_text import sanitize
 from rollback.errors import Declined, Reason, Refused
 from rollback.system import standard_input
-
-
-def on_terminal() -> bool:
-    """Whether there is a terminal on which the user can be prompted."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
+from rollback.workflow import prompt
 
 
 def require(question: str, *, given: bool, needed: bool) -> None:
@@ -31,7 +24,7 @@ def require(question: str, *, given: bool, needed: bool) -> None:
     """
     if given:
         return
-    if not on_terminal():
+    if not prompt.on_terminal():
         if needed:
             raise Refused(
                 [Reason("this needs your consent, and there is no terminal for the prompt", hint="add --yes")]
@@ -39,10 +32,5 @@ def require(question: str, *, given: bool, needed: bool) -> None:
         if standard_input.answer(standard_input.waiting_lines()) is False:
             raise Declined
         return
-    sys.stderr.write(f"{sanitize(question)} [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):  # Ctrl-D leaves the cursor behind the question
-        sys.stderr.write("\n")
-    if answer.strip().lower() not in {"y", "yes"}:
+    if prompt.line(f"{question} [y/N]").lower() not in {"y", "yes"}:
         raise Declined

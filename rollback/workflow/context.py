@@ -28,6 +28,7 @@ from rollback.secret import Secret
 from rollback.system import files, user_folders
 from rollback.system.network import http_url
 from rollback.targets.base import Target, TargetOptions
+from rollback.workflow import prompt
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,14 @@ class Access:
         password: its password; empty likewise.
         slack: address of the webhook; empty to post nothing.
         option: whether user or password were given as options.
+        ask: whether a missing password may be asked for at a terminal.
     """
 
     user: str
     password: Secret
     slack: Secret
     option: bool = False
+    ask: bool = True
 
 
 def load_settings(
@@ -119,10 +122,12 @@ def access(
     password: str | None = None,
     password_file: str | None = None,
     slack: str | None = None,
+    ask: bool = True,
 ) -> Access:
     """Find the login and the webhook: option, environment variable, settings.
 
-    From standard input (`-`) they are read one line each, the password first.
+    From standard input (`-`) they are read one line each, the password first. `ask` says whether a missing password
+    may be asked for at a terminal.
 
     Raises:
         BadInput: a file cannot be read, standard input has nothing, or the webhook's address is none.
@@ -146,6 +151,7 @@ def access(
             fallback=config.slack.url_file,
         ),
         option=bool(user or password or password_file),
+        ask=ask,
     )
     if found.slack:
         try:
@@ -248,6 +254,8 @@ def _login(config: Settings, login: Access) -> tuple[str, Secret]:
         return "", Secret()
     if password and not user:
         raise BadInput("there is a password and no user", hint="give --user=<u> too, or set ROLLBACK_USER")
+    if user and not password and login.ask and prompt.on_terminal():
+        password = prompt.password(user, config.target)
     if user and not password:
         raise BadInput(
             f"there is a user, {user}, and no password",

@@ -46,7 +46,7 @@ def _defaults(kind: Any, path: str = "") -> list[tuple[str, Any]]:
         if dataclasses.is_dataclass(value):
             found += _defaults(type(value), f"{path}{field.name}.")
         elif field.name not in {"source", "lines", "distrust"}:  # where it was read, not what
-            plain = value.value if isinstance(value, Enum) else value
+            plain = value.value if isinstance(value, Enum) else [*value] if isinstance(value, tuple) else value
             found.append((f"{path}{field.name}", None if plain == "" else plain))
     return found
 

@@ -33,6 +33,10 @@ KIND = TargetKind(
     parallel=16,
     shared_state=True,
     programs={"program": True, "kubeconfig": False},
+    questions={
+        "context": "Context of the kubeconfig",
+        "namespace": "Namespace, in which {env} becomes the environment",
+    },
 )
 _AT_A_TIME = 8  # requests
 

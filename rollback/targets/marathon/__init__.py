@@ -31,6 +31,7 @@ KIND = TargetKind(
     example=app_ids.EXAMPLE,
     variables={"url": "ROLLBACK_MARATHON_URL"},
     check=app_ids.mistakes,
+    questions={"url": "Address of Marathon, or of the DC/OS cluster"},
 )
 
 

@@ -43,6 +43,6 @@ def test_docopt_reads_a_commands_own_options_with_their_defaults() -> None:
 
 
 def test_the_short_form_keeps_what_is_required() -> None:
-    assert USAGE.commands["get"].short == "get --repo=<r> --env=<e> [options]"
+    assert USAGE.commands["get"].short == "get --env=<e> [options]"
     assert USAGE.commands["run"].short == "run (--date=<d> --env=<e> | --plan=<file>) [options]"
     assert USAGE.commands["completion"].short == "completion <shell>"

@@ -1,0 +1,68 @@
+"""Questions to the user at a terminal; elsewhere nothing is asked."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from rollback.core.plain_text import sanitize
+from rollback.errors import BadInput, Declined
+from rollback.secret import Secret
+
+Value = TypeVar("Value")
+
+
+def on_terminal() -> bool:
+    """Whether there is a terminal on which the user can be prompted."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it is closed
+
+
+def line(question: str) -> str:
+    """The user's answer, without blanks around it.
+
+    Raises:
+        Declined: the user ends the input (Ctrl-D).
+    """
+    sys.stderr.write(f"{sanitize(question)} ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):  # the cursor is still behind the question
+        sys.stderr.write("\n")
+        raise Declined
+    return answer.strip()
+
+
+def value(question: str, read: Callable[[str], Value]) -> Value:
+    """The user's answer as a value; asks again while it cannot be read.
+
+    Args:
+        question: what is asked.
+        read: turns an answer into the value, or raises BadInput.
+
+    Raises:
+        Declined: the user ends the input.
+    """
+    while True:
+        try:
+            return read(line(question))
+        except BadInput as error:
+            sys.stderr.write(f"  {sanitize(error.what)}{f' ({sanitize(error.hint)})' if error.hint else ''}\n")
+
+
+def password(user: str, place: str) -> Secret:
+    """The user's password, which is not shown while it is typed; empty if the user enters nothing.
+
+    Args:
+        user: whose.
+        place: where it is for.
+
+    Raises:
+        Declined: the user ends the input.
+    """
+    try:
+        return Secret(getpass.getpass(f"Password of {sanitize(user)} on {sanitize(place)}: ", stream=sys.stderr))
+    except EOFError:
+        sys.stderr.write("\n")
+        raise Declined from None
