@@ -75,6 +75,14 @@ class KnownAddresses:
         known = {address for address, its in self._read() if its == identity}
         return Cluster(identity, tuple(sorted({*known, name})))
 
+    def keys(self) -> frozenset[str]:
+        """Every identity and every address that is known.
+
+        Raises:
+            Failed: what is known cannot be read.
+        """
+        return frozenset(name for pair in self._read() for name in pair)
+
     def note(self, addresses: Iterable[str], identity: str) -> None:
         """Remember to which cluster addresses lead.
 

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -101,6 +101,25 @@ class FolderStateStore:
                 why=files.why(error),
                 hint="make it writable, or choose another: XDG_STATE_HOME, or state_folder in the settings",
             ) from error
+
+
+def of_unknown_addresses(folder: Path, env: str, keys: Iterable[str]) -> dict[Path, EnvironmentState]:
+    """What version 0.1 kept of an environment under addresses that nobody has used since; it may be any cluster's.
+
+    Args:
+        folder: the state folder.
+        env: deployment name of the environment.
+        keys: every identity and address that is known.
+
+    Raises:
+        Failed: one of the files cannot be read.
+    """
+    known = {file_name(env, key) for key in keys}
+    prefix = file_name(env, "").rpartition("-")[0]
+    others = sorted(path for path in folder.glob(f"{prefix}-*.json") if path.stem not in known)
+    # Names of environments may begin alike, `prod` and `prod-eu`: only a hash follows.
+    own = (path for path in others if re.fullmatch(r"[0-9a-f]{16}", path.stem.removeprefix(f"{prefix}-")))
+    return {path: state for path in own if (state := _read(path))}
 
 
 def _read(path: Path) -> EnvironmentState | None:

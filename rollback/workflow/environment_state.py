@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
 
 from rollback import targets
 from rollback.config.settings import Settings, SharedState
 from rollback.errors import BadInput, Failed, TargetError
+from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState
 from rollback.state.known_addresses import Cluster, KnownAddresses
-from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore
+from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore, of_unknown_addresses
 from rollback.system import user_folders
 from rollback.targets.base import Markers, Target
 from rollback.workflow import context
@@ -117,9 +119,23 @@ def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[St
             reached.login()
             yield _on_target(reached, env, [app.id for app in reached.apps(env)])
         else:
-            yield FolderStateStore(folder(config), env, _cluster(config, reached, env))
+            cluster = _cluster(config, reached, env)
+            _warn_of_unknown_addresses(config, env, cluster)
+            yield FolderStateStore(folder(config), env, cluster)
     finally:
         reached.close()
+
+
+def _warn_of_unknown_addresses(config: Settings, env: str, cluster: Cluster) -> None:
+    """Say what does not count, since version 0.1 kept it under an address of which nobody knows the cluster."""
+    known = {*KnownAddresses(folder(config)).keys(), *cluster.keys}
+    for path, state in of_unknown_addresses(folder(config), env, known).items():
+        for objection in freeze.objections(state, "", datetime.now(timezone.utc)):
+            log.warning(
+                "%s was kept by version 0.1 for an address that has not been used since, and does not count here: %s",
+                path.name,
+                objection,
+            )
 
 
 def _on_target(reached: Target, env: str, app_ids: Iterable[str]) -> StateStore:
