@@ -52,7 +52,8 @@ class Choice:
         reason: why there is no image; empty if there is one.
         candidates: every image of the newest time: with an image those of the same build, else the tied ones.
         basis: `built`, or `deployed` if it rests on what an app ran.
-        note: on the deployed basis, why the built one decides all the same; empty if it does not.
+        note: on the deployed basis, why the built one decides all the same, or what it would have chosen; may be
+            empty.
         apps: on the deployed basis, the choice of each app that the target remembers.
         other_apps: on the deployed basis, the choice of every other app; None on the built one, where all apps have
             the same.
@@ -202,7 +203,7 @@ def _with_deployed(history: History, built: Choice, until: Instant) -> Choice:
     built = settled(built, [entry.digest for entry in then.values() if entry and entry.certain and entry.digest])
     day = until.day(history.zone)
     apps = {
-        app_id: _ran(history, entry, day)
+        app_id: _ran(history, entry, day, built)
         if entry and entry.certain
         else replace(built, note=_unknown(spans[app_id], entry, until))
         for app_id, entry in then.items()
@@ -213,8 +214,8 @@ def _with_deployed(history: History, built: Choice, until: Instant) -> Choice:
     return replace(newest, apps=apps, other_apps=other)
 
 
-def _ran(history: History, entry: DeployedImage, day: date) -> Choice:
-    """The choice of an app that is known to have run an image."""
+def _ran(history: History, entry: DeployedImage, day: date, built: Choice) -> Choice:
+    """The choice of an app that is known to have run an image; it says where the built basis would differ."""
     image = history.ran(entry)
     since = entry.since.day(history.zone)
     if image is None:
@@ -224,7 +225,9 @@ def _ran(history: History, entry: DeployedImage, day: date) -> Choice:
         return Choice(entry.repo, None, Match.GONE, since, since == day, reason, basis=Basis.DEPLOYED)
     match = Match.EXACT if since == day else Match.CARRIED
     same = tuple(one for one in history.images if one.repo == entry.repo and one.build == image.build)
-    return Choice(entry.repo, image, match, since, since == day, candidates=same, basis=Basis.DEPLOYED)
+    differs = built.image is not None and built.image.build != image.build
+    note = f"by when images were built it would get {built.image.tag}" if built.image and differs else ""
+    return Choice(entry.repo, image, match, since, since == day, candidates=same, basis=Basis.DEPLOYED, note=note)
 
 
 def _unknown(entries: Sequence[DeployedImage], entry: DeployedImage | None, until: Instant) -> str:

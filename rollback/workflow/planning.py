@@ -30,6 +30,7 @@ from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
 from rollback.targets.base import ChangeChecks, Target, Unmanaged, UnmanagedApps
 from rollback.workflow import context, running_images
+from rollback.workflow.memory_comparison import MemoryComparison
 from rollback.workflow.run_request import PlanRequest
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,10 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
         if exact:
             apps = tuple(exact.get(app.id, app) for app in apps)
             made = plans.build(chosen, apps, request.env, target.name, rules, beside.not_looked_at)
-        return _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
+        comparison = MemoryComparison(made, target, request.config.run.timeout_s)
+        prepared = _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
+        told = (*prepared.plan.warnings, *comparison.warnings())
+        return replace(prepared, plan=replace(prepared.plan, warnings=told))
 
 
 def prepare_approved(

@@ -119,3 +119,22 @@ def test_a_get_that_fails_keeps_the_dates_of_before(newest: Playbook, scene: Sce
     assert "shop/nowhere" in played.said
     assert history.read_bytes() == before
     assert newest.leftovers() == []
+
+
+def test_a_get_that_needs_the_target_has_the_login_and_its_failure_keeps_the_dates_of_before(
+    newest: Playbook, scene: Scene, history: Path
+) -> None:
+    before = history.read_bytes()
+
+    failed = newest("--tags", "get", repo=REPOS, basis="deployed", password="wrong")
+    kept = history.read_bytes()
+    played = newest("--tags", "get", repo="shop/billing,shop/web", basis="deployed")
+
+    last_red = [line for line in failed.said.splitlines() if line.startswith("fatal: ")][-1]
+    assert failed.code != 0
+    assert "get (exit code 1) failed; nothing was changed: what ran is not known" in last_red
+    assert "nothing was written" in last_red
+    assert kept == before
+    assert played.code == 0, played.said
+    assert "no longer has: add to --repo" in played.said
+    assert '"basis": "deployed"' in history.read_text()
