@@ -15,7 +15,7 @@ from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, TargetError
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.secret import Secret
-from rollback.targets.base import ImageMemory, Remembering, Target, TargetOptions
+from rollback.targets.base import ImageMemory, Remembering, Target, TargetOptions, UnmanagedApps
 from rollback.workflow import environment_state
 from tests.contract.stage import BILLING, CART, CLEANER, NOW, PASSWORD, USER, WEB, Stage
 
@@ -470,6 +470,22 @@ class TargetContract:
             found[BILLING][1].since,
         )
         assert memory.image_at(BILLING, Instant.parse("1999-01-01T00:00:00Z")) is None
+
+    def test_pods_are_named_as_what_is_never_changed(self, target: Target, stage: Stage) -> None:
+        stage.front.api.pods.append(
+            {
+                "id": "/ds/prod/shop/pod",
+                "containers": [
+                    {"name": "main", "image": {"kind": "DOCKER", "id": "registry:5000/shop/billing:1"}},
+                    {"name": "bare", "exec": {"command": {"shell": "sleep 60"}}},
+                ],
+            }
+        )
+
+        (pod,) = cast(UnmanagedApps, target).unmanaged().apps
+
+        assert (pod.id, pod.unmanaged) == ("/ds/prod/shop/pod", "pods are not supported")
+        assert [(part.name, part.image) for part in pod.containers] == [("main", "registry:5000/shop/billing:1")]
 
     def test_closing_twice_is_harmless(self, target: Target) -> None:
         target.close()

@@ -196,3 +196,18 @@ def test_the_settings_may_name_the_basis(rollback: Command) -> None:
     text = (rollback.folder / "page.html").read_text()
     assert f"ran since {day(3)}" in text
     assert "basis: auto" in text
+
+
+def test_a_plan_by_builds_says_what_was_configured_on_that_day(rollback: Command) -> None:
+    get(rollback)
+
+    said = rollback("plan", f"--date={day(5)}", "--env=prod")
+    older = rollback("plan", f"--date={day(20)}", "--env=prod", "--json").json()
+
+    assert said.code == 0, said.err
+    words = " ".join(said.out.split())
+    for name in ("web", "web-canary"):
+        assert f"on {day(5)} {name} was configured with 2-master (marathon at http://" in words
+    assert words.count("this plan takes 3-master") == 2
+    assert "ran, " not in said.out
+    assert "not compared with what ran: web, web-canary (the target does not remember that date)" in older["warnings"]

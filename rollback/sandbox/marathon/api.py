@@ -38,6 +38,7 @@ class MarathonApi:
         self.framework_id = f"{uuid.uuid4()}-0001"  # each is a cluster of its own
         self.hidden: set[str] = set()  # apps that the user may not see: absent from lists, 404 on their own
         self.readonly: set[str] = set()  # apps that the user may not change: 403
+        self.pods: list[dict[str, Any]] = []  # definitions that are listed and nothing more
         self._changes = Changes(fleet, self.visible)
         routes: tuple[tuple[str, dict[str, Callable[..., Response]]], ...] = (
             ("/ping", {"GET": self._ping}),
@@ -52,7 +53,8 @@ class MarathonApi:
             ("/v2/groups", {"GET": self._group}),
             ("/v2/groups/versions", {"GET": self._group_versions}),
             ("/v2/groups/(.+)", {"GET": self._group}),
-            ("/v2/pods(?:/::status)?", {"GET": self._no_pods, "HEAD": self._no_pods}),
+            ("/v2/pods", {"GET": self._pods, "HEAD": self._pods}),
+            ("/v2/pods/::status", {"GET": self._pod_statuses}),
             ("/v2/apps", {"GET": self._apps, "POST": self._create, "PUT": self._bulk, "PATCH": self._bulk}),
             (r"/v2/apps/(.*)/\*", {"GET": self._below}),
             ("/v2/apps/(.+)/versions", {"GET": self._versions}),
@@ -200,8 +202,13 @@ class MarathonApi:
     def _group_versions(self, _: Request) -> Response:
         return as_json(200, sorted({v for a in self._shown() for v in self.fleet.apps[a].versions}))
 
-    def _no_pods(self, _: Request) -> Response:
-        return as_json(200, [])
+    def _pods(self, _: Request) -> Response:
+        return as_json(200, self.pods)
+
+    def _pod_statuses(self, _: Request) -> Response:
+        return as_json(
+            200, [{"id": pod["id"], "spec": pod, "status": "STABLE", "instances": []} for pod in self.pods]
+        )
 
     # --- writing --------------------------------------------------------------------------------------------
 

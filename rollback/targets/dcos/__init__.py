@@ -18,11 +18,11 @@ from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommand
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
-from rollback.targets.base import Check, Target, TargetKind, TargetOptions
+from rollback.targets.base import Check, Target, TargetKind, TargetOptions, Unmanaged
 from rollback.targets.dcos.failure_tracker import FailureTracker
 from rollback.targets.dcos.operator_commands import DcosCommands
 from rollback.targets.dcos.program import Absent, Program
-from rollback.targets.marathon import app_ids, drift, serialization
+from rollback.targets.marathon import app_ids, drift, pods, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.configurations import Configurations
 from rollback.targets.marathon.image_versions import ImageVersions
@@ -35,6 +35,7 @@ _ALWAYS = (
     "tasksUnhealthy",
     "deployments",
 )  # in every app of Marathon's
+_NO_PODS = re.compile(r"not supported by your version of Marathon")  # before 1.4
 _AT_ONCE = 4  # programs that run at the same time
 
 
@@ -120,6 +121,13 @@ class Dcos:
             raise TargetError("the definitions of the apps cannot be read", why="dcos printed no group")
         held = {str(entry.get("id")): entry.get("deployments") for entry in listed}
         return [{**entry, "deployments": held.get(str(entry.get("id"))) or ()} for entry in serialization.apps(group)]
+
+    def unmanaged(self) -> Unmanaged:
+        """See `UnmanagedApps`: pods. One process."""
+        try:
+            return pods.unmanaged(self._list("the pods cannot be read", "marathon", "pod", "list", "--json"))
+        except TargetError as error:
+            return Unmanaged() if _NO_PODS.search(error.why) else pods.unknown(error)
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`. One process."""

@@ -11,8 +11,8 @@ from rollback.core.apps import App, Change, Deployment, OperatorCommands, Status
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
-from rollback.targets.base import Check, Target, TargetKind, TargetOptions
-from rollback.targets.marathon import app_ids, drift, response_errors, serialization
+from rollback.targets.base import Check, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.marathon import app_ids, drift, pods, response_errors, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.api import MarathonClient
 from rollback.targets.marathon.configurations import Configurations
@@ -93,6 +93,16 @@ class Marathon:
             self._configurations.note(entry)
         self._versions.note(entries)
         return tuple(serialization.app(entry) for entry in entries)
+
+    def unmanaged(self) -> Unmanaged:
+        """See `UnmanagedApps`: pods. One request; Marathon before 1.4 has none."""
+        try:
+            listed = response_errors.parse(self._api.read("/v2/pods", "the pods cannot be read"))
+            return pods.unmanaged(_list(listed, ""))
+        except response_errors.NotThere:
+            return Unmanaged()
+        except TargetError as error:
+            return pods.unknown(error)
 
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`. One request."""
