@@ -9,7 +9,7 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from rollback.core import matching, unchanged_apps
+from rollback.core import matching, plan_reasons, unchanged_apps
 from rollback.core.apps import App, Change
 from rollback.core.image import Basis, Image
 from rollback.core.image_reference import Reference
@@ -20,18 +20,6 @@ from rollback.core.unchanged_apps import Other
 from rollback.errors import BadInput, Reason
 
 LEFT_OUT = "left out on request"
-_NO_IMAGE = {
-    Match.MISSING: "nothing on or before this date",
-    Match.UNDATED: "no image with a usable time on or before this date",
-    Match.TIED: "two images of the same time",
-    Match.GONE: "the image that it ran is gone",
-}
-_REMEDY = {
-    Match.MISSING: "choose a later date",
-    Match.UNDATED: "set registry.tag_date if its tags hold dates, and run `rollback get` again",
-    Match.TIED: "choose another date, or set registry.tag_date if its tags hold dates, and run `rollback get` again",
-    Match.GONE: "choose another date, or push that image again and run `rollback get`",
-}
 
 
 class Action(str, Enum):
@@ -74,6 +62,7 @@ class Step:
         released: the image's release date.
         captured: for an undo, the definition to which the app goes back.
         basis: `built`, or `deployed` if the image rests on what the app ran.
+        direction: `back` or `forward` in time, for a change; empty if unknown. See `direction`.
     """
 
     service: str
@@ -87,6 +76,7 @@ class Step:
     released: date | None = None
     captured: Mapping[str, Any] | None = field(default=None, repr=False)
     basis: Basis = Basis.BUILT
+    direction: str = ""
 
     @property
     def before(self) -> str:
@@ -181,7 +171,7 @@ def build(
             if left_out[app.id] or mine.image is None:
                 steps.append(_stays(mine, app, name, left_out[app.id]))
                 if mine.match is Match.GONE and not left_out[app.id]:
-                    reasons.append(_gone(mine, name))
+                    reasons.append(plan_reasons.gone(mine, name))
                 continue
             stays = _stays(mine, app, name, False)
             step, against = _with_image(stays, app, mine.image, _same_build(mine), rules)
@@ -190,7 +180,7 @@ def build(
             reasons += against
         if rules.strict and not whole:
             without = (one for one in (choice, *by_app.values()) if one.image is None and one.match is not Match.GONE)
-            reasons += [_nothing_selected(one) for one in itertools.islice(without, 1)]
+            reasons += [plan_reasons.nothing_selected(one) for one in itertools.islice(without, 1)]
         kept.append(replace(its, apps=tuple(app for app in its.apps if not left_out[app.id])))
     reasons += matching.shared(kept)
     others = _others(found, selection)
@@ -235,25 +225,6 @@ def _stays(choice: Choice, app: App | None, name: str, on_request: bool) -> Step
         notes=notes,
         released=choice.released,
         basis=choice.basis,
-    )
-
-
-def _gone(choice: Choice, name: str) -> Reason:
-    return Reason(
-        f"{name}: the image that it ran is gone from the registry",
-        why=choice.reason,
-        hint=f"{_REMEDY[Match.GONE]}, or leave it out: --skip={name}",
-        service=name,
-    )
-
-
-def _nothing_selected(choice: Choice) -> Reason:
-    service = service_of(choice.repo)
-    return Reason(
-        f"{service}: {_NO_IMAGE[choice.match]}",
-        why=f"{choice.reason}; --strict requires an image of every service",
-        hint=f"{_REMEDY[choice.match]}, or leave out --strict to let it stay as it is",
-        service=service,
     )
 
 
@@ -345,7 +316,7 @@ def _warnings(steps: Sequence[Step], selection: Selection) -> tuple[str, ...]:
         )
     matches = {(step.repo, step.match) for step in steps}
     warnings += dict.fromkeys(
-        f"{one.repo}: {one.reason}; it stays as it is, and may not fit the others: {_REMEDY[one.match]}"
+        f"{one.repo}: {one.reason}; it stays as it is, and may not fit the others: {plan_reasons.REMEDY[one.match]}"
         for choice in selection.choices
         for one in (choice, *choice.apps.values(), *((choice.other_apps,) if choice.other_apps else ()))
         if one.match in (Match.UNDATED, Match.TIED) and (one.repo, one.match) in matches

@@ -50,6 +50,7 @@ def step_json(step: Step) -> dict[str, Any]:
         "digest": (image.digest or None) if image else None,
         "created": str(image.created) if image else None,
         "basis": step.basis.value,
+        "direction": step.direction or None,
         "notes": list(step.notes),
     }
 

@@ -102,7 +102,13 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
 def _to(plan: Plan) -> str:
     """Where the plan leads: a date, or, for an undo, to before a run."""
     is_date = plan.as_of[4:5] == "-"
-    return f"as of {plan.as_of}" if is_date else f"as before the run {plan.as_of}"
+    if not is_date:
+        return f"as before the run {plan.as_of}"
+    if plan.until is None or len(plan.as_of) > len("2026-11-20"):  # a time has its zone already
+        return f"as of {plan.as_of}"
+    end = plan.until.time
+    other_day = f"{end:%Y-%m-%d} " if str(end.date()) != plan.as_of else ""
+    return f"as of {plan.as_of} (until {other_day}{end:%H:%M:%S} UTC)"
 
 
 def _plan_row(step: Step, basis: Basis, surface: TerminalInfo) -> tuple[str, ...]:
@@ -111,7 +117,7 @@ def _plan_row(step: Step, basis: Basis, surface: TerminalInfo) -> tuple[str, ...
         then = short(step.after, surface)
         if then == now:  # only the digest differs
             then = f"{then}@{Reference.parse(step.after).digest[:DIGEST_SHOWN]}"
-        return (step.service, now, surface.arrow, then, "change", _match_text(step, basis))
+        return (step.service, now, surface.arrow, then, step.direction or "change", _match_text(step, basis))
     if step.action is Action.SAME:
         return (step.service, now, "", "", "same", _match_text(step, basis))
     return (step.service, now, "", "", "stays", "")

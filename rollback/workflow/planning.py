@@ -15,6 +15,7 @@ from rollback.config.settings import Settings
 from rollback.core import history_file, image_selection, owners, plan_derivation, preflight
 from rollback.core import plan as plans
 from rollback.core.apps import Remark
+from rollback.core.direction import with_directions
 from rollback.core.history import History
 from rollback.core.image import Image
 from rollback.core.image_reference import Reference
@@ -108,6 +109,7 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
         if exact:
             apps = tuple(exact.get(app.id, app) for app in apps)
             made = plans.build(chosen, apps, request.env, target.name, rules, beside.not_looked_at)
+        made = with_directions(made, history)
         comparison = MemoryComparison(made, target, request.config.run.timeout_s)
         prepared = _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
         told = (*prepared.plan.warnings, *comparison.warnings())
