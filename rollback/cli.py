@@ -7,7 +7,7 @@ Usage:
   rollback plan --date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
                [--accept-owner=<o>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>] [--registry=<url>]
                [--dump=<dr>] [--max-age=<t>] [--out=<file>] [--config=<file>] [--json] [--debug]
-  rollback run (--date=<d> --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
+  rollback run ([--date=<d>] --env=<e> [--only=<s>] [--skip=<s>] [--strict] [--on-failure=<p>] [--timeout=<s>]
                [--max-age=<t>] | --plan=<file>) [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--dump=<dr>]
                [--by=<who>] [--reason=<why>] [--incident=<id>] [--accept-owner=<o>] [--target=<name>]
                [--registry=<url>] [--freeze=<t> | --no-freeze] [--steal-lock] [--config=<file>] [--dry-run]

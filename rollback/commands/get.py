@@ -33,6 +33,9 @@ from rollback.workflow.deployed_images import TargetMemory
 
 log = logging.getLogger(__name__)
 
+# What docopt gives for the options that `run`, which makes a history where there is none, does not have.
+DEFAULTS = {"--repo": None, "--last": "10", "--basis": None, "--html": None, "--no-cache": False}
+
 
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Ask which images existed when, write them down, and show the dates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 from rollback.commands.plan import plan_request
 from rollback.config import option_values
 from rollback.config.settings import Settings
-from rollback.core import plan_file
+from rollback.core import history_file, plan_file
+from rollback.core.history import History
 from rollback.core.plan import OnFailure
 from rollback.core.plan_file import Approved
 from rollback.errors import BadInput
 from rollback.output.progress import Progress
 from rollback.system import files
-from rollback.workflow import context, planning
+from rollback.workflow import context, date_choice, planning, prompt
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.context import Access
 from rollback.workflow.run_request import RunRequest, policy
@@ -52,6 +54,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         option_values.on_failure(options["--on-failure"]),
         option_values.timeout_s(options["--timeout"]),
     )
+    if not options["--date"]:
+        return _with_chosen_date(options, config, access, request, progress)
     wanted = plan_request(options, config)
     history = planning.read_history(wanted, datetime.now(timezone.utc))
     target = context.target(config, access, wanted.env.name)
@@ -59,6 +63,50 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         return carry_out(request, planning.prepare(wanted, history, target), target, progress, began=began)
     finally:
         target.close()
+
+
+def _with_chosen_date(
+    options: dict[str, Any], config: Settings, access: Access, request: RunRequest, progress: Progress
+) -> CommandResult:
+    """Let the user choose the date first; the time that this takes is not the run's.
+
+    Raises:
+        BadInput: there is no terminal for the question, or no history to choose from.
+    """
+    if request.yes or not prompt.on_terminal():
+        raise BadInput(
+            "--date is missing",
+            why="write --date=<d>: a date that `rollback get` showed"
+            + ("" if request.yes else ", or use a terminal"),
+            hint="rollback run --help",
+        )
+    env = context.environment(options["--env"], config)
+    history = _history(options, config, request.dump, progress)
+    target = context.target(config, access, env.name)
+    try:
+        only, skip = option_values.names(options["--only"]), option_values.names(options["--skip"])
+        day = date_choice.choose(history, env, config, target, only=only, skip=skip)
+        began = time.monotonic()
+        wanted = plan_request({**options, "--date": day}, config)
+        history = planning.read_history(wanted, datetime.now(timezone.utc))
+        return carry_out(request, planning.prepare(wanted, history, target), target, progress, began=began)
+    finally:
+        target.close()
+
+
+def _history(options: dict[str, Any], config: Settings, dump: Path, progress: Progress) -> History:
+    """The history of the dump folder; made where there is none and the settings name the repositories."""
+    if not os.path.lexists(dump / history_file.FILE):
+        if not config.repos:
+            raise BadInput(
+                "--date is missing, and there is no history to choose one from",
+                why=f"{dump / history_file.FILE} is not there, and the settings name no repositories (repos:)",
+                hint=f"rollback get --repo=<r> --env={options['--env']}",
+            )
+        from rollback.commands import get  # which takes the undo command's options from this module
+
+        get.main({**get.DEFAULTS, **options}, progress)
+    return context.read_history(dump)
 
 
 def _request(

@@ -70,8 +70,18 @@ class Command(NamedTuple):
 
     @property
     def short(self) -> str:
-        """Its usage with the options that may be left out written as `[options]`."""
-        words = re.sub(r"\s*\[--[^\[\]]*\]", "", self.form)
+        """Its usage, in which the options that may be left out behind the first required one are `[options]`."""
+        optional = list(re.finditer(r"\s*\[--[^\[\]]*\]", self.form))
+        required = (
+            found.start()
+            for found in re.finditer("--", self.form)
+            if not any(one.start() < found.start() < one.end() for one in optional)
+        )
+        first = next(required, 0)
+        words = self.form
+        for one in reversed(optional):
+            if one.start() > first:
+                words = words[: one.start()] + words[one.end() :]
         return words if words == self.form else f"{words} [options]"
 
 

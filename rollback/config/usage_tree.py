@@ -16,7 +16,7 @@ class Choice(NamedTuple):
     Attributes:
         branches: what is chosen from.
         optional: whether nothing need be chosen.
-        text: as the usage has it, without what may be left out.
+        text: as the usage has it, without what may be left out behind the first word.
     """
 
     branches: tuple[Branch, ...]
@@ -76,8 +76,8 @@ def _branches(words: Sequence[str], place: int) -> tuple[tuple[Branch, ...], int
         elif word in {"(", "["}:
             start = place
             inner, place = _branches(words, place)
-            text = re.sub(r"\[[^\[\]]*\] ?", "", " ".join(words[start : place - 1]))
-            branches[-1].append(Choice(inner, word == "[", text.strip()))
+            text = re.sub(r" \[[^\[\]]*\]", "", " ".join(words[start : place - 1]))
+            branches[-1].append(Choice(inner, word == "[", text.replace("[ ", "[").replace(" ]", "]")))
         else:
             branches[-1].append(word.partition("=")[0])
     return tuple(map(tuple, branches)), place + 1

@@ -96,7 +96,7 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
     """
     chosen = image_selection.select(history, request.as_of)
     with _registry(request.config, history.registry) as registry:
-        _log_in(target)
+        log_in(target)
         apps = target.apps(request.env.name)
         beside = _unmanaged(target)
         apps += beside.apps
@@ -147,7 +147,7 @@ def prepare_approved(
         if foreign:
             raise Refused(foreign)
     with _registry(config, history.registry if history else "") as registry:
-        _log_in(target)
+        log_in(target)
         rules = context.rules(config, registry.url)
         apps = target.apps(env.name)
         matched = plan_derivation.matched_apps(plan, apps, rules)
@@ -205,7 +205,13 @@ def _registry(config: Settings, url: str) -> Iterator[Registry]:
         registry.close()
 
 
-def _log_in(target: Target) -> None:
+def log_in(target: Target) -> None:
+    """Log in on the target.
+
+    Raises:
+        Refused: the login is not accepted.
+        TargetError: the target cannot be queried.
+    """
     try:
         target.login()
     except LoginRefused as error:

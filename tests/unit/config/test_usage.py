@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rollback import cli
+from rollback.commands import get
 from rollback.config import usage
 
 TEXT = cli.__doc__ or ""
@@ -42,7 +43,14 @@ def test_docopt_reads_a_commands_own_options_with_their_defaults() -> None:
     assert (options["--date"], options["--json"]) == (None, False)
 
 
+def test_run_makes_a_history_with_the_defaults_of_get() -> None:
+    _, own = cli.parse(["get", "--env=prod"])
+    _, run = cli.parse(["run", "--env=prod"])
+
+    assert {**get.DEFAULTS, **run}.items() >= own.items() - {("get", True)}
+
+
 def test_the_short_form_keeps_what_is_required() -> None:
-    assert USAGE.commands["get"].short == "get --env=<e> [options]"
-    assert USAGE.commands["run"].short == "run (--date=<d> --env=<e> | --plan=<file>) [options]"
+    assert USAGE.commands["get"].short == "get [--repo=<r>] --env=<e> [options]"
+    assert USAGE.commands["run"].short == "run ([--date=<d>] --env=<e> | --plan=<file>) [options]"
     assert USAGE.commands["completion"].short == "completion <shell>"
