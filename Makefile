@@ -10,6 +10,9 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Many tests wait for a fleet to come up, so there are more of them at a time than there are processors.
 WORKERS ?= 4
 
+# Where this is set, Python compiles the program at each of the thousand starts that the tests need.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format integration bench wheel pyz release man pictures clean
 
