@@ -11,8 +11,10 @@ import pytest
 
 from rollback.core.apps import App, Change
 from rollback.errors import TargetError
+from rollback.system.unix_http import HttpAnswer, NotSent
 from rollback.targets import kubernetes
 from rollback.targets.base import Level, TargetOptions
+from rollback.targets.kubernetes.transport import ApiRequest
 from tests.support.kubernetes.memory_api import MemoryApi
 
 APPS, BATCH = "/apis/apps/v1/namespaces/shop", "/apis/batch/v1/namespaces/shop"
@@ -240,6 +242,27 @@ def test_what_somebody_else_changed_since_our_write_is_not_put_back(api: MemoryA
 
     assert "somebody else has changed its pod template" in caught.value.why
     assert len(api.writes) == 1
+
+
+def test_a_server_that_is_gone_is_one_error_and_not_a_reason_for_each_change(
+    api: MemoryApi, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet(api, 40)
+    target = make()
+    changes = [Change(app, OLD) for app in target.apps("prod")]
+    monkeypatch.setattr("rollback.targets.kubernetes.api._PAUSES_S", ())
+
+    def gone(request: ApiRequest, timeout_s: float) -> HttpAnswer:
+        api.requests.append(request)
+        raise NotSent("connection refused")
+
+    monkeypatch.setattr(api, "send", gone)
+
+    with pytest.raises(TargetError, match="could not be changed") as caught:
+        target.check_changes(changes)
+
+    assert "connection refused" in caught.value.why
+    assert len(api.dry_runs) < 40
 
 
 def test_contexts_of_all_environments_are_checked_while_the_environment_is_not_known(
