@@ -160,21 +160,21 @@ class MarathonApi:
         prefix = absolute(group_id).rstrip("/") + "/"
         found = [self.fleet.apps[a] for a in self._shown() if a.startswith(prefix)]
         if not found:
-            raise rejected(404, f"Group '{absolute(group_id)}' does not exist")
+            raise rejected(404, f"Group '{absolute(group_id)}' does not exist", details=[])
         return as_json(
             200, {"*": [json_views.app(self.fleet, a, json_views.EVERYTHING | _embeds(request)) for a in found]}
         )
 
     def _versions(self, _: Request, app_id: str) -> Response:
-        state = self.visible(absolute(app_id))
+        state = self.visible(absolute(app_id), details=True)
         # Marathon promises no order. This one is arbitrary, and the same every time.
         return as_json(200, {"versions": sorted(state.versions, key=lambda v: zlib.crc32(v.encode()))})
 
     def _version(self, _: Request, app_id: str, version: str) -> Response:
         check_stamp(version)
-        state = self.visible(absolute(app_id))
+        state = self.visible(absolute(app_id), details=True)
         if version not in state.versions:
-            raise rejected(404, f"App '{absolute(app_id)}' does not exist in version {version}")
+            raise rejected(404, f"App '{absolute(app_id)}' does not exist in version {version}", details=[])
         return as_json(200, json_views.stored(state, version))
 
     def _deployments(self, _: Request) -> Response:
@@ -188,7 +188,7 @@ class MarathonApi:
         return as_json(200, {"tasks": json_views.tasks(self.fleet, self._shown())})
 
     def _app_tasks(self, _: Request, app_id: str) -> Response:
-        self.visible(absolute(app_id))
+        self.visible(absolute(app_id), details=True)
         return as_json(200, {"tasks": json_views.tasks(self.fleet, [absolute(app_id)])})
 
     def _group(self, _: Request, group_id: str = "/") -> Response:
@@ -196,7 +196,7 @@ class MarathonApi:
             return self._group_versions(_)
         found = json_views.group(self.fleet, absolute(group_id), self.hidden)
         if found is None:
-            raise rejected(404, f"Group '{absolute(group_id)}' does not exist")
+            raise rejected(404, f"Group '{absolute(group_id)}' does not exist", details=[])
         return as_json(200, found)
 
     def _group_versions(self, _: Request) -> Response:
@@ -228,8 +228,10 @@ class MarathonApi:
         definition = self._changes.created(read_json(request))
         self._writable([definition["id"]])
         made = self.fleet.put({definition["id"]: definition}, force=request.flag("force"))
-        shown = json_views.app(self.fleet, self.fleet.apps[definition["id"]], {"tasks"})
-        headers = {"Marathon-Deployment-Id": made[0], "Location": definition["id"]}
+        shown = json_views.app(self.fleet, self.fleet.apps[definition["id"]], ())
+        del shown["versionInfo"]
+        where = f"http://{request.headers.get('host') or self.leader}/v2/apps{definition['id']}"
+        headers = {"Marathon-Deployment-Id": made[0], "Location": where}
         return as_json(201, {**shown, "deployments": [{"id": made[0]}]}, headers)
 
     def _update(self, request: Request, app_id: str) -> Response:
@@ -262,7 +264,7 @@ class MarathonApi:
     def _delete_deployment(self, request: Request, deployment_id: str) -> Response:
         running = self.fleet.deployments.get(deployment_id)
         if not running:
-            raise rejected(404, f"DeploymentPlan {deployment_id} does not exist")
+            raise rejected(404, f"DeploymentPlan {deployment_id} does not exist", details=[])
         self._writable(running.apps)
         if request.flag("force"):
             self.fleet.stop(deployment_id)
@@ -282,7 +284,7 @@ class MarathonApi:
         return self._kill([t for a in self._shown() for t in self.fleet.apps[a].tasks if t.id in ids], request)
 
     def _kill_app_tasks(self, request: Request, app_id: str, task_id: str = "") -> Response:
-        tasks = self.visible(absolute(app_id)).tasks
+        tasks = self.visible(absolute(app_id), details=True).tasks
         host = request.first("host")
         chosen = [t for t in tasks if task_id in ("", t.id) and host in ("", t.host)]
         return self._kill(chosen, request, single=bool(task_id))

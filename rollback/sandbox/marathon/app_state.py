@@ -22,11 +22,15 @@ class AppState:
         scaling_version: the version of the last change of anything.
         versions: stored definitions by version; one that a lock refused is among them.
         tasks: all that are still on an agent.
+        failed: tasks of the present configuration that failed, until others are launched in their place.
         failure: the last task that failed, as Marathon reports it.
         failures: how many tasks of the present configuration failed in a row.
         not_before: seconds since the epoch until which nothing is launched.
         waiting: instances that are not launched yet.
         waiting_since: since when.
+        offered_at: seconds since the epoch at which an offer for them comes.
+        surplus: instances beyond those that there should be, which a stopped deployment wanted and which are still
+            tried.
         trim_at: seconds since the epoch at which tasks beyond `instances` are killed; 0 if there are none.
         launches: how many containers of an image were launched.
         scaled: the versions of the present configuration: its first, and those that came of scaling it.
@@ -40,11 +44,14 @@ class AppState:
     scaling_version: str
     versions: dict[str, Definition] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
+    failed: list[Task] = field(default_factory=list)
     failure: dict[str, str] | None = None
     failures: int = 0
     not_before: float = 0.0
     waiting: int = 0
     waiting_since: float = 0.0
+    offered_at: float = 0.0
+    surplus: int = 0
     trim_at: float = 0.0
     launches: dict[str, int] = field(default_factory=dict)
     worn: str = ""
@@ -82,3 +89,23 @@ def slave_of(host: str) -> str:
 def stamp_of(at: float) -> str:
     """Seconds since the epoch as Marathon writes them."""
     return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def failure_of(task: Task, state: str, at: float) -> dict[str, str]:
+    """What Marathon reports of a task that failed.
+
+    Args:
+        task: it.
+        state: as Mesos names it.
+        at: when, in seconds since the epoch.
+    """
+    return {
+        "appId": task.app_id,
+        "host": task.host,
+        "message": task.message,
+        "slaveId": slave_of(task.host),
+        "state": state,
+        "taskId": task.id,
+        "timestamp": stamp_of(at),
+        "version": task.version,
+    }

@@ -9,11 +9,11 @@ from rollback.sandbox.marathon.app_definition import Definition, absolute, compl
 from rollback.sandbox.marathon.app_state import AppState
 from rollback.sandbox.marathon.simulator import Simulator
 from rollback.sandbox.marathon.validation import (
+    check_names,
     check_rules,
     check_stamp,
     check_types,
     check_version_alone,
-    invalid,
     rejected,
 )
 
@@ -42,6 +42,7 @@ class Changes:
         app_id = absolute(body["id"])
         definition = complete(app_id, body)
         check_rules(definition)
+        check_names(app_id, self._fleet.apps)
         if app_id in self._fleet.apps:
             raise rejected(409, f"An app with id [{app_id}] already exists.")
         return definition
@@ -59,6 +60,8 @@ class Changes:
         Raises:
             Rejected: it is not valid, the app does not exist, or its version does not.
         """
+        if partial and not may_create and body in (None, []):
+            body = {}  # Marathon takes both for an update of nothing
         check_types(body, prefix)
         own = self._fleet.apps.get(app_id)
         if partial:
@@ -70,6 +73,7 @@ class Changes:
             check_rules(definition, prefix)
             if not may_create:
                 self._visible(app_id)
+            check_names(app_id, self._fleet.apps)
             return definition
         self._visible(app_id)
         definition = updated(own.definition, body) if partial else complete(app_id, body, own.definition)
@@ -88,7 +92,7 @@ class Changes:
         for index, one in enumerate(body):
             check_types(one, f"({index})")
             if not one.get("id"):
-                raise invalid(f"({index})/id", "error.path.missing", message="Invalid JSON")
+                raise rejected(422, "requirement failed: App Update must have app id set")
         return {
             absolute(one["id"]): self.wanted(
                 absolute(one["id"]), one, may_create=may_create, partial=partial, prefix=f"({index})"
@@ -100,5 +104,5 @@ class Changes:
         check_stamp(version)
         state = self._visible(app_id)
         if version not in state.versions:
-            raise rejected(404, f"App '{app_id}' does not exist in version {version}")
+            raise rejected(404, f"App '{app_id}' does not exist")
         return state.versions[version]

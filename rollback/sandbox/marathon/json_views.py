@@ -13,6 +13,11 @@ from rollback.sandbox.marathon.task import Task
 
 EVERYTHING = frozenset({"tasks", "lastTaskFailure", "readiness"})
 """What `GET /v2/apps/{id}` embeds beyond what the list always has."""
+_REASONS = (
+    *("UnfulfilledRole", "UnfulfilledConstraint", "NoCorrespondingReservationFound", "AgentMaintenance"),
+    *("InsufficientMemory", "InsufficientCpus", "InsufficientDisk", "InsufficientGpus", "InsufficientPorts"),
+    *("DeclinedScarceResources", "InsufficientNetworkBandwidth"),
+)
 
 
 def bare(app: AppState) -> dict[str, Any]:
@@ -41,7 +46,7 @@ def app(fleet: Simulator, state: AppState, embed: Collection[str]) -> dict[str, 
         "deployments": [{"id": d.id} for d in fleet.deployments.values() if state.definition["id"] in d.apps],
     }
     if "tasks" in embed:
-        shown["tasks"] = [task(state, t) for t in tasks]
+        shown["tasks"] = [task(state, t) for t in (*tasks, *state.failed)]
     if "lastTaskFailure" in embed and state.failure:
         shown["lastTaskFailure"] = dict(state.failure)
     if "readiness" in embed and state.definition.get("readinessChecks"):
@@ -66,8 +71,9 @@ def task(state: AppState, seen: Task) -> dict[str, Any]:
         "slaveId": slave_of(seen.host),
         "stagedAt": stamp_of(seen.staged_at),
         "state": seen.state,
-        "version": seen.version,
     }
+    if seen.state != "TASK_FAILED":
+        shown["version"] = seen.version
     if seen.started_at is not None:
         shown["startedAt"] = stamp_of(seen.started_at)
     if seen.checked and seen.alive is not None and seen.turned_at is not None:
@@ -80,6 +86,8 @@ def task(state: AppState, seen: Task) -> dict[str, Any]:
                 **(
                     {"firstSuccess": when, "lastSuccess": when}
                     if seen.alive
+                    else {"lastFailure": when}
+                    if seen.silent
                     else {"lastFailure": when, "lastFailureCause": "503 Service Unavailable"}
                 ),
             }
@@ -123,7 +131,7 @@ def queue(fleet: Simulator, hidden: Collection[str] = ()) -> dict[str, Any]:
                 "processedOffersSummary": {
                     "processedOffersCount": 5 if fleet.overdue(state) else 0,
                     "unusedOffersCount": 5 if fleet.overdue(state) else 0,
-                    "rejectSummaryLastOffers": [],
+                    "rejectSummaryLastOffers": _rejections(fleet, state),
                     "rejectSummaryLaunchAttempt": [],
                 },
                 "app": bare(state),
@@ -154,7 +162,18 @@ def group(fleet: Simulator, group_id: str, hidden: Collection[str] = ()) -> dict
 
 def tasks(fleet: Simulator, ids: Iterable[str]) -> list[dict[str, Any]]:
     """The tasks of some apps."""
-    return [task(fleet.apps[a], t) for a in ids for t in fleet.apps[a].tasks]
+    return [task(fleet.apps[a], t) for a in ids for t in (*fleet.apps[a].tasks, *fleet.apps[a].failed)]
+
+
+def _rejections(fleet: Simulator, state: AppState) -> list[dict[str, Any]]:
+    """Why the last offers were declined: Marathon lists every reason, also those that declined none."""
+    if not fleet.overdue(state):
+        return []
+    declined = 0 if fleet.has_offers(state) else 5
+    return [
+        {"reason": reason, "declined": declined if reason == "InsufficientCpus" else 0, "processed": declined}
+        for reason in _REASONS
+    ]
 
 
 def _ancestor(app_id: str, depth: int) -> str:

@@ -28,3 +28,23 @@ def replacement(app: AppState) -> tuple[list[Task], int]:
     spare = len(old) if up >= app.instances else max(0, len(old) + up - enough)
     going = sorted(old, key=lambda task: (task.counts, task.staged_at))[:spare]
     return [*going, *new[app.instances :]], min(app.instances - len(new), room - len(app.tasks))
+
+
+def beyond_instances(app: AppState, at: float, check_s: float, *, scaling: bool) -> list[Task]:
+    """The tasks of an app that are too many and go now: at once if it is scaled, else at the next check of numbers.
+
+    Args:
+        app: it.
+        at: seconds since the epoch.
+        check_s: seconds until that check.
+        scaling: whether a deployment scales it.
+    """
+    live = [task for task in app.tasks if task.live]
+    if len(live) + app.surplus <= app.instances:
+        app.trim_at = 0.0
+    elif not scaling and app.trim_at == 0.0:
+        app.trim_at = at + check_s
+    elif scaling or at >= app.trim_at:
+        app.surplus = 0
+        return sorted(live, key=lambda task: (task.counts, -task.staged_at))[: max(0, len(live) - app.instances)]
+    return []

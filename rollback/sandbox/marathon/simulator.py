@@ -14,13 +14,14 @@ from datetime import datetime
 from rollback.sandbox.clock import Clock, system
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerBehaviors, ContainerOutcome
 from rollback.sandbox.marathon.app_definition import Definition, complete, needs_restart
-from rollback.sandbox.marathon.app_state import AppState, slave_of, stamp_of
+from rollback.sandbox.marathon.app_state import AppState, failure_of, stamp_of
 from rollback.sandbox.marathon.deployment import ActionKind, DeploymentAction, SimulatedDeployment, plan
-from rollback.sandbox.marathon.rolling_update import replacement
+from rollback.sandbox.marathon.rolling_update import beyond_instances, replacement
 from rollback.sandbox.marathon.task import Task, TaskTransition
 from rollback.sandbox.marathon.task_launch import behavior_of, new_task
 
 _LEADER_AGE_S = 30 * 86_400  # how long the leader has been one when the simulator starts
+_OFFER_S = 0.1  # seconds at speed 1 until a new instance, which waits in the queue, gets an offer
 _KILL_S = 0.3  # seconds at speed 1 from asking a task to stop until it is gone
 _SCALE_CHECK_S = 300  # until what is too many after a stopped deployment is killed
 _MOST_VERSIONS = 50  # Marathon's --zk_max_versions
@@ -161,7 +162,10 @@ class Simulator:
         """
         with self.lock:
             self.advance()
-            del self.deployments[deployment_id]
+            for app_id in self.deployments.pop(deployment_id).apps:
+                app = self.apps[app_id]
+                trying = sum(task.live for task in app.tasks) + app.waiting
+                app.surplus = max(0, trying - app.instances)  # they stay in the launch queue
 
     def kill(self, ids: Iterable[str]) -> list[Task]:
         """Kill tasks; what an app then lacks is launched again."""
@@ -177,7 +181,7 @@ class Simulator:
     def reset_delay(self, app_id: str) -> None:
         """Launch at once what backs off after failures."""
         with self.lock:
-            self.apps[app_id].not_before = 0.0
+            self.apps[app_id].not_before = self.apps[app_id].offered_at = 0.0
             self.advance()
 
     def install(self, body: Definition, since: datetime, history: Iterable[tuple[datetime, Definition]] = ()) -> None:
@@ -244,7 +248,8 @@ class Simulator:
     def _next(self) -> float | None:
         times = [task.next_at for app in self.apps.values() for task in app.tasks]
         times += [app.trim_at for app in self.apps.values() if app.trim_at > self.at]
-        times += [app.not_before for app in self.apps.values() if app.waiting and app.not_before > self.at]
+        waiting = [max(app.not_before, app.offered_at) for app in self.apps.values() if app.waiting]
+        times += [at for at in waiting if at > self.at]
         return min((at for at in times if at is not None), default=None)
 
     def _turn(self, app: AppState) -> None:
@@ -267,16 +272,12 @@ class Simulator:
         task.coming = []
         if task in app.tasks:
             app.tasks.remove(task)
-        app.failure = {
-            "appId": task.app_id,
-            "host": task.host,
-            "message": task.message,
-            "slaveId": slave_of(task.host),
-            "state": state,
-            "taskId": task.id,
-            "timestamp": stamp_of(self.at),
-            "version": task.version,
-        }
+        if task.silent:
+            return
+        if state == "TASK_FAILED" and app.is_present(task):
+            task.state = state
+            app.failed = [*app.failed, task][-app.instances :]
+        app.failure = failure_of(task, state, self.at)
         if app.is_present(task) and failures:
             app.failures = failures
             pause = app.definition["backoffSeconds"] * app.definition["backoffFactor"] ** min(failures - 1, 200)
@@ -334,13 +335,9 @@ class Simulator:
         elif kind is ActionKind.STOP:
             self._kill(live)
         else:
-            if len(live) <= app.instances:
-                app.trim_at = 0.0
-            elif kind is not ActionKind.SCALE and app.trim_at == 0.0:
-                app.trim_at = self.at + _SCALE_CHECK_S / self.speed
-            elif kind is ActionKind.SCALE or self.at >= app.trim_at:
-                self._kill(sorted(live, key=lambda t: (t.counts, -t.staged_at))[: len(live) - app.instances])
-            self._launch(app, app.instances - len(live))
+            scaling = kind is ActionKind.SCALE
+            self._kill(beyond_instances(app, self.at, _SCALE_CHECK_S / self.speed, scaling=scaling))
+            self._launch(app, app.instances + app.surplus - len(live))
 
     def _kill(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
@@ -349,20 +346,25 @@ class Simulator:
     def _launch(self, app: AppState, count: int) -> None:
         """Launch tasks, or let them wait where a back-off or the lack of offers holds them up."""
         if count <= 0:
-            app.waiting = 0
+            app.waiting, app.failed = 0, []
             return
         if not app.waiting:
-            app.waiting_since = self.at
+            app.waiting_since, app.offered_at = self.at, self.at + _OFFER_S / self.speed
         app.waiting = count
-        if self.at < app.not_before or self._behaviour(app).fate is ContainerOutcome.NO_OFFERS:
+        if self.at < max(app.not_before, app.offered_at) or not self.has_offers(app):
             return
+        app.failed = []
         for _ in range(count):
             app.tasks.append(self._task(app, self._behaviour(app)))
         app.waiting = 0
 
     def overdue(self, app: AppState) -> bool:
-        """Whether what waits does so for an offer, and not because of its own failures."""
+        """Whether what waits does so for an offer, as every new instance does, and not because of failures."""
         return app.waiting > 0 and self.at >= app.not_before
+
+    def has_offers(self, app: AppState) -> bool:
+        """Whether some agent has room for an app."""
+        return self._behaviour(app).fate is not ContainerOutcome.NO_OFFERS
 
     def _behaviour(self, app: AppState) -> ContainerBehavior:
         return behavior_of(self.behaviors, app)
@@ -379,6 +381,7 @@ class Simulator:
             return
         app.definition = definition
         app.version = app.scaling_version = version
+        app.surplus = 0
         if replaced:
             app.config_version, app.scaled = version, set()
             app.failures, app.not_before = 0, 0.0

@@ -43,6 +43,7 @@ class Task:
         turned_at: when the health result was seen first.
         coming: what will happen, by time.
         message: why it will end.
+        silent: whether its executor runs its checks: Marathon then learns neither why one fails nor of the kill.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Task:
     turned_at: float | None = None
     coming: list[tuple[float, TaskTransition]] = field(default_factory=list)
     message: str = ""
+    silent: bool = False
 
     @property
     def live(self) -> bool:
@@ -129,6 +131,7 @@ def schedule(task: Task, behavior: ContainerBehavior, definition: Mapping[str, A
         return
     if behavior.fate in (ContainerOutcome.UNHEALTHY, ContainerOutcome.SICKENS) and task.checked:
         check = definition["healthChecks"][0]
+        task.silent = check["protocol"].startswith("MESOS_") or check["protocol"] == "COMMAND"
         bad_for = check["intervalSeconds"] * check["maxConsecutiveFailures"] / speed
         task.message = "Task was killed since health check failed. Reason: HttpCheck failed: 503 Service Unavailable"
         if behavior.fate is ContainerOutcome.UNHEALTHY:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from rollback.sandbox.http_messages import Request, Response, as_json
@@ -130,6 +130,20 @@ def check_rules(definition: Definition, prefix: str = "") -> None:
         raise rejected(422, "Object is not valid", details=details)
 
 
+def check_names(app_id: str, others: Collection[str]) -> None:
+    """An app cannot be called like a group, nor be a group.
+
+    Args:
+        app_id: of an app that is to be made.
+        others: the ids of all others.
+
+    Raises:
+        Rejected: 422.
+    """
+    if any(other.startswith(f"{app_id}/") or app_id.startswith(f"{other}/") for other in others):
+        raise invalid("/", "Groups and Applications may not have the same identifier.")
+
+
 def _wrong_types(value: Any, wanted: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(wanted, Mapping):
         if not isinstance(value, dict):
@@ -180,6 +194,11 @@ def _out_of_bounds(body: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, 
 def _broken(definition: Definition) -> Iterator[tuple[str, str]]:
     container = definition.get("container") or {}
     docker = container.get("docker")
+    if len(definition.get("cmd") or "long") < 2:
+        yield "/cmd", "error.minLength"
+    roles = ("*", str(definition["id"]).split("/")[1])  # the default role, and that of the top-level group
+    if definition["role"] not in roles:
+        yield "/role", f"got {definition['role']}, expected one of: {', '.join(roles)}"
     if container.get("type") == "DOCKER" and docker is None:
         yield "/container/docker", "not defined"
     elif container.get("type") not in (None, "DOCKER", "MESOS"):

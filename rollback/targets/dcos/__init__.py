@@ -18,7 +18,8 @@ from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommand
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
-from rollback.targets.base import Check, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.dcos import config_dir
 from rollback.targets.dcos.failure_tracker import FailureTracker
 from rollback.targets.dcos.operator_commands import DcosCommands
 from rollback.targets.dcos.program import Absent, Program
@@ -96,6 +97,9 @@ class Dcos:
     def diagnose(self) -> Iterator[Check]:
         """See `Target`. One process."""
         yield self._program.check()
+        for folder in config_dir.leftovers():
+            found = f"{folder} has a login token and was left behind by a process that is gone"
+            yield Check("dcos", Level.WARN, found, f"it is removed at the next login, or now: rm -r {folder}")
 
     def login(self) -> None:
         """See `Target`. Without a user it only makes sure of the program: the first question proves the login."""

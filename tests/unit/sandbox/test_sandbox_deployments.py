@@ -288,7 +288,10 @@ def test_what_a_stopped_deployment_left_over_is_trimmed_some_minutes_later() -> 
 def test_only_a_running_deployment_can_be_deleted(bench: Bench) -> None:
     response = bench.send("DELETE", "/v2/deployments/no-such")
 
-    assert (response.status, response.json()) == (404, {"message": "DeploymentPlan no-such does not exist"})
+    assert (response.status, response.json()) == (
+        404,
+        {"message": "DeploymentPlan no-such does not exist", "details": []},
+    )
     assert bench.send("GET", "/v2/deployments/no-such").status == 405
 
 
@@ -375,3 +378,73 @@ def test_speed_makes_everything_faster() -> None:
 
     assert bench.tags() == ["2", "2"]
     assert bench.get("/v2/deployments") == []
+
+
+def test_a_task_that_failed_stays_without_a_version_while_its_app_backs_off(bench: Bench) -> None:
+    bench.deploy(BILLING, "crashes")
+    bench.later(10)
+
+    while not (queue := bench.get("/v2/queue")["queue"]) or queue[0]["delay"]["overdue"]:
+        bench.later(0.2)
+    tasks = bench.get(f"/v2/apps/{BILLING}")["app"]["tasks"]
+
+    assert [(task["state"], "version" in task) for task in tasks] == [("TASK_RUNNING", True)] * 2 + [
+        ("TASK_FAILED", False)
+    ] * 2
+
+
+@pytest.mark.parametrize("protocol", ["MESOS_HTTP", "COMMAND"])
+def test_a_task_that_its_executor_kills_leaves_no_failure_and_no_cause(protocol: str) -> None:
+    check = {"protocol": protocol, "gracePeriodSeconds": 2, "intervalSeconds": 1, "maxConsecutiveFailures": 2}
+    bench = Bench(definition(healthChecks=[check]))
+
+    bench.deploy(BILLING, "unhealthy")
+    bench.later(2)
+    app = bench.get(f"/v2/apps/{BILLING}")["app"]
+    new = [task for task in app["tasks"] if task["version"] == app["version"]]
+    bench.later(20)
+    later = bench.get(f"/v2/apps/{BILLING}")["app"]
+
+    assert [result["alive"] for task in new for result in task["healthCheckResults"]] == [False, False]
+    assert not any("lastFailureCause" in result for task in new for result in task["healthCheckResults"])
+    assert not {task["id"] for task in new} & {task["id"] for task in later["tasks"]}
+    assert "lastTaskFailure" not in later
+
+
+def test_a_new_instance_waits_for_an_offer_and_every_reason_is_listed(bench: Bench) -> None:
+    bench.deploy(BILLING, "2")
+
+    (entry,) = bench.get("/v2/queue")["queue"]
+    bench.later(0.2)
+
+    assert entry["delay"] == {"timeLeftSeconds": 0, "overdue": True}
+    reasons = entry["processedOffersSummary"]["rejectSummaryLastOffers"]
+    assert len(reasons) > 5
+    assert {reason["declined"] for reason in reasons} == {0}
+    assert bench.get("/v2/queue")["queue"] == []
+
+
+def test_a_stopped_deployment_is_tried_on(bench: Bench) -> None:
+    bench.deploy(BILLING, "crashes")
+    bench.later(3)
+    (held,) = bench.get("/v2/deployments")
+
+    bench.send("DELETE", f"/v2/deployments/{held['id']}?force=true")
+    failures = bench.app().failures
+    bench.later(60)
+
+    assert bench.get("/v2/deployments") == []
+    assert bench.app().failures > failures
+    assert bench.tags().count("1") == 2
+    bench.later(300)
+    assert bench.get("/v2/queue")["queue"] == []
+
+
+def test_a_container_that_dies_before_its_checks_pass_keeps_the_deployment(bench: Bench) -> None:
+    bench.fleet.behaviors.attach("app:2", ContainerBehavior(ContainerOutcome.DIES, ready_s=2.0, lasts_s=1.0))
+    bench.deploy(BILLING, "2")
+
+    bench.later(120)
+
+    assert len(bench.get("/v2/deployments")) == 1
+    assert bench.tags().count("1") == 2

@@ -206,7 +206,7 @@ def test_bulk_names_the_element_that_is_wrong(bench: Bench) -> None:
     no_list = details(bench, "PATCH", "/v2/apps", {"id": BILLING})
 
     assert types["details"] == [{"path": "(0)/instances", "errors": ["error.expected.jsnumber"]}]
-    assert no_id["details"][0]["path"] == "(0)/id"
+    assert no_id == {"message": "requirement failed: App Update must have app id set"}
     assert no_list["details"] == [{"path": "/", "errors": ["error.expected.jsarray"]}]
 
 
@@ -272,3 +272,49 @@ def test_an_app_that_may_not_be_changed_is_forbidden(bench: Bench) -> None:
 
     assert bench.deploy(BILLING, "2").status == 403
     assert bench.send("GET", f"/v2/apps/{BILLING}").status == 200
+
+
+@pytest.mark.parametrize("app_id", ["/shop", f"{BILLING}/worker"])
+def test_an_app_is_no_group(bench: Bench, app_id: str) -> None:
+    for method, target in (("POST", "/v2/apps"), ("PUT", f"/v2/apps/{app_id}")):
+        response = bench.send(method, target, {"id": app_id, "cmd": "sleep 1"})
+
+        assert response.status == 422
+        errors = response.json()["details"][0]["errors"]
+        assert errors == ["Groups and Applications may not have the same identifier."]
+
+
+@pytest.mark.parametrize(
+    "body", [{"role": "stranger"}, {"cmd": "x", "container": None}, {"id": "/shop/Billing"}, {"id": "/shop/a_b"}]
+)
+def test_what_a_real_one_does_not_accept_is_refused_before_the_lock(bench: Bench, body: Any) -> None:
+    bench.deploy(BILLING, "2")
+
+    assert bench.send("PATCH", f"/v2/apps/{BILLING}", body).status == 422
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null"])
+def test_an_empty_list_and_null_are_an_update_of_nothing(bench: Bench, body: bytes) -> None:
+    before = bench.get(f"/v2/apps/{BILLING}")["app"]["version"]
+
+    assert bench.send("PATCH", f"/v2/apps/{BILLING}", body).status == 200
+    assert bench.get(f"/v2/apps/{BILLING}")["app"]["version"] == before
+
+
+@pytest.mark.parametrize(
+    "target", ["apps//no/versions", "apps//no/tasks", "groups/no", "apps//shop/billing/versions/2001-01-01T00:00:00Z"]
+)
+def test_what_is_not_there_has_no_details_to_it(bench: Bench, target: str) -> None:
+    response = bench.send("GET", f"/v2/{target}")
+
+    assert response.status == 404
+    assert response.json()["details"] == []
+
+
+def test_what_was_created_is_shown_without_its_history(bench: Bench) -> None:
+    response = bench.send("POST", "/v2/apps", {"id": "/shop/new", "cmd": "sleep 1"})
+
+    assert response.status == 201
+    assert {"versionInfo", "tasks"}.isdisjoint(response.json())
+    assert response.headers["Location"].startswith("http://")
+    assert response.headers["Location"].endswith("/v2/apps/shop/new")

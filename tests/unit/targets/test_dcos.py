@@ -217,6 +217,27 @@ class TestFolder:
         alive.cleanup()
         assert not Path(alive.name).exists()
 
+    def test_doctor_names_what_killed_processes_left_behind_and_a_login_removes_it(
+        self, saying: Saying, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        killed = tmp_path / "rollback-dcos-killed"
+        killed.mkdir()
+        (killed / ".in-use").touch()
+        os.utime(killed, (1, 1))
+        target = saying(out="dcos 1.2.0")
+
+        checks = list(target.diagnose())
+        target.login()
+        target.close()
+
+        assert [(check.level.value, str(killed) in check.found) for check in checks] == [
+            ("ok", False),
+            ("warn", True),
+        ]
+        assert str(killed) in checks[1].next_step
+        assert not killed.exists()
+
     def test_the_address_is_that_of_the_cluster_in_use(self, tmp_path: Path) -> None:
         for name in ("one", "two"):
             cluster = tmp_path / "clusters" / f"id-{name}"
