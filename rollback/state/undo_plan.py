@@ -21,9 +21,9 @@ class UndoRules:
     """Which services an undo is about.
 
     Attributes:
-        accepted: services that go back although somebody has changed them since.
-        only: services to which it is narrowed; empty for all.
-        skip: services that are left out.
+        accepted: what goes back although somebody has changed it since: rows, services, repositories or app ids.
+        only: to what it is narrowed, likewise; empty for all.
+        skip: what is left out, likewise.
         unanswered: by app id, for how many seconds a write of the undone run may still arrive.
     """
 
@@ -47,8 +47,9 @@ def build(record: Record, apps: Iterable[App], env: Environment, rules: UndoRule
     """
     running = {app.id: app for app in apps}
     names = {step["app"]: (step["service"], step["repo"]) for step in record.header.steps if step.get("app")}
+    called = {app_id: _called(app_id, *names.get(app_id, (service_of(app_id), ""))) for app_id in record.sent}
     services = {names.get(app_id, (service_of(app_id), ""))[0] for app_id in record.sent}
-    for name in sorted((rules.accepted | rules.only | rules.skip) - services):
+    for name in sorted((rules.accepted | rules.only | rules.skip).difference(*called.values())):
         raise BadInput(
             f"the run {record.header.run} did not change {name!r:.80}",
             why=f"it changed {', '.join(sorted(services))}",
@@ -60,7 +61,7 @@ def build(record: Record, apps: Iterable[App], env: Environment, rules: UndoRule
     for app_id in record.sent:
         service, repo = names.get(app_id, (service_of(app_id), ""))
         before, now = record.captured[app_id], running.get(app_id)
-        left_out = service in rules.skip or bool(rules.only and service not in rules.only)
+        left_out = bool(called[app_id] & rules.skip) or bool(rules.only and not called[app_id] & rules.only)
         if left_out or app_id not in left:
             note = LEFT_OUT if left_out else "that run left it as it was"
             steps.append(Step(service, repo, Action.STAYS, Match.EXACT, now, notes=(note,)))
@@ -76,7 +77,7 @@ def build(record: Record, apps: Iterable[App], env: Environment, rules: UndoRule
             )
             continue
         moved = _moved(before, now, record.sent[app_id])
-        if moved and service not in rules.accepted:
+        if moved and not called[app_id] & rules.accepted:
             reasons.append(
                 Reason(
                     f"{service}: somebody has changed it since the run {record.header.run}",
@@ -88,6 +89,11 @@ def build(record: Record, apps: Iterable[App], env: Environment, rules: UndoRule
             )
         steps.append(_step(service, repo, before, now, moved, pending=app_id in rules.unanswered))
     return Plan(env, record.header.target, record.header.run, tuple(steps), tuple(reasons))
+
+
+def _called(app_id: str, row: str, repo: str) -> frozenset[str]:
+    """What a user may call an app: its id, its row, its repository, or the service that both name."""
+    return frozenset({app_id, row, repo, repo.rpartition("/")[2], service_of(app_id)} - {""})
 
 
 def _step(service: str, repo: str, before: Captured, now: App, moved: str, *, pending: bool) -> Step:

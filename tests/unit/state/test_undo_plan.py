@@ -57,6 +57,19 @@ def test_services_can_be_left_out_or_chosen() -> None:
         undo_plan.build(RECORD, AFTER, PROD, UndoRules(skip=frozenset({"web"})))
 
 
+@pytest.mark.parametrize("name", [BILLING, "billing", "shop/billing"])
+def test_an_app_is_named_by_its_id_its_service_or_its_repository(name: str) -> None:
+    named = frozenset({name})
+    hotfixed = (replace(AFTER[0], image="r/billing:hotfix"), AFTER[1])
+
+    without = undo_plan.build(RECORD, AFTER, PROD, UndoRules(skip=named))
+    alone = undo_plan.build(RECORD, AFTER, PROD, UndoRules(only=named))
+
+    assert [change.app.id for change in without.changes] == [CART]
+    assert [change.app.id for change in alone.changes] == [BILLING]
+    assert undo(*hotfixed, accepted=name).reasons == ()
+
+
 def test_a_hotfix_in_one_service_does_not_keep_the_others_from_going_back() -> None:
     hotfixed = (replace(AFTER[0], image="r/billing:hotfix"), AFTER[1])
 

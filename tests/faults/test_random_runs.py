@@ -1,0 +1,36 @@
+"""Random stories: a few on every run of the tests, many by `make integration`, any by its seed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.faults.random_run import RandomRun
+from tests.faults.scenario import scene
+
+_FEW = "1..6"
+
+
+def seeds() -> list[int]:
+    """`RANDOM_SEEDS`: seeds and ranges of them, such as `1..200,4711`."""
+    found: list[int] = []
+    for part in os.environ.get("RANDOM_SEEDS", _FEW).split(","):
+        first, _, last = part.partition("..")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_whatever_happens_the_verdict_is_true_and_undo_puts_back(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urllib3.util.retry.Retry.get_backoff_time", lambda _retry: 0)
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)  # no power is cut here
+    with scene(tmp_path) as stage:
+        story = RandomRun(stage, seed)
+        try:
+            story.go()
+        except BaseException as error:
+            raise AssertionError(f"RANDOM_SEEDS={seed} pytest {__file__}\n{story.story()}") from error
