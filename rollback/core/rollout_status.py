@@ -147,7 +147,8 @@ def extended(watches: Mapping[str, RolloutStatus], statuses: Mapping[str, Status
     """Apps whose turn has not come yet: their time begins again.
 
     One deployment may bring several apps up after each other, in the order of their dependencies. While one of them
-    gets further, those that wait behind it in the same deployment, not started yet, do not run out of time.
+    gets further, or still has time to start or to drain, those that wait behind it in the same deployment, not
+    started yet, do not run out of theirs.
 
     Args:
         watches: by app id, what is known after a look.
@@ -157,7 +158,7 @@ def extended(watches: Mapping[str, RolloutStatus], statuses: Mapping[str, Status
     moving = {
         held
         for app_id, watch in watches.items()
-        if watch.since == now and app_id in statuses
+        if app_id in statuses and (watch.since == now or _is_on_its_way(watch, statuses[app_id]))
         for held in statuses[app_id].deployments
     }
     return frozenset(
@@ -165,9 +166,19 @@ def extended(watches: Mapping[str, RolloutStatus], statuses: Mapping[str, Status
         for app_id, status in statuses.items()
         if app_id in watches
         and watches[app_id].state is RolloutState.WAITING
-        and not (status.started or status.live or status.failure or status.waiting or status.unplaced)
+        and not _has_begun(status)
         and not moving.isdisjoint(status.deployments)
     )
+
+
+def _has_begun(status: Status) -> bool:
+    """Whether there is a sign of any new instance."""
+    return bool(status.started or status.live or status.failure or status.waiting or status.unplaced)
+
+
+def _is_on_its_way(watch: RolloutStatus, status: Status) -> bool:
+    """Whether an app has begun and is judged by a time of its own; one that is only held by others has none."""
+    return watch.state is RolloutState.WAITING and _has_begun(status) and not _only_held(status)
 
 
 def _is_foreign(watch: RolloutStatus, status: Status) -> bool:

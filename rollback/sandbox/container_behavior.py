@@ -32,6 +32,7 @@ class ContainerBehavior:
         start_s: from the launch until it runs (or fails): pull and start.
         ready_s: from running until the first result of its checks.
         lasts_s: how long a container that `DIES` runs, and one that `SICKENS` stays healthy.
+        drains_s: how long a container goes on after it was asked to stop.
         times: how many launches go this way, after which all is well; 0 for all of them.
     """
 
@@ -39,6 +40,7 @@ class ContainerBehavior:
     start_s: float = 0.7
     ready_s: float = 0.8
     lasts_s: float = 1.0
+    drains_s: float = 0.3
     times: int = 0
 
 

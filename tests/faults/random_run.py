@@ -108,7 +108,7 @@ class RandomRun:
     def undo_of_it(self) -> None:
         """What nobody else has changed since goes back."""
         past = self._newest()
-        if past is None or not past.sent:
+        if past is None or past.header.kind != "run" or not past.sent:  # it was gone before it had a record
             return
         before = {app_id: self.now.before[app_id] for app_id in past.sent}
         # Somebody else's change is named and left out; then the others go.

@@ -33,7 +33,7 @@ CASES = {
         ContainerBehavior(ContainerOutcome.UNHEALTHY), "of its instances ended without ever being ready", 130
     ),
     "sickens soon after it was up": Case(
-        ContainerBehavior(ContainerOutcome.SICKENS, lasts_s=4), "health check failed", 160
+        ContainerBehavior(ContainerOutcome.SICKENS, lasts_s=4), "health check: it fails", 160
     ),
     "gets no offers": Case(ContainerBehavior(ContainerOutcome.NO_OFFERS), "no offers", 130),
 }

@@ -22,7 +22,6 @@ from rollback.sandbox.marathon.task_launch import behavior_of, new_task
 
 _LEADER_AGE_S = 30 * 86_400  # how long the leader has been one when the simulator starts
 _OFFER_S = 0.1  # seconds at speed 1 until a new instance, which waits in the queue, gets an offer
-_KILL_S = 0.3  # seconds at speed 1 from asking a task to stop until it is gone
 _SCALE_CHECK_S = 300  # until what is too many after a stopped deployment is killed
 _MOST_VERSIONS = 50  # Marathon's --zk_max_versions
 _LONG_BACKOFF = 40  # failures after which 1 s, growing by 15 % each, has reached the usual limit of 300 s
@@ -174,7 +173,7 @@ class Simulator:
             wanted = set(ids)
             found = [task for app in self.apps.values() for task in app.tasks if task.id in wanted and task.live]
             for task in found:
-                task.kill(self.at, _KILL_S / self.speed)
+                task.kill(self.at)
             self.advance()
             return found
 
@@ -317,9 +316,10 @@ class Simulator:
         if action.kind is ActionKind.STOP:
             return not app.tasks
         up = sum(task.counts for task in app.present())
+        known = [task for task in app.tasks if task.state != "TASK_UNREACHABLE"]
         if action.kind is ActionKind.RESTART:
-            return up == app.instances and len(app.tasks) == up
-        return len(app.tasks) == app.instances and all(task.counts for task in app.tasks)
+            return up == app.instances and len(known) == up
+        return len(known) == app.instances and all(task.counts for task in known)
 
     def _replace_tasks(self, app_id: str, holder: SimulatedDeployment | None) -> None:
         """Launch and kill what an app's situation requires."""
@@ -341,7 +341,7 @@ class Simulator:
 
     def _kill(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            task.kill(self.at, _KILL_S / self.speed)
+            task.kill(self.at)
 
     def _launch(self, app: AppState, count: int) -> None:
         """Launch tasks, or let them wait where a back-off or the lack of offers holds them up."""

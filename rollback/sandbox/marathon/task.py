@@ -43,6 +43,7 @@ class Task:
         turned_at: when the health result was seen first.
         coming: what will happen, by time.
         message: why it will end.
+        drains_s: seconds from asking it to stop until it is gone.
         silent: whether its executor runs its checks: Marathon then learns neither why one fails nor of the kill.
     """
 
@@ -61,12 +62,17 @@ class Task:
     turned_at: float | None = None
     coming: list[tuple[float, TaskTransition]] = field(default_factory=list)
     message: str = ""
+    drains_s: float = 0.3
     silent: bool = False
 
     @property
     def live(self) -> bool:
-        """Not being killed."""
-        return self.state != "TASK_KILLING"
+        """Not being killed, and not on an agent that is lost."""
+        return self.state not in {"TASK_KILLING", "TASK_UNREACHABLE"}
+
+    def lose(self) -> None:
+        """Its agent is lost: nobody knows whether it runs, and nobody can end it."""
+        self.state, self.coming = "TASK_UNREACHABLE", []
 
     @property
     def counts(self) -> bool:
@@ -82,11 +88,11 @@ class Task:
         """When something happens next; None for never."""
         return min((at for at, _ in self.coming), default=None)
 
-    def kill(self, at: float, takes_s: float) -> None:
+    def kill(self, at: float) -> None:
         """Ask it to stop."""
         if self.live:
             self.state = "TASK_KILLING"
-            self.coming = [(at + takes_s, TaskTransition.GONE)]
+            self.coming = [(at + self.drains_s, TaskTransition.GONE)]
 
     def turn(self, at: float, turn: TaskTransition) -> None:
         """Let one thing happen to it that leaves it on its agent."""
@@ -107,6 +113,7 @@ def schedule(task: Task, behavior: ContainerBehavior, definition: Mapping[str, A
         definition: the app that it was launched from.
         speed: how many times faster than in life everything goes.
     """
+    task.drains_s = behavior.drains_s / speed
     runs = task.staged_at + behavior.start_s / speed
     judged = runs + behavior.ready_s / speed
     image = image_of(definition)

@@ -265,7 +265,9 @@ def _health_message(running: Iterable[Mapping[str, Any]], held_back: Iterable[An
     for task in running:
         for result in task.get("healthCheckResults") or ():
             if not result.get("alive"):
-                return f"health check: {result.get('lastFailureCause') or 'no success yet'}"
+                # Of checks that its executor runs, Marathon learns no cause.
+                known = "it fails" if result.get("lastFailure") else "no success yet"
+                return f"health check: {result.get('lastFailureCause') or known}"
     return "readiness check: not passed yet" if any(held_back) else ""
 
 

@@ -285,4 +285,9 @@ def test_who_waits_behind_an_app_that_gets_further_has_not_begun_yet() -> None:
     assert extended(watches, {"/a": moving, "/b": behind}, 90) == {"/b"}
     assert extended(watches, {"/a": moving, "/b": replace(behind, unplaced="no offers")}, 90) == frozenset()
     assert extended(watches, {"/a": moving, "/b": replace(behind, deployments=("d2",))}, 90) == frozenset()
-    assert extended(watches, {"/a": moving, "/b": behind}, 100) == frozenset()
+    # It drains, and is judged by a time of its own; one that failed or is only held has none.
+    assert extended(watches, {"/a": moving, "/b": behind}, 100) == {"/b"}
+    failed = {**watches, "/a": replace(watches["/a"], state=RolloutState.FAILED)}
+    assert extended(failed, {"/a": moving, "/b": behind}, 100) == frozenset()
+    held = look(deployments=("d1",))
+    assert extended(watches, {"/a": held, "/b": behind}, 100) == frozenset()

@@ -267,6 +267,7 @@ class TestStatus:
         [
             ({"alive": True}, ""),
             ({"alive": False}, "health check: no success yet"),
+            ({"alive": False, "lastFailure": "2026-11-28T10:00:00.000Z"}, "health check: it fails"),
             (
                 {"alive": False, "lastFailureCause": "503 Service Unavailable"},
                 "health check: 503 Service Unavailable",
