@@ -96,8 +96,10 @@ def nothing_left(request: RunRequest, plan: Plan, target: Target, cluster: Clust
         store = state_store(request, plan, target, cluster)
         found = store.load()
         over = {one.run for one in found.unfinished if one.run == undone} | _finished(found, whole)
-        if undone in over:
-            store.change(lambda state: freeze.ended(freeze.after_undo(state, undone, (), ()), over))
+        is_frozen = found.freeze is not None and found.freeze.run == undone  # it goes with the undo, too
+        if undone and (undone in over or is_frozen):
+            brought = [step.app.image for step in plan.steps if step.action is Action.SAME and step.app]
+            store.change(lambda state: freeze.ended(freeze.after_undo(state, undone, (), brought), over))
         elif over:
             store.change(lambda state: freeze.ended(state, over))
     except RollbackError as error:
