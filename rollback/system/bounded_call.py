@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _LOOK_S = 0.05  # how often it is checked whether to stop
@@ -64,3 +66,47 @@ def bounded(
             raise TimeoutError("interrupted" if asked else f"no complete answer within {within_s:g} s")
         thread.join(min(left, _LOOK_S))
     return call.result()
+
+
+def each(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int) -> list[Result]:
+    """Call a function for every item, some at a time.
+
+    A signal does not wait for calls that are under way, nor does the end of the program, as they do for threads of
+    `concurrent.futures`.
+
+    Args:
+        function: may be called from several threads.
+        items: what it is called with.
+        workers: how many calls are under way at a time.
+
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        Exception: what the first call in the order of the items raised that failed; the rest is dropped.
+    """
+    waiting = deque(enumerate(items))
+    total = len(waiting)
+    results: dict[int, Result] = {}
+    errors: dict[int, BaseException] = {}
+
+    def work() -> None:
+        while True:
+            try:
+                place, item = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                results[place] = function(item)
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+                errors[place] = error
+                waiting.clear()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, total))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[min(errors)]
+    return [results[place] for place in range(total)]

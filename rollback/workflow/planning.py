@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +28,7 @@ from rollback.registry.client import Registry
 from rollback.state import record, undo_plan
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
+from rollback.system.bounded_call import each
 from rollback.targets.base import ChangeChecks, Target, Unmanaged, UnmanagedApps
 from rollback.workflow import context, running_images
 from rollback.workflow.memory_comparison import MemoryComparison
@@ -263,8 +263,7 @@ def _with_digests(chosen: Selection, registry: Registry) -> tuple[Selection, Map
         except RegistryError as error:
             evidence[image.repo] = ImageCheck(ImagePresence.UNKNOWN, error.why or error.what)
 
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        list(pool.map(look_up, blank))
+    each(look_up, blank, workers=_AT_A_TIME)
     choices = tuple(
         replace(choice, image=replace(choice.image, digest=digests[choice.repo]))
         if choice.image and choice.repo in digests
@@ -297,5 +296,4 @@ def _evidence(steps: list[Step], registry: Registry) -> dict[str, ImageCheck]:
             return ImageCheck(ImagePresence.UNKNOWN, error.why or error.what)
         return ImageCheck(ImagePresence.SOUND, now)
 
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        return dict(zip(images, pool.map(look_up, images.values()), strict=True))
+    return dict(zip(images, each(look_up, images.values(), workers=_AT_A_TIME), strict=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,6 +22,7 @@ from rollback.state.known_addresses import Cluster
 from rollback.state.record import Header
 from rollback.state.state_store import StateStore
 from rollback.state.undo_plan import LEFT_OUT as LEFT_OUT_OF_UNDO
+from rollback.system.bounded_call import each
 from rollback.targets.base import Remembering, Target
 from rollback.workflow import environment_state
 from rollback.workflow.run_request import RunRequest
@@ -151,11 +151,7 @@ def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> 
             log.warning("%s: what did not go back is not known: %s", step.service, error.why or error.what)
             return ()
 
-    with ThreadPoolExecutor(parallel) as pool:
-        found = [
-            f"{step.service}: {'; '.join(lines)}"
-            for step, lines in zip(steps, pool.map(look_up, steps), strict=True)
-            if lines
-        ]
+    drifted = zip(steps, each(look_up, steps, workers=parallel), strict=True)
+    found = [f"{step.service}: {'; '.join(lines)}" for step, lines in drifted if lines]
     born = [step.service for step in plan.steps if step.match is Match.MISSING]
     return (*found, *(f"{service}: born since, stays as it is" for service in born))

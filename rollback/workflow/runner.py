@@ -7,11 +7,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from rollback.core.apps import App, Change, Status
 from rollback.core.plan import Action, Plan
@@ -41,6 +42,8 @@ from rollback.workflow.signals import stoppable
 log = logging.getLogger(__name__)
 
 PAGE = "report.md"
+Result = TypeVar("Result")
+_LONGEST_S = 600.0  # for what has limits of its own, and is only waited for until somebody wants to stop
 
 
 def carry_out(
@@ -133,7 +136,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
     locks: list[Lock] = []
     wrote: list[Journal] = []  # a signal that comes after the first write does not end the program without a report
     with stoppable(locks, wrote) as clock, _locked(request, plan, target, cluster, header, locks):
-        captured = _captured(plan, target)
+        captured = _until_stopped(clock, lambda: _captured(plan, target))
         store = state_store(request, plan, target, cluster)
         journal = Journal(request.dump, header, captured, stamp)
         wrote.append(journal)
@@ -150,7 +153,13 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
                 run=header.run,
                 undo=undo,
             )
-            ended = replace(ended, remains=remains(plan, request.policy.parallel, execution, target))
+            known = _at_the_end(
+                clock,
+                execution,
+                lambda: remains(plan, request.policy.parallel, execution, target),
+                "what did not go back is not known",
+            )
+            ended = replace(ended, remains=known or ())
             _close(journal, ended, execution)
         except RecordError:  # raised before the first write is sent, and never after it
             finish(request, header, plan, Execution(), store, before)
@@ -167,10 +176,50 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         finally:
             journal.close()
         _write_page(journal.path, request.dump, progress)
-        finish(request, header, plan, execution, store, before)
         # A signal meanwhile does not make the outcome untrue, so this is still under `stoppable`.
-        slack_client.ended(request.slack, _title(request, plan), ended, header)
+        _at_the_end(
+            clock,
+            execution,
+            lambda: finish(request, header, plan, execution, store, before),
+            f"`rollback check` may keep saying no for {plan.env.name}",
+        )
+        _at_the_end(
+            clock,
+            execution,
+            lambda: slack_client.ended(request.slack, _title(request, plan), ended, header),
+            "the Slack message may not have been sent",
+        )
     return ended
+
+
+def _until_stopped(clock: Clock, function: Callable[[], Result]) -> Result:
+    """Do something before the first write that a signal ends.
+
+    Raises:
+        KeyboardInterrupt: there was one.
+    """
+    try:
+        return clock.call(function, _LONGEST_S)
+    except TimeoutError:
+        raise KeyboardInterrupt from None
+
+
+def _at_the_end(clock: Clock, execution: Execution, function: Callable[[], Result], otherwise: str) -> Result | None:
+    """Do something once the outcome is known; a signal that comes meanwhile ends it, one that came before does not.
+
+    Args:
+        clock: hears signals.
+        execution: what came of the run.
+        function: what is done.
+        otherwise: what a warning says if it was not done; then the result is None.
+    """
+    if execution.interrupted:
+        return function()
+    try:
+        return clock.call(function, _LONGEST_S)
+    except TimeoutError:
+        log.warning("interrupted: %s", otherwise)
+        return None
 
 
 def _execute(

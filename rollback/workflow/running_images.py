@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import cast
@@ -20,6 +19,7 @@ from rollback.core.running_image import TagNow
 from rollback.core.timestamps import Instant
 from rollback.errors import RegistryError, TargetError
 from rollback.registry.client import Registry
+from rollback.system.bounded_call import each
 from rollback.targets.base import InstanceTimes, RunningDigests, Target
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,7 @@ def with_evidence(
         repo, tag, app = suspect
         return _now(registry, repo, tag, known.get((repo, tag), ""), may_move=running_image.may_move(app, tags))
 
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        named = dict(zip(suspects, pool.map(look_up, suspects.values()), strict=True))
+    named = dict(zip(suspects, each(look_up, suspects.values(), workers=_AT_A_TIME), strict=True))
     moving = [a for a in suspects if named[a].moved or running_image.may_move(suspects[a][2], tags)]
     if not moving:
         return {}

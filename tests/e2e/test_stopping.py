@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from rollback.sandbox.launcher import Sandbox
@@ -95,6 +99,58 @@ def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, offered: Command) -> 
         process.communicate(timeout=8)
 
     assert process.returncode == 130
+
+
+def waits_for_registry(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+    config["registry"] = {"url": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+    return silent.accept
+
+
+def waits_for_target(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+    config["targets"] = {"marathon": {"kind": "marathon", "url": f"http://127.0.0.1:{silent.getsockname()[1]}"}}
+    return silent.accept
+
+
+def waits_for_hook(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+    config["hooks"] = {"preflight": sleeper(command.folder, silent)}
+    return silent.accept
+
+
+def waits_for_program(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+    config |= {"target": "dcos", "targets": {"dcos": {"kind": "dcos", "program": sleeper(command.folder, silent)}}}
+    return silent.accept
+
+
+def sleeper(folder: Path, silent: socket.socket) -> str:
+    """A program that says that it runs, never ends by itself, and does not mind SIGTERM."""
+    path = folder / "sleeper"
+    port = silent.getsockname()[1]
+    path.write_text(
+        f"#!{sys.executable} -IS\nimport signal, socket, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"socket.create_connection(('127.0.0.1', {port}))\ntime.sleep(600)\n"
+    )
+    path.chmod(0o755)
+    return f"./{path.name}"
+
+
+@pytest.mark.parametrize("waits", [waits_for_registry, waits_for_target, waits_for_hook, waits_for_program])
+def test_a_signal_ends_it_whatever_it_waits_for(sandbox: Sandbox, offered: Command, waits: Any) -> None:
+    file = offered.folder / "rollback.yaml"
+    config = yaml.safe_load(file.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        begun = waits(offered, config, silent)
+        file.write_text(json.dumps(config))
+        with offered.start("run", day(sandbox), "--env=prod", "--yes") as process:
+            held = begun()
+            os.kill(process.pid, signal.SIGTERM)
+            _, err = process.communicate(timeout=15)  # none of these has a limit of less than 30 s
+        assert held
+
+    assert process.returncode == 130, err
+    assert "interrupted; nothing was changed" in err
+    assert not written(sandbox)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["history"], ["get", "--repo=shop/billing", "--env=prod"]])

@@ -71,6 +71,7 @@ class RandomRun:
         self.stage, self.random = stage, random.Random(seed)  # noqa: S311 - a story, not a secret
         self.done: list[str] = []  # what happened, for whoever reads a failure
         self.now = Command({})
+        self.known: set[str] = set()  # runs before the one that is looked at
         self._answer = stage.sandbox.front.api.answer
         stage.sandbox.front.api.answer = self._watched  # type: ignore[method-assign]
         self._change_fleet()
@@ -91,6 +92,7 @@ class RandomRun:
         kill = chance.choice((None, None, chance.randint(1, 60)))
         stop = chance.choice((None, None, None, chance.randint(0, 20)))
         self._plan_others()
+        self.known = {path.stem for path in record.files(self.stage.folder)}
         words = ("run", f"--date={chance.choice(dates)}", "--env=prod", "--json", f"--on-failure={policy}")
 
         told = self._command(words, kill=kill, stop=stop)
@@ -108,7 +110,7 @@ class RandomRun:
     def undo_of_it(self) -> None:
         """What nobody else has changed since goes back."""
         past = self._newest()
-        if past is None or past.header.kind != "run" or not past.sent:  # it was gone before it had a record
+        if past is None or past.header.run in self.known or not past.sent:  # it was gone before it had a record
             return
         before = {app_id: self.now.before[app_id] for app_id in past.sent}
         # Somebody else's change is named and left out; then the others go.

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +17,7 @@ from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommand
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
+from rollback.system.bounded_call import each
 from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
 from rollback.targets.dcos import config_dir
 from rollback.targets.dcos.failure_tracker import FailureTracker
@@ -157,29 +157,32 @@ class Dcos:
         if not ids:
             return {}
         wanted = set(ids)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            listing = pool.submit(
-                self._list, "the state of the apps cannot be read", "marathon", "app", "list", "--json"
+        reads: tuple[Callable[[], Any], ...] = (self._listed, self._tasks)
+        listed, tasks = each(lambda read: read(), reads, workers=_AT_ONCE)
+        shown = {str(entry.get("id")): entry for entry in listed}
+        entries = [
+            {**entry, "tasks": tasks[str(entry.get("id"))]}
+            for entry in self._whole(listed)
+            if entry.get("id") in wanted and entry.get("id") in shown
+        ]
+        for entry in entries:
+            self._learn_versions(entry, shown[str(entry["id"])])
+        seen = [self._configurations.status(entry) for entry in entries]
+        if any(one.started < one.instances for one in seen):
+            queue = self._queue()
+            seen = [self._configurations.status(entry, queue) for entry in entries]
+        apps_with_recent_failures = self._witness.apps_with_recent_failures(seen)
+        failures = dict(
+            zip(
+                apps_with_recent_failures,
+                each(self._failure, apps_with_recent_failures, workers=_AT_ONCE),
+                strict=True,
             )
-            tasks = self._tasks()
-            listed = listing.result()
-            shown = {str(entry.get("id")): entry for entry in listed}
-            entries = [
-                {**entry, "tasks": tasks[str(entry.get("id"))]}
-                for entry in self._whole(listed)
-                if entry.get("id") in wanted and entry.get("id") in shown
-            ]
-            for entry in entries:
-                self._learn_versions(entry, shown[str(entry["id"])])
-            seen = [self._configurations.status(entry) for entry in entries]
-            if any(one.started < one.instances for one in seen):
-                queue = self._queue()
-                seen = [self._configurations.status(entry, queue) for entry in entries]
-            apps_with_recent_failures = self._witness.apps_with_recent_failures(seen)
-            failures = dict(
-                zip(apps_with_recent_failures, pool.map(self._failure, apps_with_recent_failures), strict=True)
-            )
+        )
         return {one.id: self._witness.with_known_failure(one, failures.get(one.id)) for one in seen}
+
+    def _listed(self) -> list[Mapping[str, Any]]:
+        return self._list("the state of the apps cannot be read", "marathon", "app", "list", "--json")
 
     def _learn_versions(self, entry: Mapping[str, Any], listed: Mapping[str, Any]) -> None:
         """Find out what the other versions of an app's tasks hold, each once; one process for each.

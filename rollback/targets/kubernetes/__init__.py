@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
 from rollback.errors import TargetError
+from rollback.system.bounded_call import each
 from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
 from rollback.targets.kubernetes import owners, pods, rollout, section, unmanaged, workloads
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
@@ -163,8 +163,7 @@ class Kubernetes:
             listed = self._api.list(kind.collection(namespace), f"the {kind.plural} of {namespace} cannot be read")
             return [(self._app(entry, kind), entry) for entry in listed]
 
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            found = [one for answer in pool.map(read, pairs) for one in answer]
+        found = [one for answer in each(read, pairs, workers=_AT_A_TIME) for one in answer]
         for namespace in self._known_namespaces:
             if not any(app.id.startswith(f"{namespace}/") for app, _ in found):
                 self._namespace(namespace)  # one that does not exist has no workloads, either
@@ -178,8 +177,7 @@ class Kubernetes:
         def read(namespace: str) -> Unmanaged:
             return unmanaged.read(self._api, namespace, managed)
 
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            found = list(pool.map(read, self._known_namespaces))
+        found = each(read, self._known_namespaces, workers=_AT_A_TIME)
         apps = tuple(app for one in found for app in one.apps)
         return Unmanaged(apps, tuple(words for one in found for words in one.not_looked_at))
 

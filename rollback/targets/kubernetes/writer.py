@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from rollback.core.apps import App, Change, Deployment, Remark
 from rollback.errors import LoginRefused, NoAnswer, TargetError
+from rollback.system.bounded_call import each
 from rollback.targets.kubernetes import preflight, workloads, writing
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
 from rollback.targets.kubernetes.api_errors import Forbidden, Invalid, NotFound, Unreachable
@@ -87,8 +87,7 @@ class Writer:
                 found.append(preflight.refused(change, error))
             return found
 
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            remarks = tuple(one for found in pool.map(look, changes) for one in found)
+        remarks = tuple(one for found in each(look, changes, workers=_AT_A_TIME) for one in found)
         if unreachable:
             raise unreachable[0]
         return remarks
