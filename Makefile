@@ -58,6 +58,7 @@ format: $(READY) ## put the code into its form
 integration: $(READY) ## install the real parts (registries, dcos, ansible, …), then run the tests that use them
 	for parts in $(filter-out .ci/parts-bench,$(sort $(wildcard .ci/parts*))); do bash $$parts; done
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile tests/integration tests/contract tests/e2e
+	RANDOM_SEEDS=1..200 $(BIN)/python -m pytest --numprocesses=$(WORKERS) tests/faults/test_random_runs.py
 
 bench: $(READY) ## measure requests, time and memory against other tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt

@@ -101,22 +101,25 @@ def test_a_second_signal_ends_it_at_once(sandbox: Sandbox, offered: Command) -> 
     assert process.returncode == 130
 
 
-def waits_for_registry(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+Begun = Callable[[], tuple[socket.socket, object]]
+
+
+def waits_for_registry(command: Command, config: dict[str, Any], silent: socket.socket) -> Begun:
     config["registry"] = {"url": f"http://127.0.0.1:{silent.getsockname()[1]}"}
     return silent.accept
 
 
-def waits_for_target(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+def waits_for_target(command: Command, config: dict[str, Any], silent: socket.socket) -> Begun:
     config["targets"] = {"marathon": {"kind": "marathon", "url": f"http://127.0.0.1:{silent.getsockname()[1]}"}}
     return silent.accept
 
 
-def waits_for_hook(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+def waits_for_hook(command: Command, config: dict[str, Any], silent: socket.socket) -> Begun:
     config["hooks"] = {"preflight": sleeper(command.folder, silent)}
     return silent.accept
 
 
-def waits_for_program(command: Command, config: dict[str, Any], silent: socket.socket) -> Callable[[], object]:
+def waits_for_program(command: Command, config: dict[str, Any], silent: socket.socket) -> Begun:
     config |= {"target": "dcos", "targets": {"dcos": {"kind": "dcos", "program": sleeper(command.folder, silent)}}}
     return silent.accept
 
@@ -143,10 +146,10 @@ def test_a_signal_ends_it_whatever_it_waits_for(sandbox: Sandbox, offered: Comma
         begun = waits(offered, config, silent)
         file.write_text(json.dumps(config))
         with offered.start("run", day(sandbox), "--env=prod", "--yes") as process:
-            held = begun()
+            held, _ = begun()
             os.kill(process.pid, signal.SIGTERM)
             _, err = process.communicate(timeout=15)  # none of these has a limit of less than 30 s
-        assert held
+        held.close()
 
     assert process.returncode == 130, err
     assert "interrupted; nothing was changed" in err

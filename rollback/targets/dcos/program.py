@@ -140,10 +140,7 @@ class Program:
 
     def check(self) -> Check:
         """Whether the program starts, and which version it is. One process."""
-        path = process.find(
-            str(self._options.settings.get("program") or "dcos"),
-            hint="install the DC/OS CLI, or use --target=marathon with its URL in the settings",
-        )
+        path = self._find()
         said = process.run([path, "--version"], env=process.environment(), timeout_s=_CHECK_S)
         versions = dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
         found = ", ".join(f"{name} {value}" for name, value in versions.items()) or said.stdout.strip()[:80]
@@ -212,11 +209,14 @@ class Program:
     def _find(self) -> str:
         named = str(self._options.settings.get("program") or "dcos")
         if os.sep in named:
-            named = str(self._options.folder / files.expand_user(named))
+            named = str((self._options.folder / files.expand_user(named)).absolute())  # a bare name is one on PATH
         try:
             return process.find(named)
         except ProgramMissing as error:
-            hint = "install the DC/OS CLI, or name it in the settings: targets: {dcos: {program: /path/to/dcos}}"
+            hint = (
+                "install the DC/OS CLI, or name it in the settings: targets: {dcos: {program: /path/to/dcos}}, or "
+                "use --target=marathon with its URL in the settings"
+            )
             raise TargetError(error.what, why=error.why, hint=hint) from error
 
     def _log_in(self, private: Path) -> None:

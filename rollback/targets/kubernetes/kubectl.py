@@ -69,7 +69,7 @@ class Kubectl:
         self._options = options
         named = options.program
         if os.sep in named:
-            named = str(options.folder / files.expand_user(named))
+            named = str((options.folder / files.expand_user(named)).absolute())  # a bare name is one on PATH
         try:
             self._path = process.find(named)
         except ProgramMissing as error:

@@ -217,6 +217,21 @@ class TestFolder:
         alive.cleanup()
         assert not Path(alive.name).exists()
 
+    def test_a_program_beside_the_settings_is_never_one_on_the_path(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for folder in ("here", "path"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "dcos").write_text(f"#!/bin/sh\necho {folder}\n")
+            (tmp_path / folder / "dcos").chmod(0o755)
+        monkeypatch.chdir(tmp_path / "here")
+        monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:/usr/bin:/bin")
+        target = connect(TargetOptions("dcos", {"program": "./dcos"}))
+
+        (check,) = target.diagnose()
+
+        assert check.found == f"{tmp_path / 'here' / 'dcos'}: here"
+
     def test_doctor_names_what_killed_processes_left_behind_and_a_login_removes_it(
         self, saying: Saying, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
