@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -15,6 +14,7 @@ from rollback.core.image import DeployedImage, Image
 from rollback.core.plan import Environment
 from rollback.errors import NotInRegistry, TargetError
 from rollback.registry.client import Registry
+from rollback.system.bounded_call import each
 from rollback.targets.base import ImageMemory, Target
 from rollback.workflow import context
 from rollback.workflow.context import Access
@@ -128,8 +128,7 @@ def in_registry(
             return False
         return True
 
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        gone = {key for key, found in zip(pinned, pool.map(there, pinned), strict=True) if not found}
+    gone = {key for key, found in zip(pinned, each(there, pinned, workers=_AT_A_TIME), strict=True) if not found}
     present = [replace(one, digest="") if (one.repo, one.digest) in gone else one for one in entries]
     return entries, deployed.images(present, known, names)
 

@@ -161,3 +161,14 @@ def test_the_front_door_loads_nothing_heavy_before_it_is_needed(words: list[str]
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert not set(json.loads(said.stdout)) & {*OUTSIDE, "logging", "platformdirs", "dataclasses"}
+
+
+def test_no_thread_holds_up_a_signal_or_the_end_of_the_program() -> None:
+    """Those of `concurrent.futures` are waited for; in `execution` each of them ends at a signal by itself."""
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if "ThreadPoolExecutor" in path.read_text(encoding="utf-8")
+    }
+
+    assert found == {"execution/rollout.py", "execution/revert.py"}

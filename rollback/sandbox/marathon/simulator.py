@@ -173,7 +173,7 @@ class Simulator:
             wanted = set(ids)
             found = [task for app in self.apps.values() for task in app.tasks if task.id in wanted and task.live]
             for task in found:
-                task.kill(self.at)
+                task.kill(self.at, self.speed)
             self.advance()
             return found
 
@@ -341,7 +341,7 @@ class Simulator:
 
     def _kill(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            task.kill(self.at)
+            task.kill(self.at, self.speed)
 
     def _launch(self, app: AppState, count: int) -> None:
         """Launch tasks, or let them wait where a back-off or the lack of offers holds them up."""

@@ -43,7 +43,7 @@ class Task:
         turned_at: when the health result was seen first.
         coming: what will happen, by time.
         message: why it will end.
-        drains_s: seconds from asking it to stop until it is gone.
+        drains_s: seconds at speed 1 from asking it to stop until it is gone.
         silent: whether its executor runs its checks: Marathon then learns neither why one fails nor of the kill.
     """
 
@@ -88,11 +88,11 @@ class Task:
         """When something happens next; None for never."""
         return min((at for at, _ in self.coming), default=None)
 
-    def kill(self, at: float) -> None:
+    def kill(self, at: float, speed: float) -> None:
         """Ask it to stop."""
         if self.live:
             self.state = "TASK_KILLING"
-            self.coming = [(at + self.drains_s, TaskTransition.GONE)]
+            self.coming = [(at + self.drains_s / speed, TaskTransition.GONE)]
 
     def turn(self, at: float, turn: TaskTransition) -> None:
         """Let one thing happen to it that leaves it on its agent."""
@@ -113,7 +113,7 @@ def schedule(task: Task, behavior: ContainerBehavior, definition: Mapping[str, A
         definition: the app that it was launched from.
         speed: how many times faster than in life everything goes.
     """
-    task.drains_s = behavior.drains_s / speed
+    task.drains_s = behavior.drains_s
     runs = task.staged_at + behavior.start_s / speed
     judged = runs + behavior.ready_s / speed
     image = image_of(definition)

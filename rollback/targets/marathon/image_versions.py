@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rollback.core.apps import App
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
+from rollback.system.bounded_call import each
 from rollback.targets.marathon import serialization
 
 Definition = Mapping[str, Any]
@@ -65,10 +65,9 @@ class ImageVersions:
 
     def history(self, ids: Sequence[str], most: int) -> dict[str, tuple[ConfiguredImages, ...]]:
         """See `ImageMemory.image_history`. One call for each app, and one for each version that is looked at."""
-        with ThreadPoolExecutor(self._at_once) as pool:
-            versions = dict(zip(ids, pool.map(self._versions, ids), strict=True))
-            found = pool.map(lambda app_id: self._newest(app_id, versions[app_id], most), ids)
-            return dict(zip(ids, found, strict=True))
+        versions = dict(zip(ids, each(self._versions, ids, workers=self._at_once), strict=True))
+        found = each(lambda app_id: self._newest(app_id, versions[app_id], most), ids, workers=self._at_once)
+        return dict(zip(ids, found, strict=True))
 
     def at(self, app_id: str, moment: Instant) -> ConfiguredImages | None:
         """See `ImageMemory.image_at`. Two calls; one where the present definition was in force then."""
