@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry.api_client import ApiRequest, RegistryApiClient
 from rollback.registry.request_counts import RequestKind
-from rollback.registry.transport import RegistryResponse, TooLarge
+from rollback.registry.transport import ConnectionLost, RegistryResponse, TooLarge
 
 _SIZES = (1000, 100, 0)  # tags to request at a time, the next one where the one before is refused; 0 for any number
 _LIMITS = {50, 100, 1000}  # how many tags registries give at most where more are wanted, or where nothing is said
@@ -70,6 +70,7 @@ class TagListReader:
             answer = self._send()
         self._asked.add(self._url)
         if answer.status == 404 and self._pages == 1:
+            self._require_registry(answer)
             raise NotInRegistry(
                 f"{self.repo} is not in {self._api.address.url}",
                 why=self._api.words(answer),
@@ -81,6 +82,29 @@ class TagListReader:
             page = f"{self._where()}: " if self._pages > 1 else ""
             raise self._failure(f"{page}{self._api.words(answer)}")
         return self._go_on(answer, self._read(answer))
+
+    def _require_registry(self, answer: RegistryResponse) -> None:
+        """Look, where a 404 is not in a registry's own words, whether what answers is a registry at all.
+
+        One that answers `/v2/` with 404 is none (https://distribution.github.io/distribution/spec/api/, "API Version
+        Check").
+
+        Raises:
+            RegistryError: it is none.
+        """
+        if "json" in answer.headers.get("Content-Type", ""):
+            return
+        url = self._api.address.url
+        try:
+            base = self._api.http.once(f"{url}/v2/", limit=1 << 20)
+        except (ConnectionLost, TooLarge):
+            return
+        if base.status == 404:
+            raise RegistryError(
+                f"{url} is not a Docker registry",
+                why=f"{url}/v2/ answers {self._api.words(base)}",
+                hint="correct the address: --registry, ROLLBACK_REGISTRY, or registry: {url: …} in the settings",
+            )
 
     def _read(self, answer: RegistryResponse) -> Page:
         page = _parse(answer)

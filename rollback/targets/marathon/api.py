@@ -28,6 +28,8 @@ from rollback.targets.marathon import response_errors
 
 log = logging.getLogger(__name__)
 
+_UNREACHABLE = "check the address (the url of the target, or ROLLBACK_MARATHON_URL), the network and the proxy"
+
 _LOGIN = "/acs/api/v1/auth/login"  # https://docs.d2iq.com/mesosphere/dcos/2.2/security/ent/iam-api/
 _REFUSED_S = 30.0  # seconds before a login that was refused is tried again; quicker ones get an account locked
 _SERVICE = "/service/marathon"  # where DC/OS's Admin Router keeps Marathon
@@ -75,7 +77,11 @@ class MarathonClient:
         self._renew(self._authorization)
         info = response_errors.parse(self.read("/v2/info", "Marathon cannot be queried"))
         if not isinstance(info, dict) or "version" not in info:
-            raise TargetError(f"{self.url} is not a Marathon", hint="check the url in the settings")
+            raise TargetError(
+                f"{self.url} is not a Marathon",
+                why="/v2/info names no version",
+                hint="correct the address in the settings: the url of the target, or ROLLBACK_MARATHON_URL",
+            )
         self.info = info
 
     def reach(self) -> Check:
@@ -212,6 +218,9 @@ class MarathonClient:
             if root == self.url and response.status_code in {404, 405, 500}:
                 log.warning("%s is a Marathon without DC/OS and knows no login: going on without one", root)
                 return Secret()
+            if response.status_code >= 500:
+                why = f"{root} answers {self._redacted(response_errors.words(response))}"
+                raise TargetError(what, why=why, hint=_UNREACHABLE)
             raise response_errors.refusal(response, what)
         token = response_errors.parse(response)
         if not isinstance(token, dict) or not isinstance(token.get("token"), str):
@@ -302,7 +311,7 @@ def _read_token(file: Path) -> Secret:
 
 
 def _unreachable(url: str, what: str, error: requests.RequestException) -> TargetError:
-    return TargetError(what, why=f"{url} does not answer: {_cause(error)}", hint="is the address right, is it up?")
+    return TargetError(what, why=f"{url} does not answer: {_cause(error)}", hint=_UNREACHABLE)
 
 
 def _never_sent(error: requests.RequestException) -> bool:

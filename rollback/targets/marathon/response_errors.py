@@ -14,6 +14,9 @@ from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 _LONGEST = 400  # characters of the server's words that go into an error
 _UNKNOWN_OUTCOME = frozenset({502, 503, 504})  # a proxy or the leader gave up; the write may still be carried out
 
+_WRONG_PLACE = "check the address, the url in the settings: is this a Marathon, or a DC/OS cluster?"
+_TRY_AGAIN = "try again; if it goes on, look at the log of what answers there"
+
 
 class NotThere(TargetError):
     """Marathon does not have it, or does not show it to this user: it hides what one may not see behind a 404."""
@@ -31,7 +34,7 @@ def parse(response: requests.Response) -> Any:
         raise TargetError(
             f"{_place(response)} did not answer in JSON",
             why=words(response),
-            hint="check the url in the settings: is this a Marathon?",
+            hint=_WRONG_PLACE,
         ) from error
 
 
@@ -43,6 +46,7 @@ def refusal(response: requests.Response, what: str) -> TargetError:
         what: what was tried, as a sentence's beginning: `the apps cannot be read`.
     """
     status, why = response.status_code, words(response)
+    at_place = f"{_place(response)}: {why}"
     writing = response.request.method not in {"GET", "HEAD"}
     if status == 401:
         return LoginRefused(what, why=why, hint="log in: give --user and --pwd")
@@ -51,7 +55,7 @@ def refusal(response: requests.Response, what: str) -> TargetError:
         hint = "wait until some deployments are done" if full else "does this user have permission for these apps?"
         return TargetError(what, why=why, hint=hint)
     if status == 404:
-        return NotThere(what, why=why)
+        return NotThere(what, why=why) if _body(response) else NotThere(what, why=at_place, hint=_WRONG_PLACE)
     if status == 409:
         held = locks(response)
         by = f" (deployment {', '.join(held)})" if held and not all(lock in why for lock in held) else ""
@@ -64,7 +68,7 @@ def refusal(response: requests.Response, what: str) -> TargetError:
         )
     if writing and (status in _UNKNOWN_OUTCOME or (status >= 500 and not _body(response))):
         return NoAnswer(what, why=why)
-    return TargetError(what, why=why)
+    return TargetError(what, why=at_place, hint=_TRY_AGAIN if _body(response) or status >= 502 else _WRONG_PLACE)
 
 
 def locks(response: requests.Response) -> tuple[str, ...]:

@@ -102,6 +102,27 @@ class TestAddresses:
         assert "Shop" in caught.value.why
         assert "url" in caught.value.hint
 
+    def test_an_address_without_a_marathon_is_named_with_a_next_step(self, server: responses.RequestsMock) -> None:
+        for url in (f"{DCOS}/elsewhere", DCOS):
+            server.get(f"{DCOS}/elsewhere/v2/info", body=HTML, status=404, content_type="text/html")
+            server.replace(responses.GET, f"{URL}/v2/info", body=HTML, status=404, content_type="text/html")
+            server.get(f"{DCOS}/v2/info", body=HTML, status=404, content_type="text/html")
+            server.get(f"{DCOS}/marathon/v2/info", body=HTML, status=404, content_type="text/html")
+            with pytest.raises(TargetError) as caught:
+                target(url).login()
+
+            assert DCOS in f"{caught.value.what} {caught.value.why}"
+            assert "check the address" in caught.value.hint
+
+    def test_a_login_at_something_else_names_the_address(self, server: responses.RequestsMock) -> None:
+        server.post(LOGIN, body=HTML, status=501)
+
+        with pytest.raises(TargetError) as caught:
+            target(user="ann", password=Secret("pw")).login()
+
+        assert DCOS in caught.value.why
+        assert "check the address" in caught.value.hint
+
     def test_a_redirect_is_not_followed(self, server: responses.RequestsMock) -> None:
         server.post(LOGIN, status=302, headers={"Location": "https://elsewhere/login?secret"})
 
