@@ -209,7 +209,8 @@ def _reached(client: Registry, given: _CheckContext) -> Finding:
     with contextlib.suppress(TypeError, ValueError):  # a clock that cannot be read is not looked at
         stamp = parsedate_to_datetime(answer.headers.get("Date", ""))
         given.clocks[_place(client.url)] = (stamp - began).total_seconds()
-    return Finding("registry", Level.OK, f"{_place(client.url)} answers ({answer.status})")
+    route = f", {client.route}" if client.route else ""
+    return Finding("registry", Level.OK, f"{_place(client.url)} answers ({answer.status}){route}")
 
 
 def _place(url: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rollback.core.image_reference import is_digest, is_repo, is_tag
 from rollback.errors import BadInput, RegistryError
@@ -25,6 +26,7 @@ from rollback.registry.scanner import Scanner, ScanResult, check_flavour
 from rollback.registry.transport import ConnectionLost, Pool, RegistryResponse, TooLarge, Transport
 from rollback.registry.vendors import docker_hub
 from rollback.secret import Secret
+from rollback.system import network
 
 _log = logging.getLogger(__name__)
 
@@ -149,6 +151,7 @@ class Registry:
         self._flavour = flavour
         self._connections = max(1, options.connections)
         self._deadline_s = options.deadline_s
+        self._options = options
         self._reader = ImageResolver(api, memory, choices)
 
     def __enter__(self) -> Registry:
@@ -166,6 +169,18 @@ class Registry:
     def identity(self) -> Identity:
         """The user for it, and where that was found; may run a credential helper."""
         return self._api.authenticator.identity()
+
+    @property
+    def route(self) -> str:
+        """How it is reached, in words and without credentials: proxy and kept certificates; empty without either."""
+        parts = []
+        proxy = urlsplit(network.proxy_for(self.url))
+        if proxy.hostname:
+            parts.append(f"through the proxy {proxy.scheme}://{proxy.netloc.rpartition('@')[2]}")
+        folder = host_certificates.find(self._api.address).folder
+        if folder and not (self._options.insecure or (self._options.ca_bundle and self._options.client_cert)):
+            parts.append(f"with the certificates in {folder}")
+        return ", ".join(parts)
 
     def reach(self) -> RegistryResponse:
         """Find out whether the registry answers at all, by one request without a login.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rollback.errors import BadInput
 from rollback.registry.address import Address
+from rollback.system import user_folders
 
 FOLDERS = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 _log = logging.getLogger(__name__)
@@ -24,10 +25,12 @@ class HostCertificates:
     Attributes:
         authorities: files of certificates to trust in addition to the usual ones.
         client: a client certificate and its key; None if there is none.
+        folder: where they are; None if nothing is kept.
     """
 
     authorities: tuple[Path, ...] = ()
     client: tuple[Path, Path] | None = None
+    folder: Path | None = None
 
 
 def find(address: Address) -> HostCertificates:
@@ -44,8 +47,10 @@ def find(address: Address) -> HostCertificates:
     names = [address.host, f"{address.host}:443"]
     if address.is_hub:
         names += ["docker.io", "index.docker.io"]
-    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    for root in (configuration / "containers/certs.d", *FOLDERS):
+    home = user_folders.home()
+    configuration = os.environ.get("XDG_CONFIG_HOME") or (home and home / ".config")
+    own = (Path(configuration, "containers/certs.d"),) if configuration else ()
+    for root in (*own, *FOLDERS):
         for name in names:
             folder = root / name
             try:
@@ -78,4 +83,4 @@ def _read(folder: Path) -> HostCertificates:
         _log.info("using the certificates in %s", folder)
     if len(pairs) > 1:
         _log.warning("of the client certificates in %s only %s is shown", folder, pairs[0][0].name)
-    return HostCertificates(authorities, pairs[0] if pairs else None)
+    return HostCertificates(authorities, pairs[0] if pairs else None, folder)
