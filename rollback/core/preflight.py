@@ -39,10 +39,12 @@ class OwnDeployment:
     Attributes:
         run: its id.
         back: whether the deployment puts back what that run has changed.
+        undo: the command that undoes the run, with the folder of its record where that is not the current one.
     """
 
     run: str
     back: bool
+    undo: str = ""
 
 
 _REACH = "check the way to the registry"
@@ -251,7 +253,7 @@ def _freed(deployment: Deployment, begun: OwnDeployment | None, operator: Operat
         command = operator.end(deployment.id) if operator else ""
         way = f"it puts back what {begun.run} changed, and can be ended without changing anything{_typed(command)}"
     else:
-        way = f"it is of the run {begun.run}: rollback undo --run={begun.run}"
+        way = f"it is of the run {begun.run}: {begun.undo}"
     return f"wait until it ends; if it hangs, {way}"
 
 

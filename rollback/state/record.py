@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -284,6 +285,7 @@ def readable(folder: Path) -> Iterator[Record]:
 def begun(folder: Path) -> dict[str, OwnDeployment]:
     """By id, the deployments that the newest runs of a dump folder are known to have begun."""
     found: dict[str, OwnDeployment] = {}
+    where = [] if folder == Path() else [f"--dump={folder}"]
     recent: tuple[Path, ...] = ()
     with suppress(BadInput):  # a hint is not worth a refusal
         recent = files(folder)[:_RECENT]
@@ -291,7 +293,9 @@ def begun(folder: Path) -> dict[str, OwnDeployment]:
         with suppress(BadInput):
             past = read(path)
             for identity in past.deployments:
-                found.setdefault(identity, OwnDeployment(past.header.run, identity in past.returning))
+                run = past.header.run
+                undo = shlex.join(["rollback", "undo", f"--run={run}", *where])
+                found.setdefault(identity, OwnDeployment(run, identity in past.returning, undo))
     return found
 
 

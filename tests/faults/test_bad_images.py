@@ -126,7 +126,7 @@ def test_another_run_is_told_which_undo_frees_what_a_hanging_one_holds(stage: Sc
     told = stage.command("run", day, "--env=prod", *stage.common())
 
     assert told.code == 3
-    assert f"rollback undo --run={first}" in told.err
+    assert f"rollback undo --run={first} --dump={stage.folder}" in told.err
     assert stage.undo(f"--run={first}").code == 0
     assert stage.command("run", day, "--env=prod", *stage.common()).code == 0
 
