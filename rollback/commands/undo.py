@@ -10,6 +10,7 @@ from typing import Any
 
 from rollback.commands.run import undo_options
 from rollback.config import option_values
+from rollback.config.settings import Settings
 from rollback.core.rollout_status import LOST_S
 from rollback.errors import BadInput, Reason, Refused
 from rollback.output.progress import Progress
@@ -77,6 +78,19 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         return carry_out(request, prepared, target, progress, began=began)
     finally:
         target.close()
+
+
+def _environment(name: str, config: Settings, dump: Path) -> str:
+    """The deployment name of the environment whose run is undone.
+
+    Raises:
+        BadInput: it is not configured, and no run in the dump folder is of it.
+    """
+    env = context.environment(name, config)
+    recorded = {past.header.env for past in record.readable(dump)}
+    if not config.knows(env.name) and env.name not in recorded:
+        raise context.unknown_environment(env, config, "no record in the dump folder", recorded)
+    return env.name
 
 
 def _chosen(dump: Path, run: str | None, env: str | None) -> Record:

@@ -116,6 +116,7 @@ class _HistoryReader:
 
     def __init__(self) -> None:
         self.mistakes: list[str] = []
+        self._days: set[date] = set()  # in `rollbacks`, also those without an image
 
     def history(self, data: Any) -> History | None:
         if not isinstance(data, dict):
@@ -152,10 +153,12 @@ class _HistoryReader:
         if not isinstance(last, int) or isinstance(last, bool) or last < 0:
             self.mistakes.append(f"last: {last!r:.60} is not a count")
             last = 0
+        # On a day of which the registry has no image any more, an app got one all the same.
+        days_offered = {day for day, _, _ in released} if basis is Basis.BUILT else self._days
         return History(
             repos=tuple(repos),
             images=newest_first(images),
-            dates=tuple(sorted({day for day, _, _ in released}, reverse=True)),
+            dates=tuple(sorted(days_offered, reverse=True)),
             env=self._text(data, "env"),
             tag_env=tag_env,
             registry=self._text(data, "registry"),
@@ -209,6 +212,7 @@ class _HistoryReader:
             except ValueError:
                 self.mistakes.append(f"rollbacks: {text!r:.60} is not a date")
                 continue
+            self._days.add(day)
             pairs = entries if isinstance(entries, list) else [entries]
             seen: set[str] = set()
             for pair in pairs:

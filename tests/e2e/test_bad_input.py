@@ -293,6 +293,7 @@ def test_a_dcos_without_its_marathon_plugin_is_told(guarded: Guarded, tmp_path: 
 
 def test_undo_without_a_terminal_needs_yes(guarded: Guarded) -> None:
     guarded("undo", code=2, told="there is no run to undo")
+    guarded("undo", "--env=nowhere", code=2, told="there is no environment 'nowhere'")
     assert guarded.command("run", guarded.day, "--env=prod", "--only=billing").code == 0
     try:
         fleet = definitions(guarded.sandbox)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from hypothesis import strategies as st
 
-from rollback.core.image import CreatedFrom, Image, Skipped
+from rollback.core.image import CreatedFrom, DeployedImage, Image, Skipped
 from rollback.core.image_reference import Reference
 from rollback.core.timestamps import Instant
 from tests.support.image_factory import digest
@@ -40,6 +40,22 @@ def images(draw: st.DrawFn, least: int = 0) -> list[Image]:
         )
         for repo, number in names
     ]
+
+
+@st.composite
+def deployments(draw: st.DrawFn, found: list[Image]) -> list[DeployedImage]:
+    """What two apps of each repository were configured with, one image after the other; some images are gone."""
+    entries: list[DeployedImage] = []
+    for repo in REPOS:
+        known = [image for image in found if image.repo == repo]
+        for app in (f"/{repo}", f"/{repo}-canary"):
+            times = sorted(draw(st.lists(instants, max_size=4, unique=True)))
+            for since, until in zip(times, [*times[1:], None], strict=False):
+                gone = Image(repo, "gone-master", since, digest("gone"))
+                image = draw(st.sampled_from([*known, gone]))
+                certain = draw(st.booleans())
+                entries.append(DeployedImage(app, repo, image.tag, image.digest, since, until, certain))
+    return entries
 
 
 skipped = st.lists(st.builds(Skipped, st.sampled_from(REPOS), st.just("x-master"), st.text(max_size=20)), max_size=3)

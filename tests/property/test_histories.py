@@ -10,13 +10,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rollback.core import history_file
-from rollback.core.image import Image, Skipped
+from rollback.core import deployed, history_file
+from rollback.core.image import Basis, Image, Skipped
 from rollback.core.image_selection import AsOf, Match, Selection, select, settled
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, Refused
-from tests.property.strategies import BEGIN, REPOS, images, instants, skipped, zones
-from tests.support.image_factory import built
+from tests.property.strategies import BEGIN, REPOS, deployments, images, instants, skipped, zones
+from tests.support.image_factory import built, digest
 
 counts = st.integers(1, 6)
 
@@ -143,6 +143,35 @@ def test_a_tie_is_decided_by_what_runs_or_not_at_all(
             assert {after.image.digest} == had
         else:
             assert after == choice
+
+
+@given(st.data(), images(), counts, zones, st.sampled_from([Basis.DEPLOYED, Basis.AUTO]))
+def test_no_app_gets_an_image_that_another_supersedes_on_the_chosen_basis(
+    data: st.DataObject, found: list[Image], last: int, zone: str, basis: Basis
+) -> None:
+    """What an app had at the end of the day, where that is certain; else the newest that was built by then."""
+    entries = data.draw(deployments(found))
+    known = {(image.repo, image.digest): image for image in found}
+    present = [entry for entry in entries if (entry.repo, entry.digest) in known]
+    ran = deployed.images(present, known, {})
+    made = built(found, REPOS, last=last, timezone=zone, basis=basis, deployed=entries, ran=ran)
+
+    assert history_file.loads(history_file.dumps(made)) == made
+    for day in made.dates:
+        for choice in select(made, AsOf(str(day), day=day)).choices:
+            builds = newest([i for i in found if i.repo == choice.repo and i.day(made.zone) <= day])
+            for app in {entry.app for entry in entries if entry.repo == choice.repo} | {"/unseen"}:
+                mine = choice.of(app)
+                started = [e for e in entries if e.app == app and e.since.day(made.zone) <= day]
+                entry = max(started, key=lambda e: e.since, default=None)
+                if entry and entry.certain:
+                    assert mine.basis is Basis.DEPLOYED
+                    assert (mine.image.digest if mine.image else digest("gone")) == entry.digest
+                    assert (mine.match is Match.GONE) == (mine.image is None)
+                else:
+                    assert mine.basis is Basis.BUILT
+                    assert mine.note
+                    assert {mine.image.digest} <= builds if mine.image else len(builds) != 1
 
 
 @given(images(), st.dates(), zones)
