@@ -189,3 +189,28 @@ def test_no_child_sees_a_secret_on_its_command_line(
 def texts(folder: Path) -> list[str]:
     """Every file below a folder."""
     return [file.read_text() for file in folder.rglob("*") if file.is_file()]
+
+
+def test_a_tag_that_moves_is_brought_back_by_digest_through_dcos(
+    rollback: Command, fleet: Sandbox, registry: str
+) -> None:
+    login = (f"--user={fleet.user}", "--pwd=-")
+    real.push_image(registry, "moves", "1-master", "2026-01-01T12:00:00Z", config={"author": "1"})
+    ran = real.push_image(registry, "moves", "latest-master", "2026-01-02T12:00:00Z", config={"author": "2"})
+    host = registry.partition("//")[2]
+    whole = definition("moves", "prod", f"{host}/moves:latest-master")
+    fleet.fleet.install(whole, fleet.story.now - timedelta(hours=1))
+
+    got = rollback("get", "--repo=moves", "--env=prod", "--basis=auto", *login, stdin=fleet.password)
+    held = json.loads((rollback.folder / "rollback.json").read_text())
+    done = rollback("run", "--date=2026-01-01", "--env=prod", "--yes", *login, stdin=fleet.password)
+    real.push_image(registry, "moves", "latest-master", "2026-01-03T12:00:00Z", config={"author": "3"})
+    undone = rollback("undo", "--yes", *login, stdin=fleet.password)
+
+    assert (got.code, done.code, undone.code) == (0, 0, 0), got.err + done.err + undone.err
+    (remembered,) = held["deployed"]
+    assert (remembered["app"], remembered["tag"]) == ("/ds/prod/shop/moves", "latest-master")
+    assert not remembered["certain"]  # the tag may have named another image then
+    assert "is not remembered" in " ".join(done.err.split())
+    now = definitions(fleet)["/ds/prod/shop/moves"]["container"]["docker"]["image"]
+    assert now == f"{host}/moves:latest-master@{ran}"
