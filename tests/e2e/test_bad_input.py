@@ -105,7 +105,7 @@ def test_a_registry_that_is_down_is_named_and_no_missing_image(guarded: Guarded)
 
     assert (getting.returncode, running.returncode) == (1, 3)
     assert url.partition("//")[2] in got
-    assert "cannot be queried" in ran
+    assert "cannot be looked up" in ran
     assert "no longer in" not in ran
     assert written(guarded.sandbox) == []
     assert contents(guarded.command.folder) == files
