@@ -137,10 +137,10 @@ def _request(
 
 
 def undo_options(options: dict[str, Any]) -> tuple[str, ...]:
-    """The options that an undo from the same place needs; never a secret."""
+    """The options that an undo from the same place needs, as far as the command has them; never a secret."""
     words = [f"--dump={options['--dump']}"] if options["--dump"] != "." else []
     words += [f"{name}={options[name]}" for name in ("--config", "--target", "--accept-owner") if options.get(name)]
-    if options["--user"]:
+    if options.get("--user"):
         words += [f"--user={options['--user']}", "--pwd=-"]
     return tuple(words)
 

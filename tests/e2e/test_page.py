@@ -15,7 +15,7 @@ def test_get_writes_the_page_with_what_runs_now(rollback: Command, sandbox: Sand
     page = (rollback.folder / "timeline.html").read_text()
     assert said.code == 0, said.err
     assert f"rollback run --date={sandbox.story.good_day} --env=prod" in page
-    assert f"What runs now: marathon at {sandbox.marathon_url}, asked at" in page
+    assert f"What runs now: marathon at {sandbox.marathon_url}, queried at" in page
     assert (rollback.folder / "rollback.json").exists()
 
 
