@@ -66,6 +66,7 @@ bench: $(READY) ## measure requests, time and memory against other tools
 	$(BIN)/python -m benchmarks.registry
 	bash .ci/parts-ci-integrations
 	$(BIN)/python -m benchmarks.ansible_step
+	$(BIN)/python -m benchmarks.first_minute
 
 wheel: $(READY) ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist
