@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rollback.errors import Refused, RollbackError
+from rollback.state import undo_choice
 from rollback.state.record import Record, files, read
 from tests.support.fleet import ContainerOutcome, FaultKind, Fleet, ManualClock
 from tests.support.rehearsal import Doom, Killed, Rehearsal
@@ -56,6 +57,7 @@ class Operations(RuleBasedStateMachine):
         self.fleet.install({app_id: f"{app_id[1:]}:2" for app_id in (*APPS, BYSTANDER)})
         self.work = Rehearsal(self.fleet, self.folder)
         self.untouched = True  # by anybody else, since the newest record began
+        self.left: dict[str, bool] = {}  # by run that came to its end, whether it left any app changed
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -103,6 +105,8 @@ class Operations(RuleBasedStateMachine):
         if told["code"] in (1, 3):
             assert not [one for one in written if not one.foreign], told
         now = {app_id: image for app_id, image in self.fleet.images().items() if app_id not in foreign}
+        if made and told["code"] in (0, 1, 5):
+            self.left[made.header.run] = any(now[app_id] != before[app_id] for app_id in now)
         if told["code"] == 0:
             assert now == {app_id: wanted.get(app_id, before[app_id]) for app_id in now}, told
         if told["code"] == 5:
@@ -126,6 +130,7 @@ class Operations(RuleBasedStateMachine):
         past = self.work.newest()
         if past is None:
             return
+        self._assert_picked(past)
         known, began = len(files(self.folder)), len(self.fleet.log)
         refusal = ""
         try:
@@ -157,6 +162,7 @@ class Operations(RuleBasedStateMachine):
             return
         known, began = len(files(self.folder)), len(self.fleet.log)
         services = ",".join(app_id[1:] for app_id in past.sent)
+        left = undo_choice.left_changed(past)  # what a run has put back itself may be somebody else's since
         told = self._command(
             lambda doom: self.work.undo(past.header.run, accept=services, doom=doom), mishaps, None, None, None, 0
         )
@@ -165,8 +171,8 @@ class Operations(RuleBasedStateMachine):
             self.untouched = True
         if told and told["code"] == 0:
             now = self.fleet.definitions()
-            assert {app_id: now[app_id] for app_id in past.sent} == {
-                app_id: dict(past.captured[app_id].app.definition) for app_id in past.sent
+            assert {app_id: now[app_id] for app_id in left} == {
+                app_id: dict(past.captured[app_id].app.definition) for app_id in left
             }
 
     @rule(app_id=st.sampled_from(APPS), kind=st.sampled_from(("image", "env", "volume")))
@@ -216,6 +222,14 @@ class Operations(RuleBasedStateMachine):
             self.fleet.mishaps.clear()
             if FaultKind.LATE in mishaps:
                 self.fleet.settle()
+
+    def _assert_picked(self, past: Record) -> None:
+        """A plain undo picks the newest run that left something changed, and passes over those that did not."""
+        runs = [path.stem for path in files(self.folder)]
+        newer = runs[: runs.index(past.header.run)]
+        assert not any(self.left.get(run, False) for run in newer), (past.header.run, self.left)
+        if self.left.get(past.header.run) is False:  # of all that it knows none has left anything
+            assert not any(self.left.get(run, False) for run in runs), (past.header.run, self.left)
 
     def _meddle(self, app_id: str, kind: str) -> None:
         number = len(self.fleet.log)
