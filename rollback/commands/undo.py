@@ -40,7 +40,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         ask=not options["--yes"],
     )
     dump = option_values.folder(options["--dump"])
-    env = context.environment(options["--env"], config).name if options["--env"] else None
+    env = _environment(options["--env"], config, dump) if options["--env"] else None
     run = options["--run"] or options["<id>"]
     past = _chosen(dump, run, env)
     rules = UndoRules(
