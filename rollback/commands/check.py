@@ -11,9 +11,9 @@ from rollback.errors import Failed, RollbackError, Undecided
 from rollback.output.progress import Progress
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState
-from rollback.workflow import context, environment_state
+from rollback.workflow import cluster_identity, context
+from rollback.workflow.cluster_identity import UnknownCluster
 from rollback.workflow.command_result import CommandResult
-from rollback.workflow.environment_state import UnknownCluster
 
 FREE, NO = 0, 1
 _ELSEWHERE = "; what other users and other machines have done is not known here (shared_state: target shares it)"
@@ -38,9 +38,9 @@ def _answer(options: dict[str, Any]) -> CommandResult:
         config, user=options["--user"], password=options["--pwd"], password_file=options["--pwd-file"]
     )
     now = datetime.now(timezone.utc)
-    shared = environment_state.is_shared(config)
+    shared = cluster_identity.is_shared(config)
     try:
-        with environment_state.opened_state_store(config, env.name, access) as store:
+        with cluster_identity.opened_state_store(config, env.name, access) as store:
             state, kept = store.load(), store.exists()
     except UnknownCluster as error:
         if not freeze.objections(error.former, image, now):

@@ -31,7 +31,7 @@ from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration
 from rollback.registry.client import Registry
 from rollback.system import user_folders
-from rollback.workflow import context, environment_state, hooks
+from rollback.workflow import cluster_identity, context, hooks
 from rollback.workflow.command_result import CommandResult
 
 _OLD = timedelta(hours=24)  # a history of yesterday lacks the release that broke things
@@ -292,7 +292,7 @@ def _folders(given: _CheckContext) -> Iterator[Finding]:
     try:
         state = user_folders.state_folder(given.config.state_folder)
         yield _writable("locks", state, "set XDG_STATE_HOME to a folder that you may write to")
-        if environment_state.is_shared(given.config):
+        if cluster_identity.is_shared(given.config):
             yield Finding("locks", Level.OK, "locks and freezes are kept on the target, for every user and machine")
         else:
             yield Finding(

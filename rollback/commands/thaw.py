@@ -9,7 +9,7 @@ from rollback.core.plain_text import sanitize
 from rollback.core.timestamps import with_local
 from rollback.output.progress import Progress
 from rollback.state import freeze
-from rollback.workflow import context, environment_state
+from rollback.workflow import cluster_identity, context
 from rollback.workflow.command_result import CommandResult
 
 
@@ -20,7 +20,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     access = context.access(
         config, user=options["--user"], password=options["--pwd"], password_file=options["--pwd-file"]
     )
-    with environment_state.opened_state_store(config, env, access) as store:
+    with cluster_identity.opened_state_store(config, env, access) as store:
         if env not in config.environments and not store.exists():
             raise context.unknown_environment(config.environment(env), config, "no run that is known here")
         before = store.load()

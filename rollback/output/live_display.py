@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from rollback.output.run_status import RunStatus
+from rollback.output.status_lines import RunStatus
 from rollback.output.terminal import TerminalInfo
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rollback.core.plain_text import printable
 from rollback.core.rollout_status import RolloutState, RolloutStatus
-from rollback.output.run_status import RunStatus
+from rollback.output.status_lines import RunStatus
 from rollback.output.terminal import Style, TerminalInfo
 from rollback.output.text_format import duration
 

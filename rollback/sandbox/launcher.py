@@ -14,8 +14,8 @@ from rollback.sandbox.clock import Clock, system
 from rollback.sandbox.container_behavior import ContainerBehaviors
 from rollback.sandbox.http_server import listening
 from rollback.sandbox.image_store import ImageStore
-from rollback.sandbox.marathon.admin_router import AdminRouter
 from rollback.sandbox.marathon.api import MarathonApi
+from rollback.sandbox.marathon.dcos_router import AdminRouter
 from rollback.sandbox.marathon.fault_injection import Faults
 from rollback.sandbox.marathon.login import Logins
 from rollback.sandbox.marathon.simulator import Simulator

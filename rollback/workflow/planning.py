@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from rollback.config.settings import Settings
-from rollback.core import history_file, image_selection, owners, plan_derivation, preflight
+from rollback.core import history_file, image_selection, owner_conflicts, plan_verification, preflight
 from rollback.core import plan as plans
 from rollback.core.apps import Remark
 from rollback.core.direction import with_directions
@@ -31,7 +31,7 @@ from rollback.state.undo_plan import UndoRules
 from rollback.system.bounded_call import each
 from rollback.targets.base import ChangeChecks, Target, Unmanaged, UnmanagedApps
 from rollback.workflow import context, running_images
-from rollback.workflow.memory_comparison import MemoryComparison
+from rollback.workflow.built_vs_deployed import MemoryComparison
 from rollback.workflow.run_request import PlanRequest
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def prepare_approved(
         log_in(target)
         rules = context.rules(config, registry.url)
         apps = target.apps(env.name)
-        matched = plan_derivation.matched_apps(plan, apps, rules)
+        matched = plan_verification.matched_apps(plan, apps, rules)
         current = [matched.get(app.id, app) for app in apps]
         made = held_against(approved, current, target.name, target.identity() if approved.identity else "")
         exact = running_images.with_evidence(made, history or History((), (), ()), config, registry, target)
@@ -158,7 +158,7 @@ def prepare_approved(
             replace(step, app=exact.get(step.app.id, step.app)) if step.app else step for step in made.steps
         )
         made = replace(made, steps=steps)
-        reasons = plan_derivation.of_rules(made, matched, None if history else config.tags(env), rules)
+        reasons = plan_verification.of_rules(made, matched, None if history else config.tags(env), rules)
         if registry.url != approved.registry:
             why = f"it was {approved.registry:.200}, and this is {registry.url}"
             reasons = (Reason("this plan was checked against another registry", why, _NEW_PLAN), *reasons)
@@ -167,7 +167,7 @@ def prepare_approved(
                 image_selection.select(history, context.as_of(plan.as_of, config, dump)), registry
             )
             shown = tuple(exact.get(app.id, app) for app in apps)
-            reasons += plan_derivation.of_history(made, plans.build(chosen, shown, env, target.name, rules))
+            reasons += plan_verification.of_history(made, plans.build(chosen, shown, env, target.name, rules))
         return _checked(replace(made, reasons=(*made.reasons, *reasons)), target, registry, {}, dump, accepted_owners)
 
 
@@ -227,8 +227,8 @@ def _with_target(made: Plan, target: Target, accepted_owners: Collection[str]) -
     remarks: tuple[Remark, ...] = ()
     if made.changes and hasattr(target, "check_changes"):
         remarks = cast(ChangeChecks, target).check_changes(made.changes)
-    noted = owners.with_notes(preflight.with_remarks(made, remarks), accepted_owners)
-    return noted, (*owners.reasons(made, accepted_owners), *preflight.of_remarks(made, remarks))
+    noted = owner_conflicts.with_notes(preflight.with_remarks(made, remarks), accepted_owners)
+    return noted, (*owner_conflicts.reasons(made, accepted_owners), *preflight.of_remarks(made, remarks))
 
 
 def _checked(

@@ -24,7 +24,7 @@ from rollback.state.state_store import StateStore
 from rollback.state.undo_plan import LEFT_OUT as LEFT_OUT_OF_UNDO
 from rollback.system.bounded_call import each
 from rollback.targets.base import Remembering, Target
-from rollback.workflow import environment_state
+from rollback.workflow import cluster_identity
 from rollback.workflow.run_request import RunRequest
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def state_store(request: RunRequest, plan: Plan, target: Target, cluster: Cluste
         TargetError: there is no place for it on the target.
     """
     ids = [step.app.id for step in plan.steps if step.app]
-    return environment_state.state_store(request.config, target, cluster, plan.env.name, ids)
+    return cluster_identity.state_store(request.config, target, cluster, plan.env.name, ids)
 
 
 def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from rollback.state.lock import FileLock, Lock, MarkerLock
 from rollback.state.record import Captured, Header
 from rollback.system.files import write_whole
 from rollback.targets.base import Target
-from rollback.workflow import consent, environment_state, hooks
+from rollback.workflow import cluster_identity, consent, hooks
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.planning import PreparedPlan
 from rollback.workflow.post_run import begin, finish, nothing_left, remains, state_store
@@ -130,7 +130,7 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         Partly: it broke off after the first write.
     """
     began = time.monotonic()
-    cluster = environment_state.identify(request.config, target)
+    cluster = cluster_identity.identify(request.config, target)
     header = _header(request, plan, cluster)
     undo = request.undo_line(header.run)
     locks: list[Lock] = []
@@ -264,12 +264,12 @@ def _locked(
     request: RunRequest, plan: Plan, target: Target, cluster: Cluster, header: Header, locks: list[Lock]
 ) -> Iterator[None]:
     env, holder, steal = plan.env.name, _holder(header), request.steal_lock
-    folder = environment_state.folder(request.config)
+    folder = cluster_identity.folder(request.config)
     try:
         for key in cluster.keys:  # the identity keeps out every other run, an address one of version 0.1
             locks.append(FileLock(folder, env, key, holder, steal=steal))
-        if environment_state.is_shared(request.config):
-            markers = environment_state.markers(target)
+        if cluster_identity.is_shared(request.config):
+            markers = cluster_identity.markers(target)
             ids = [change.app.id for change in plan.changes] or [step.app.id for step in plan.steps if step.app]
             marker = markers.marker_id("rollback-lock", env, ids)
             locks.append(MarkerLock(markers, marker, env, holder, steal=steal))
@@ -285,7 +285,7 @@ def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_
     Raises:
         Refused: another run holds the environment's lock, so that nobody knows what it comes to.
     """
-    cluster = environment_state.identify(request.config, target)
+    cluster = cluster_identity.identify(request.config, target)
     with _locked(replace(request, steal_lock=False), plan, target, cluster, _header(request, plan, cluster), []):
         pass
     nothing_left(request, plan, target, cluster)

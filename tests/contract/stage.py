@@ -12,8 +12,8 @@ from typing import Any
 from rollback.sandbox.clock import ManualClock
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerBehaviors, ContainerOutcome
 from rollback.sandbox.http_server import listening
-from rollback.sandbox.marathon.admin_router import AdminRouter
 from rollback.sandbox.marathon.api import MarathonApi
+from rollback.sandbox.marathon.dcos_router import AdminRouter
 from rollback.sandbox.marathon.login import Logins
 from rollback.sandbox.marathon.simulator import Simulator
 

@@ -16,7 +16,7 @@ from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, Ta
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.secret import Secret
 from rollback.targets.base import ImageMemory, Remembering, Target, TargetOptions, UnmanagedApps
-from rollback.workflow import environment_state
+from rollback.workflow import cluster_identity
 from tests.contract.stage import BILLING, CART, CLEANER, NOW, PASSWORD, USER, WEB, Stage
 
 OLD = "registry:5000/shop/billing:1.9.0-master"
@@ -414,7 +414,7 @@ class TargetContract:
         assert target.identity() == target.identity() == f"marathon {stage.framework_id}"
 
     def test_a_marker_is_made_once_and_runs_nothing(self, target: Target, stage: Stage) -> None:
-        markers = environment_state.markers(target)
+        markers = cluster_identity.markers(target)
 
         made = [markers.place("/ds/prod/rollback-lock", {"run": "1"}), markers.place("/ds/prod/rollback-lock", {})]
 
@@ -423,7 +423,7 @@ class TargetContract:
         assert stage.definition("/ds/prod/rollback-lock")["instances"] == 0
 
     def test_a_marker_gets_other_labels_and_goes_again(self, target: Target) -> None:
-        markers = environment_state.markers(target)
+        markers = cluster_identity.markers(target)
         markers.place("/ds/prod/rollback-freeze", {"by": "alice"})
         markers.relabel("/ds/prod/rollback-freeze", {"by": "bob", "until": "tomorrow"})
         relabelled = markers.labels("/ds/prod/rollback-freeze")

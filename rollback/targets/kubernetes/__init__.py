@@ -10,7 +10,7 @@ from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark
 from rollback.errors import TargetError
 from rollback.system.bounded_call import each
 from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
-from rollback.targets.kubernetes import owners, pods, rollout, section, unmanaged, workloads
+from rollback.targets.kubernetes import gitops_owners, pods, rollout, section, unmanaged, workloads
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
 from rollback.targets.kubernetes.api_errors import Forbidden, NotFound
 from rollback.targets.kubernetes.kubectl import ContextInfo, Kubectl, KubectlOptions
@@ -260,7 +260,7 @@ class Kubernetes:
 
     def _app(self, entry: JsonObject, kind: workloads.WorkloadKind) -> App:
         app = workloads.app(entry, kind)
-        return replace(app, owners=owners.owners(entry, WorkloadId.parse(app.id), self._commands))
+        return replace(app, owners=gitops_owners.owners(entry, WorkloadId.parse(app.id), self._commands))
 
     def _free(self, seen: Observation) -> None:
         """Delete the pod that keeps a StatefulSet which this run has written from being repaired."""

@@ -13,7 +13,7 @@ from rollback.core.matching import Rules
 from rollback.core.plan import Plan
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.output.progress import Handler, Progress
-from rollback.output.run_status import RunStatus
+from rollback.output.status_lines import RunStatus
 from rollback.output.terminal import TerminalInfo
 from tests.support.fleets import fleet
 from tests.support.image_factory import HOST, PROD, app, day_of

@@ -9,7 +9,7 @@ import pytest
 from rollback.config.settings import Settings, parse
 from rollback.errors import BadInput
 from rollback.secret import Secret
-from rollback.workflow import context, environment_state
+from rollback.workflow import cluster_identity, context
 from rollback.workflow.context import Access
 
 NOBODY = Access("", Secret(), Secret())
@@ -84,5 +84,5 @@ def test_the_target_decides_what_the_settings_leave_open(text: str, parallel: in
         parse(text + more, Path("r.yaml")) for more in ("", "run: {parallel: 3}\nshared_state: folder\n")
     )
 
-    assert (context.parallel(open_), environment_state.is_shared(open_)) == (parallel, shared)
-    assert (context.parallel(closed), environment_state.is_shared(closed)) == (3, False)
+    assert (context.parallel(open_), cluster_identity.is_shared(open_)) == (parallel, shared)
+    assert (context.parallel(closed), cluster_identity.is_shared(closed)) == (3, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rollback.core import owners, plan, preflight
+from rollback.core import owner_conflicts, plan, preflight
 from rollback.core.apps import App, Owner, Remark
 from rollback.core.image_selection import select
 from rollback.core.matching import Rules
@@ -26,7 +26,7 @@ def planned(**of: tuple[Owner, ...]) -> Plan:
 
 
 def test_one_owner_of_several_services_is_one_reason_with_its_command_and_option() -> None:
-    (reason,) = owners.reasons(planned(billing=(SYNC,), cart=(SYNC,)), frozenset())
+    (reason,) = owner_conflicts.reasons(planned(billing=(SYNC,), cart=(SYNC,)), frozenset())
 
     assert reason.what == "billing, cart: Sync of shop puts its own image back"
     assert "sync off shop" in reason.hint
@@ -36,7 +36,7 @@ def test_one_owner_of_several_services_is_one_reason_with_its_command_and_option
 
 def test_each_instance_of_an_owner_is_a_reason_of_its_own() -> None:
     other = replace(SYNC, instance="Sync of cart", suspend="")
-    reasons = owners.reasons(planned(billing=(SYNC,), cart=(other,)), frozenset())
+    reasons = owner_conflicts.reasons(planned(billing=(SYNC,), cart=(other,)), frozenset())
 
     assert [reason.service for reason in reasons] == ["billing", "cart"]
     assert reasons[1].hint == "change the image where it comes from, or go on all the same with --accept-owner=sync"
@@ -45,25 +45,25 @@ def test_each_instance_of_an_owner_is_a_reason_of_its_own() -> None:
 def test_an_accepted_owner_is_a_note_and_no_reason() -> None:
     made = planned(billing=(SYNC,))
 
-    assert owners.reasons(made, {"sync"}) == ()
-    (note,) = owners.with_notes(made, {"sync"}).steps[0].notes[-1:]
+    assert owner_conflicts.reasons(made, {"sync"}) == ()
+    (note,) = owner_conflicts.with_notes(made, {"sync"}).steps[0].notes[-1:]
     assert note == "Sync of shop puts its own image back, unless it is suspended (accepted: sync)"
 
 
 def test_an_owner_that_waits_for_somebody_is_a_note() -> None:
     made = planned(billing=(RELEASE,))
 
-    assert owners.reasons(made, frozenset()) == ()
-    noted = owners.with_notes(made, frozenset())
+    assert owner_conflicts.reasons(made, frozenset()) == ()
+    noted = owner_conflicts.with_notes(made, frozenset())
     assert noted.steps[0].notes[-1] == "release shop brings its own image back at the next release"
-    assert owners.with_notes(noted, frozenset()) == noted
+    assert owner_conflicts.with_notes(noted, frozenset()) == noted
 
 
 def test_owners_of_what_is_not_changed_do_not_matter() -> None:
     made = planned(web=(SYNC, RELEASE))
 
-    assert owners.reasons(made, frozenset()) == ()
-    assert owners.with_notes(made, frozenset()) == made
+    assert owner_conflicts.reasons(made, frozenset()) == ()
+    assert owner_conflicts.with_notes(made, frozenset()) == made
 
 
 def test_a_remark_that_blocks_is_a_reason_and_another_one_a_note() -> None:

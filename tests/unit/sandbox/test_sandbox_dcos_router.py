@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rollback.sandbox.http_messages import Request, Response
-from rollback.sandbox.marathon.admin_router import AdminRouter
+from rollback.sandbox.marathon.dcos_router import AdminRouter
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.sandbox.marathon.login import Logins
 from tests.support.sandbox import Bench, definition

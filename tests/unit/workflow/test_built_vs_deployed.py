@@ -16,7 +16,7 @@ from rollback.core.plan import Plan
 from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.targets.base import Target
-from rollback.workflow.memory_comparison import MemoryComparison
+from rollback.workflow.built_vs_deployed import MemoryComparison
 from tests.support.image_factory import HOST, PROD, app, built, day_of, image, runs
 
 DAY = "2026-11-18"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rollback.core.apps import Owner
+from rollback.targets.kubernetes.gitops_owners import owners
 from rollback.targets.kubernetes.operator_commands import KubectlCommands
-from rollback.targets.kubernetes.owners import owners
 from rollback.targets.kubernetes.workloads import WorkloadId
 
 WEB = WorkloadId.parse("shop/deployment/web")
