@@ -37,6 +37,7 @@ from rollback.output.timeline.page import Commands, page
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState, Freeze, Unfinished, Withdrawn
 from rollback.state.record import Header, Record
+from rollback.workflow import cluster_identity
 from rollback.workflow.command_result import CommandResult
 from tests.unit.state.test_freeze import NOW
 
