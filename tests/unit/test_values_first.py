@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from rollback import cli
+from rollback.config import usage
 
 NOBODY = "http://127.0.0.1:9"  # whoever contacts it fails with another exit code
 SETTINGS = (
@@ -24,6 +26,19 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rollback.yaml").write_text(SETTINGS)
     (tmp_path / "rollback.json").write_text(json.dumps(HISTORY))
+
+
+@pytest.mark.parametrize("line", ["history", "history --json", "history --env=prod", "history --html=page.html"])
+def test_a_command_reads_no_option_that_it_does_not_have(line: str) -> None:
+    assert cli.main(line.split()) == 0
+
+
+def test_every_option_that_a_command_reads_is_in_its_usage() -> None:
+    known = usage.read(cli.__doc__ or "").commands
+    for name, command in known.items():
+        source = (Path(cli.__file__).parent / "commands" / f"{name}.py").read_text()
+        read = set(re.findall(r'options\["(--[a-z-]+|<[a-z]+>)"\]', source))
+        assert read <= {*command.options, *command.places}, name
 
 
 @pytest.mark.parametrize("line", [GET, PLAN, RUN])
