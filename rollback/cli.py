@@ -78,7 +78,8 @@ Registry, target and login:
   --user=<u>           Login name on the target.
   --pwd=<p>            Password of that user; - reads it from standard input.
   --pwd-file=<f>       File with the password.
-  --set=<keys>         Keys of the target's settings: url=https://marathon.example.com, or context=prod,namespace=shop-{env}.
+  --set=<keys>         Keys of the target's settings: url=https://marathon.example.com, or
+                       context=prod,namespace=shop-{env}.
   --config=<file>      Settings file.
 
 Record and messages:
