@@ -25,12 +25,13 @@ from rollback.core import matching
 from rollback.core.apps import App
 from rollback.core.history import History
 from rollback.errors import BadInput, LoginRefused, NotInRegistry, RegistryError, RollbackError
-from rollback.output.doctor_report import Finding, Level, checkup_json, checkup_text
+from rollback.output.doctor_report import Finding, checkup_json, checkup_text
 from rollback.output.progress import Progress
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration
 from rollback.registry.client import Registry
 from rollback.system import user_folders
+from rollback.targets.base import Level
 from rollback.workflow import cluster_identity, context, hooks
 from rollback.workflow.command_result import CommandResult
 
@@ -228,8 +229,8 @@ def _target(given: _CheckContext) -> Iterator[Finding]:
         for check in target.diagnose():
             if check.clock_ahead_s is not None:
                 given.clocks[target.name] = check.clock_ahead_s
-            yield Finding(check.about, Level(check.level.value), check.found, check.next_step)
-            if check.level.value == Level.FAIL.value:
+            yield Finding(check.about, check.level, check.found, check.next_step)
+            if check.level is Level.FAIL:
                 return
         try:
             target.login()

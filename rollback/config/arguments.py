@@ -29,7 +29,7 @@ class _Word(NamedTuple):
 
 
 class Words(NamedTuple):
-    """The words of a command line, told apart.
+    """The words of a command line, sorted out.
 
     Attributes:
         options: those that begin with a hyphen and are no value.

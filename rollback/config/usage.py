@@ -132,14 +132,14 @@ def read(text: str) -> Usage:
         elif heading == "Commands":
             texts = dict(_entries(body))
         elif body and "\n" not in heading:
-            for term, told in _entries(body):
+            for term, description in _entries(body):
                 found = _OPTION.search(term)
                 if found:
                     also = term[: found.start()].strip()
-                    options[found[1]] = Option(found[1], found[2] or "", told, heading, also)
+                    options[found[1]] = Option(found[1], found[2] or "", description, heading, also)
         else:
             exit_codes = " ".join(block.split())
-    commands = {name: Command(name, told, forms[name]) for name, told in texts.items()}
+    commands = {name: Command(name, description, forms[name]) for name, description in texts.items()}
     return Usage(summary, commands, options, exit_codes)
 
 
@@ -147,6 +147,6 @@ def _entries(body: str) -> Sequence[tuple[str, str]]:
     """Lines of a term, at least two blanks, and what it means; continued where a line is indented further."""
     found = []
     for entry in re.split(r"\n(?=  \S)", body.rstrip()):
-        term, _, told = re.sub(r"(?<=\S) {2,}", "\0", entry.strip(), count=1).partition("\0")
-        found.append((term, " ".join(told.split())))
+        term, _, description = re.sub(r"(?<=\S) {2,}", "\0", entry.strip(), count=1).partition("\0")
+        found.append((term, " ".join(description.split())))
     return found

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-Item: TypeAlias = "str | Choice"  # an option's name, or a word such as `<shell>`
+Item: TypeAlias = "str | OptionGroup"  # an option's name, or a word such as `<shell>`
 Branch: TypeAlias = "tuple[Item, ...]"
 
 
-class Choice(NamedTuple):
+class OptionGroup(NamedTuple):
     """What brackets hold.
 
     Attributes:
@@ -38,7 +38,7 @@ def conflicts(branch: Branch, given: set[str]) -> Iterator[tuple[str, str, str]]
         given: the names that are given.
     """
     for item in branch:
-        if isinstance(item, Choice):
+        if isinstance(item, OptionGroup):
             taken = [[name for name in _names(inner) if name in given] for inner in item.branches]
             first = [names[0] for names in taken if names]
             if len(first) > 1:
@@ -56,7 +56,7 @@ def missing(branch: Branch, given: set[str]) -> list[str]:
     """
     found: list[str] = []
     for item in branch:
-        if isinstance(item, Choice):
+        if isinstance(item, OptionGroup):
             if not item.optional:
                 begun = max(item.branches, key=lambda inner: len(given & {*_names(inner)}))
                 found += missing(begun, given)
@@ -77,7 +77,7 @@ def _branches(words: Sequence[str], place: int) -> tuple[tuple[Branch, ...], int
             start = place
             inner, place = _branches(words, place)
             text = re.sub(r" \[[^\[\]]*\]", "", " ".join(words[start : place - 1]))
-            branches[-1].append(Choice(inner, word == "[", text.replace("[ ", "[").replace(" ]", "]")))
+            branches[-1].append(OptionGroup(inner, word == "[", text.replace("[ ", "[").replace(" ]", "]")))
         else:
             branches[-1].append(word.partition("=")[0])
     return tuple(map(tuple, branches)), place + 1
@@ -85,7 +85,7 @@ def _branches(words: Sequence[str], place: int) -> tuple[tuple[Branch, ...], int
 
 def _names(branch: Branch) -> Iterator[str]:
     for item in branch:
-        if isinstance(item, Choice):
+        if isinstance(item, OptionGroup):
             for inner in item.branches:
                 yield from _names(inner)
         else:

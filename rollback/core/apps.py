@@ -161,8 +161,8 @@ class Remark:
         app: the app's id.
         what: in a few words, as a sentence about it begins: `it is paused`.
         why: the target's own words, or what would happen; may be empty.
-        hint: one next step, where it stands against the change.
-        blocks: whether it stands against the change; if not, the user should know it.
+        hint: one next step, where it forbids the change.
+        blocks: whether it forbids the change; if not, the user should know it.
     """
 
     app: str

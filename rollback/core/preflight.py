@@ -179,7 +179,7 @@ def of_locks(
 
 
 def of_remarks(plan: Plan, remarks: Iterable[Remark]) -> tuple[Reason, ...]:
-    """Every remark of a target that stands against a change of a plan."""
+    """Every remark of a target that forbids a change of a plan."""
     services = _services(plan)
     return tuple(
         Reason(f"{services[one.app]}: {one.what}", one.why, one.hint, services[one.app])

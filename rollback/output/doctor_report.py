@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from rollback.output.terminal import Style, TerminalInfo
 from rollback.output.text_format import paragraph
-
-
-class Level(str, Enum):
-    """How it is."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
+from rollback.targets.base import Level
 
 
 @dataclass(frozen=True)

@@ -68,11 +68,11 @@ def _entries(entries: Sequence[tuple[str, str]], width: int) -> list[str]:
     edge = 4 if width < _BELOW else max(len(term) for term, _ in entries) + 4
     lines = []
     for term, text in entries:
-        told = _wrapped(text, width - edge)
+        description = _wrapped(text, width - edge)
         if width < _BELOW:
-            lines += [f"  {term}", *(f"    {line}" for line in told)]
+            lines += [f"  {term}", *(f"    {line}" for line in description)]
         else:
-            lines += [f"{f'  {term}':<{edge}}{told[0]}", *(f"{'':<{edge}}{line}" for line in told[1:])]
+            lines += [f"{f'  {term}':<{edge}}{description[0]}", *(f"{'':<{edge}}{line}" for line in description[1:])]
     return lines
 
 

@@ -25,7 +25,7 @@ def fit_names(names: Collection[str], width: int, more: str = "…") -> dict[str
     Args:
         names: all that are shown together; short ones stay as they are.
         width: letters that there is room for.
-        more: what stands for what is left out.
+        more: the mark for what is left out.
 
     Returns:
         The form of each name. Where the width is too small to tell two names apart, their forms may be equal.

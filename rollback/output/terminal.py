@@ -85,7 +85,7 @@ class TerminalInfo:
 
     @property
     def more(self) -> str:
-        """What stands for text that is left out."""
+        """The mark for text that is left out."""
         return "…" if self.unicode else "..."
 
     def paint(self, text: str, *inks: Style) -> str:

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ApiRequest:
+class RegistryRequest:
     """One request to a registry.
 
     Attributes:
@@ -63,7 +63,7 @@ class RegistryApiClient:
         """The URL of something of a repository: `tags/list`, `manifests/…`, `blobs/…`."""
         return f"{self.address.url}/v2/{self.address.name(repo)}/{rest}"
 
-    def send(self, request: ApiRequest) -> RegistryResponse:
+    def send(self, request: RegistryRequest) -> RegistryResponse:
         """Send a request, with the login that the registry requires, until there is an answer.
 
         Returns:
@@ -83,7 +83,7 @@ class RegistryApiClient:
                     self._known = True
         return self._authorized(request)
 
-    def _authorized(self, request: ApiRequest) -> RegistryResponse:
+    def _authorized(self, request: RegistryRequest) -> RegistryResponse:
         attempt = 0
         while True:
             header = self.authenticator.header(request.repo)
@@ -98,14 +98,14 @@ class RegistryApiClient:
             raise self.failure(request, self.words(answer))
         return answer
 
-    def _refused(self, request: ApiRequest, answer: RegistryResponse, sent: Secret) -> RegistryError:
+    def _refused(self, request: RegistryRequest, answer: RegistryResponse, sent: Secret) -> RegistryError:
         login = self.authenticator.login(request.repo)
         who = f"as {login.name} ({login.source})"
         shown = "" if sent or not login else ", which it did not require"
         hint = "check the credentials: docker login, or podman login"
         return self.failure(request, f"no access {who}{shown}: {self.words(answer)}", hint)
 
-    def failure(self, request: ApiRequest, cause: str, hint: str = "") -> RegistryError:
+    def failure(self, request: RegistryRequest, cause: str, hint: str = "") -> RegistryError:
         """The error that says which registry and repository cannot be read, and why."""
         return RegistryError(
             f"{request.repo} cannot be read from {self.address.url}", why=f"{request.about}: {cause}", hint=hint
@@ -115,7 +115,7 @@ class RegistryApiClient:
         """What a server says in a refusal: its status and, in one short line without secrets, its reason."""
         return self.authenticator.redact(f"{answer.status} {refusal_reason(answer.body)}".strip())
 
-    def _send(self, request: ApiRequest, header: Secret) -> RegistryResponse:
+    def _send(self, request: RegistryRequest, header: Secret) -> RegistryResponse:
         headers = {"Accept": request.accept} if request.accept else {}
         if request.etag:
             headers["If-None-Match"] = f'"{request.etag}"'
@@ -139,7 +139,9 @@ class RegistryApiClient:
             raise self.failure(request, error.cause, error.hint) from error
         raise self.failure(request, f"more than {_HOPS} redirects")
 
-    def _once(self, request: ApiRequest, url: str, headers: Mapping[str, str], counted_as: str) -> RegistryResponse:
+    def _once(
+        self, request: RegistryRequest, url: str, headers: Mapping[str, str], counted_as: str
+    ) -> RegistryResponse:
         return self.http.carry(counted_as, request.method, url, headers, limit=request.limit)
 
 

@@ -12,7 +12,7 @@ from rollback.core.image import Skipped
 from rollback.core.image_reference import is_digest, is_tag
 from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry import manifest
-from rollback.registry.api_client import ApiRequest, RegistryApiClient
+from rollback.registry.api_client import RegistryApiClient, RegistryRequest
 from rollback.registry.cache_protocol import CacheProtocol, SingleFlight
 from rollback.registry.manifest import ConfigFacts, Facts, ImageFacts, IndexFacts, UnsupportedManifest
 from rollback.registry.request_counts import RequestKind
@@ -237,11 +237,11 @@ class ImageResolver:
 
     def _question(
         self, kind: RequestKind, repo: str, rest: str, about: str, *, method: str = "GET", limit: int = MANIFEST_LIMIT
-    ) -> ApiRequest:
+    ) -> RegistryRequest:
         accept = manifest.ACCEPT if rest.startswith("manifests/") else ""
-        return ApiRequest(kind, self._api.url(repo, rest), repo, about, accept, method=method, limit=limit)
+        return RegistryRequest(kind, self._api.url(repo, rest), repo, about, accept, method=method, limit=limit)
 
-    def _sound(self, question: ApiRequest, digest: str) -> RegistryResponse:
+    def _sound(self, question: RegistryRequest, digest: str) -> RegistryResponse:
         """Ask for something that has a digest; once more if the answer does not match it.
 
         Returns:

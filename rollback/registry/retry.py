@@ -119,8 +119,8 @@ class Retrier:
             pause = self._pause(faults) if requested is None else requested
             spent = self._clock() - began
             if pause > self._budget.wait_s - waited:
-                asked = f" and wants us to wait {pause:.0f} s" if requested is not None else ""
-                raise RetriesExhausted(f"{cause}{asked}; given up after {_times(faults)} in {spent:.0f} s", hint)
+                pause_text = f" and wants us to wait {pause:.0f} s" if requested is not None else ""
+                raise RetriesExhausted(f"{cause}{pause_text}; given up after {_times(faults)} in {spent:.0f} s", hint)
             if faults >= self._budget.tries and not slow_down:
                 raise RetriesExhausted(f"{cause}; given up after {_times(faults)} in {spent:.0f} s", hint)
             waited += pause

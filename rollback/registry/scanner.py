@@ -15,7 +15,7 @@ from rollback.core.image_reference import is_tag
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput, RegistryError
 from rollback.registry import worker_pool
-from rollback.registry.api_client import ApiRequest, RegistryApiClient
+from rollback.registry.api_client import RegistryApiClient, RegistryRequest
 from rollback.registry.image_resolver import ImageResolver
 from rollback.registry.request_counts import RequestKind
 from rollback.registry.tag_list import Page, TagListReader
@@ -178,7 +178,7 @@ class Scanner:
             return
         repo, tag = needed[0]
         url = self._api.url(repo, f"manifests/{tag}")
-        answer = self._api.send(ApiRequest(RequestKind.HEAD, url, repo, f"tag {tag}", method="HEAD"))
+        answer = self._api.send(RegistryRequest(RequestKind.HEAD, url, repo, f"tag {tag}", method="HEAD"))
         text = docker_hub.warning(answer.headers, len(needed), self._api.authenticator.identity().user)
         if text:
             _log.warning(text)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from rollback.errors import NotInRegistry, RegistryError
-from rollback.registry.api_client import ApiRequest, RegistryApiClient
+from rollback.registry.api_client import RegistryApiClient, RegistryRequest
 from rollback.registry.request_counts import RequestKind
 from rollback.registry.transport import ConnectionLost, RegistryResponse, TooLarge
 
@@ -183,8 +183,8 @@ class TagListReader:
             path = base.path + path
         return parts._replace(scheme=base.scheme, netloc=base.netloc, path=path, fragment="").geturl()
 
-    def _question(self) -> ApiRequest:
-        return ApiRequest(RequestKind.LIST, self._url, self.repo, "the list of tags", limit=_LIMIT)
+    def _question(self) -> RegistryRequest:
+        return RegistryRequest(RequestKind.LIST, self._url, self.repo, "the list of tags", limit=_LIMIT)
 
     def _failure(self, cause: str) -> RegistryError:
         return self._api.failure(self._question(), cause)

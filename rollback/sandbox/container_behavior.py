@@ -32,7 +32,7 @@ class ContainerBehavior:
         start_s: from the launch until it runs (or fails): pull and start.
         ready_s: from running until the first result of its checks.
         lasts_s: how long a container that `DIES` runs, and one that `SICKENS` stays healthy.
-        drains_s: how long a container goes on after it was asked to stop.
+        drains_s: how long a container goes on after it was requested to stop.
         times: how many launches go this way, after which all is well; 0 for all of them.
     """
 

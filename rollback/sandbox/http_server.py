@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 _LONGEST_BODY = 8 * 1024 * 1024  # bytes
 
 
-class _Connection(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     """One client's connection."""
 
     protocol_version = "HTTP/1.1"
@@ -59,7 +59,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, answer: Answer) -> None:
         self.answer = answer
-        super().__init__((HOST, port), _Connection)
+        super().__init__((HOST, port), _RequestHandler)
 
     def server_bind(self) -> None:
         """Bind without asking the resolver for the host's name, which can take seconds."""

@@ -193,16 +193,16 @@ def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str,
     return tuple(map(sanitize, reasons))
 
 
-def _same_image(withdrawn: str, asked: str) -> bool:
+def _same_image(withdrawn: str, image: str) -> bool:
     """Whether two references name one image: by digest where both have one, else by everything before it.
 
     Registries have several host names, so a host that differs does not make it another image.
     """
     name, _, digest = withdrawn.partition("@")
-    asked_name, _, asked_digest = asked.partition("@")
-    if digest and asked_digest:
-        return digest == asked_digest
-    return _without_host(name) == _without_host(asked_name)
+    image_name, _, image_digest = image.partition("@")
+    if digest and image_digest:
+        return digest == image_digest
+    return _without_host(name) == _without_host(image_name)
 
 
 def _without_host(name: str) -> str:

@@ -57,13 +57,13 @@ def bounded(
     call = _Call(function)
     thread = threading.Thread(target=call.run, daemon=True)
     thread.start()
-    end, asked = time.monotonic() + within_s, False
+    end, stopped = time.monotonic() + within_s, False
     while thread.is_alive():
-        if not asked and stopping():
-            asked, end = True, min(end, time.monotonic() + grace_s)
+        if not stopped and stopping():
+            stopped, end = True, min(end, time.monotonic() + grace_s)
         left = end - time.monotonic()
         if left <= 0:
-            raise TimeoutError("interrupted" if asked else f"no complete answer within {within_s:g} s")
+            raise TimeoutError("interrupted" if stopped else f"no complete answer within {within_s:g} s")
         thread.join(min(left, _LOOK_S))
     return call.result()
 

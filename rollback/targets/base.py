@@ -301,20 +301,20 @@ class UnmanagedApps(Protocol):
 
         Raises:
             LoginRefused: the credentials are not accepted.
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 
 
 class ChangeChecks(Protocol):
-    """What a target also has if it can say what stands against changes before they are written."""
+    """What a target also has if it can say what forbids changes before they are written."""
 
     def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
         """Look at every change without writing anything: rights, rules of the target, states in which none arrives.
 
         Raises:
             LoginRefused: the credentials are not accepted.
-            TargetError: the target cannot be asked.
+            TargetError: the target cannot be queried.
         """
         ...
 

@@ -42,7 +42,7 @@ class Access:
         password: its password; empty likewise.
         slack: address of the webhook; empty to post nothing.
         option: whether user or password were given as options.
-        ask: whether a missing password may be asked for at a terminal.
+        ask: whether to prompt for a missing password at a terminal.
     """
 
     user: str
@@ -127,7 +127,7 @@ def access(
     """Find the login and the webhook: option, environment variable, settings.
 
     From standard input (`-`) they are read one line each, the password first. `ask` says whether a missing password
-    may be asked for at a terminal.
+    may be prompted for at a terminal.
 
     Raises:
         BadInput: a file cannot be read, standard input has nothing, or the webhook's address is none.

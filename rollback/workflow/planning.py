@@ -112,8 +112,8 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
         made = with_directions(made, history)
         comparison = MemoryComparison(made, target, request.config.run.timeout_s)
         prepared = _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
-        told = (*prepared.plan.warnings, *comparison.warnings())
-        return replace(prepared, plan=replace(prepared.plan, warnings=told))
+        warnings = (*prepared.plan.warnings, *comparison.warnings())
+        return replace(prepared, plan=replace(prepared.plan, warnings=warnings))
 
 
 def prepare_approved(

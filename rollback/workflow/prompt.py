@@ -1,4 +1,4 @@
-"""Questions to the user at a terminal; elsewhere nothing is asked."""
+"""Questions to the user at a terminal; elsewhere there are none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def value(question: str, read: Callable[[str], Value]) -> Value:
     """The user's answer as a value; asks again while it cannot be read.
 
     Args:
-        question: what is asked.
+        question: its text.
         read: turns an answer into the value, or raises BadInput.
 
     Raises:

@@ -40,8 +40,8 @@ class _Clock:
     """
 
     def __init__(self, locks: Sequence[Lock]) -> None:
-        self.asked = False
-        self.asked_at = 0.0
+        self.requested = False
+        self.requested_at = 0.0
         self._locks = locks
 
     def now(self) -> float:
@@ -49,11 +49,11 @@ class _Clock:
 
     def sleep(self, seconds: float) -> None:
         end = self.now() + seconds
-        while not self.asked and (rest := end - self.now()) > 0:
+        while not self.requested and (rest := end - self.now()) > 0:
             time.sleep(min(rest, _NAP_S))
 
     def call(self, function: Callable[[], Result], within_s: float) -> Result:
-        return bounded(function, within_s=within_s, stopping=lambda: self.asked, grace_s=_GRACE_S)
+        return bounded(function, within_s=within_s, stopping=lambda: self.requested, grace_s=_GRACE_S)
 
     def _lost(self) -> bool:
         """Whether a lock was claimed by somebody else; nobody knows if the target does not say so soon."""
@@ -63,10 +63,10 @@ class _Clock:
             return False
 
     def stopping(self) -> bool:
-        if not self.asked and self._locks and self._lost():
+        if not self.requested and self._locks and self._lost():
             log.warning("somebody else has claimed the lock: this run writes nothing more")
-            self.asked = True
-        return self.asked
+            self.requested = True
+        return self.requested
 
 
 @contextmanager
@@ -105,13 +105,13 @@ def stoppable(locks: Sequence[Lock], wrote: Sequence[Journal] = ()) -> Iterator[
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
         now = clock.now()
-        if clock.asked:
-            if now - clock.asked_at >= _ONE_WISH_S:
+        if clock.requested:
+            if now - clock.requested_at >= _ONE_WISH_S:
                 with contextlib.suppress(OSError):
                     os.write(2, _LEFT if has_written() else b"\nrollback: ended; nothing was changed\n")
                 os._exit(INTERRUPTED)
             return
-        clock.asked, clock.asked_at = True, now
+        clock.requested, clock.requested_at = True, now
         with contextlib.suppress(OSError):  # past sys.stderr, which may be in the middle of a line of its own
             os.write(2, _OVER if over else b"\nrollback: stopping: no new write is started; again to end at once\n")
 

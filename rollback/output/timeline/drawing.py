@@ -253,8 +253,8 @@ class _SvgWriter:
         )
         now = is_running(self._chart, mark.row, mark.image)
         halo = f'<circle class="halo" cx="{x}" cy="{y}" r="8.5" fill="none" stroke="{_NOW}" stroke-width="2"/>'
-        told = f"{self._chart.names[mark.row]} {image.tag}, {'ran from' if ran else 'built on'} {day}"
+        title = f"{self._chart.names[mark.row]} {image.tag}, {'ran from' if ran else 'built on'} {day}"
         return (
-            f'<g class="mark"{ident}><title>{escape(told)}{", runs now" if now else ""}</title>'
+            f'<g class="mark"{ident}><title>{escape(title)}{", runs now" if now else ""}</title>'
             f"{halo if now else ''}{dot}{text}</g>"
         )

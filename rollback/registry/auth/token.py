@@ -145,7 +145,7 @@ class Tokens:
         return f"{login.name} ({login.source})"
 
     def _fetch(self, group: Group, name: str) -> Secret:
-        asked = self._clock()
+        requested = self._clock()
         login = self._login(name)
         try:
             answer = self._send(group.scopes, login)
@@ -165,7 +165,7 @@ class Tokens:
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
             raise RegistryError(f"no token for {name}", why="the token server's answer holds no usable token")
         group.header = Secret(f"Bearer {token}")
-        group.until = asked + life * _FRESH
+        group.until = requested + life * _FRESH
         self.seen.append(Secret(token))
         return group.header
 

@@ -24,11 +24,11 @@ from rollback.targets.kubernetes.kubectl import ContextInfo, Kubectl, KubectlOpt
 from rollback.targets.kubernetes.kubectl_failures import LoginFailed, Untrusted
 from rollback.targets.kubernetes.kubectl_proxy import ProxyUnavailable
 from rollback.targets.kubernetes.transport import (
-    ApiRequest,
     CommandTransport,
+    KubernetesRequest,
+    KubernetesTransport,
     PatchType,
     ProxyTransport,
-    Transport,
 )
 
 log = logging.getLogger(__name__)
@@ -57,14 +57,14 @@ class KubernetesApi:
         self,
         options: KubectlOptions,
         *,
-        connect: Callable[[Kubectl], Transport] | None = None,
+        connect: Callable[[Kubectl], KubernetesTransport] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._options = options
         self._make_transport = connect or _connect
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._transport: Transport | None = None
+        self._transport: KubernetesTransport | None = None
         self._kubectl: Kubectl | None = None
         self._context: ContextInfo | None = None
 
@@ -86,7 +86,7 @@ class KubernetesApi:
             LoginRefused: the credentials are not accepted, or there are none.
             TargetError: the server cannot be reached, or its answer cannot be used.
         """
-        return self._object(ApiRequest("GET", path, query), what)
+        return self._object(KubernetesRequest("GET", path, query), what)
 
     def list(self, path: str, what: str, **query: str) -> tuple[JsonObject, ...]:
         """Read all objects of a collection, in one request per 500.
@@ -106,7 +106,7 @@ class KubernetesApi:
             following = ""
             for _ in range(_MOST_PAGES):
                 more = {"continue": following} if following else {}
-                request = ApiRequest("GET", path, {**query, "limit": str(_PAGE), **more})
+                request = KubernetesRequest("GET", path, {**query, "limit": str(_PAGE), **more})
                 answer = self._send(request, what)
                 if answer.status == 410 and following and attempt < len(_PAUSES_S):
                     break  # the list is too old to be continued
@@ -142,7 +142,7 @@ class KubernetesApi:
             NotFound, Forbidden, LoginRefused, TargetError: as for `get`; nothing was written.
         """
         kind = PatchType.MERGE if isinstance(change, Mapping) else PatchType.JSON
-        return self._object(ApiRequest("PATCH", path, _writing(dry_run=dry_run), change, kind.value), what)
+        return self._object(KubernetesRequest("PATCH", path, _writing(dry_run=dry_run), change, kind.value), what)
 
     def create(self, path: str, definition: Mapping[str, Any], what: str, *, dry_run: bool = False) -> JsonObject:
         """Create an object in the collection at `path` and return it.
@@ -150,7 +150,7 @@ class KubernetesApi:
         Raises:
             AlreadyExists: there is one of this name; and as for `patch`.
         """
-        return self._object(ApiRequest("POST", path, _writing(dry_run=dry_run), definition), what)
+        return self._object(KubernetesRequest("POST", path, _writing(dry_run=dry_run), definition), what)
 
     def delete(self, path: str, what: str, *, uid: str = "") -> None:
         """Delete an object.
@@ -166,7 +166,7 @@ class KubernetesApi:
         options: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid:
             options["preconditions"] = {"uid": uid}
-        self._object(ApiRequest("DELETE", path, {}, options), what)
+        self._object(KubernetesRequest("DELETE", path, {}, options), what)
 
     def close(self) -> None:
         """End the proxy; harmless when called twice. A later request would start another one."""
@@ -181,16 +181,16 @@ class KubernetesApi:
         self._context = self._context or self._kubectl.context_info()
         return self._kubectl, self._context
 
-    def _connected(self) -> Transport:
+    def _connected(self) -> KubernetesTransport:
         with self._lock:
             kubectl, _ = self._prepare()
             self._transport = self._transport or self._make_transport(kubectl)
             return self._transport
 
-    def _object(self, request: ApiRequest, what: str) -> JsonObject:
+    def _object(self, request: KubernetesRequest, what: str) -> JsonObject:
         return self._parse(self._send(request, what), request, what)
 
-    def _parse(self, answer: HttpAnswer, request: ApiRequest, what: str) -> JsonObject:
+    def _parse(self, answer: HttpAnswer, request: KubernetesRequest, what: str) -> JsonObject:
         if not 200 <= answer.status < 300:
             raise api_errors.refusal(answer, request, what, self.context)
         try:
@@ -203,7 +203,7 @@ class KubernetesApi:
             raise api_errors.unusable(f"the answer is not JSON: {error}", what, self.context) from error
         return body
 
-    def _send(self, request: ApiRequest, what: str) -> HttpAnswer:
+    def _send(self, request: KubernetesRequest, what: str) -> HttpAnswer:
         """Send a request, again where that is harmless, and return the answer, whatever its status."""
         deadline = time.monotonic() + self._options.timeout_s
         for pause_s in (*_PAUSES_S, None):
@@ -217,7 +217,7 @@ class KubernetesApi:
                 self._sleep(wait_s)
         raise AssertionError("the last attempt returns or raises")
 
-    def _attempt(self, request: ApiRequest, what: str, timeout_s: float) -> HttpAnswer:
+    def _attempt(self, request: KubernetesRequest, what: str, timeout_s: float) -> HttpAnswer:
         """Send a request once.
 
         Raises:
@@ -250,7 +250,7 @@ class _RepeatableError(Exception):
         self.failure, self.wait_s = failure, wait_s
 
 
-def _connect(kubectl: Kubectl) -> Transport:
+def _connect(kubectl: Kubectl) -> KubernetesTransport:
     """A proxy; single commands where there can be none."""
     try:
         return ProxyTransport(kubectl)

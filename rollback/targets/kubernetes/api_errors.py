@@ -10,7 +10,7 @@ from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.system.unix_http import HttpAnswer, NotSent
 from rollback.targets.kubernetes.kubectl import ContextInfo, words
 from rollback.targets.kubernetes.kubectl_failures import LoginFailed, Untrusted
-from rollback.targets.kubernetes.transport import ApiRequest
+from rollback.targets.kubernetes.transport import KubernetesRequest
 
 
 class NotFound(TargetError):
@@ -37,7 +37,7 @@ class Unreachable(TargetError):
     """The API server was not reached, or gave no usable answer; nothing was written."""
 
 
-def refusal(answer: HttpAnswer, request: ApiRequest, what: str, context: ContextInfo) -> TargetError:
+def refusal(answer: HttpAnswer, request: KubernetesRequest, what: str, context: ContextInfo) -> TargetError:
     """Turn an answer that is not a success into the error to raise.
 
     Args:
@@ -83,7 +83,7 @@ def not_sent(error: NotSent, what: str, context: ContextInfo) -> TargetError:
     return Unreachable(what, why=why, hint=f"check address, network and VPN, then try: {kubectl} version")
 
 
-def lost(reason: str, request: ApiRequest, what: str, context: ContextInfo) -> TargetError:
+def lost(reason: str, request: KubernetesRequest, what: str, context: ContextInfo) -> TargetError:
     """The error for a request whose answer did not come: a write may have been carried out."""
     why = place(reason, context)
     if request.writes:
@@ -118,6 +118,6 @@ def _page_title(answer: HttpAnswer) -> str:
     return title[1] if title else text[:200]
 
 
-def _namespace_option(request: ApiRequest) -> str:
+def _namespace_option(request: KubernetesRequest) -> str:
     found = re.search(r"/namespaces/([^/]+)", request.path)
     return f" --namespace {found[1]}" if found else ""

@@ -1,4 +1,4 @@
-"""Who else deploys a workload, as its metadata tells. Pure.
+"""Who else deploys a workload, as its metadata says. Pure.
 
 - Argo CD: the annotation `argocd.argoproj.io/tracking-id: app:group/Kind:namespace/name`, or a label of that prefix.
   `app.kubernetes.io/instance` alone proves nothing: Helm charts set it, too.

@@ -1,4 +1,4 @@
-"""What stands against a change of a workload, or should be known before it, as the workload itself tells. Pure."""
+"""What forbids a change of a workload, or should be known before it, as the workload itself says. Pure."""
 
 from __future__ import annotations
 

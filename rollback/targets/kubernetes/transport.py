@@ -28,7 +28,7 @@ class PatchType(str, Enum):
 
 
 @dataclass(frozen=True)
-class ApiRequest:
+class KubernetesRequest:
     """A request to the API server.
 
     Attributes:
@@ -56,10 +56,10 @@ class ApiRequest:
         return self.method != "GET" and "dryRun" not in self.query
 
 
-class Transport(Protocol):
+class KubernetesTransport(Protocol):
     """A way to the API server; may be used from several threads."""
 
-    def send(self, request: ApiRequest, timeout_s: float) -> HttpAnswer:
+    def send(self, request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
         """Send a request and return the server's answer, whatever its status.
 
         Raises:
@@ -92,8 +92,8 @@ class ProxyTransport:
         self._proxy = KubectlProxy(kubectl)
         self._client = UnixHttpClient(self._proxy.socket, _ANSWER_LIMIT)
 
-    def send(self, request: ApiRequest, timeout_s: float) -> HttpAnswer:
-        """See `Transport.send`."""
+    def send(self, request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
+        """See `KubernetesTransport.send`."""
         answer = self._send(request, timeout_s)
         if answer.status == 401:
             # client-go discards the credentials of an exec plug-in after a 401, so the next request logs in again.
@@ -101,11 +101,11 @@ class ProxyTransport:
         return answer
 
     def close(self) -> None:
-        """See `Transport.close`."""
+        """See `KubernetesTransport.close`."""
         self._client.close()
         self._proxy.stop()
 
-    def _send(self, request: ApiRequest, timeout_s: float) -> HttpAnswer:
+    def _send(self, request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
         body = None if request.body is None else json.dumps(request.body).encode()
         headers = {"Accept": "application/json"}
         if body is not None:
@@ -150,8 +150,8 @@ class CommandTransport:
     def __init__(self, kubectl: Kubectl) -> None:
         self._kubectl = kubectl
 
-    def send(self, request: ApiRequest, timeout_s: float) -> HttpAnswer:
-        """See `Transport.send`."""
+    def send(self, request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
+        """See `KubernetesTransport.send`."""
         stdin = "" if request.body is None else json.dumps(request.body)
         try:
             done = self._kubectl.run(*_arguments(request), stdin=stdin, timeout_s=timeout_s)
@@ -193,7 +193,7 @@ _CODES = {
 }
 
 
-def _arguments(request: ApiRequest) -> list[str]:
+def _arguments(request: KubernetesRequest) -> list[str]:
     """The kubectl command for a request; there is no `--raw` for a patch."""
     verb = {"GET": "get", "POST": "create", "DELETE": "delete"}.get(request.method)
     if verb:

@@ -31,7 +31,7 @@ def read(api: KubernetesApi, namespace: str, managed: Collection[str]) -> Unmana
         managed: ids of its apps.
 
     Raises:
-        TargetError: the API server cannot be asked; what the user may not read is named instead.
+        TargetError: the API server cannot be queried; what the user may not read is named instead.
     """
     found = UnmanagedWorkloads(namespace, managed)
     not_looked_at = []

@@ -63,7 +63,7 @@ class Writer:
             return app_id in self._written
 
     def try_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
-        """What stands against changes: one server-side dry run each.
+        """What forbids changes: one server-side dry run each.
 
         Raises:
             LoginRefused: the credentials are not accepted.

@@ -19,7 +19,7 @@ from rollback.targets.marathon.configurations import Configurations
 from rollback.targets.marathon.image_versions import ImageVersions
 from rollback.targets.marathon.operator_commands import HttpCommands
 
-# Members that an app comes without unless they are asked for; deployments and counts always come.
+# Members that an app comes without unless they are requested; deployments and counts always come.
 _EMBEDDED = ("apps.tasks", "apps.deployments", "apps.counts", "apps.lastTaskFailure", "apps.readiness")
 
 _AT_ONCE = 8  # requests for versions at a time

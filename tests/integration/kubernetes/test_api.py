@@ -13,7 +13,7 @@ from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.targets.kubernetes.api import KubernetesApi
 from rollback.targets.kubernetes.api_errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from rollback.targets.kubernetes.kubectl import Kubectl, KubectlOptions
-from rollback.targets.kubernetes.transport import CommandTransport, ProxyTransport, Transport
+from rollback.targets.kubernetes.transport import CommandTransport, KubernetesTransport, ProxyTransport
 from tests.support.kubernetes.cluster import Cluster, Namespace
 from tests.support.kubernetes.control_plane import kubeconfig
 from tests.support.registry_proxy import Faults, Reply, front, reset
@@ -25,13 +25,13 @@ Connect = Callable[..., KubernetesApi]
 
 
 @pytest.fixture(params=[ProxyTransport, CommandTransport], ids=["proxy", "commands"])
-def way(request: pytest.FixtureRequest) -> Callable[[Kubectl], Transport]:
-    way: Callable[[Kubectl], Transport] = request.param
+def way(request: pytest.FixtureRequest) -> Callable[[Kubectl], KubernetesTransport]:
+    way: Callable[[Kubectl], KubernetesTransport] = request.param
     return way
 
 
 @pytest.fixture
-def connect(cluster: Cluster, way: Callable[[Kubectl], Transport]) -> Iterator[Connect]:
+def connect(cluster: Cluster, way: Callable[[Kubectl], KubernetesTransport]) -> Iterator[Connect]:
     """Connect as a user, or with a kubeconfig."""
     opened = []
 

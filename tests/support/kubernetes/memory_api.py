@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollback.system.unix_http import HttpAnswer
-from rollback.targets.kubernetes.transport import ApiRequest
+from rollback.targets.kubernetes.transport import KubernetesRequest
 
 Json = dict[str, Any]
 
 
 class MemoryApi:
-    """Satisfies `Transport`.
+    """Satisfies `KubernetesTransport`.
 
     Attributes:
         objects: by API path, the objects.
@@ -26,7 +26,7 @@ class MemoryApi:
     def __init__(self) -> None:
         self.objects: dict[str, Json] = {"/api/v1/namespaces/shop": {"metadata": {"name": "shop", "uid": "ns"}}}
         self.forbidden: set[str] = set()
-        self.requests: list[ApiRequest] = []
+        self.requests: list[KubernetesRequest] = []
         self._lock = threading.Lock()
 
     def add(self, collection: str, name: str, **members: Any) -> Json:
@@ -51,17 +51,17 @@ class MemoryApi:
         """What was written, in order."""
         return [request.body for request in self.requests if request.writes]
 
-    def send(self, request: ApiRequest, timeout_s: float) -> HttpAnswer:
-        """See `Transport`."""
+    def send(self, request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
+        """See `KubernetesTransport`."""
         assert timeout_s > 0
         with self._lock:
             self.requests.append(request)
             return self._answer(request)
 
     def close(self) -> None:
-        """See `Transport`."""
+        """See `KubernetesTransport`."""
 
-    def _answer(self, request: ApiRequest) -> HttpAnswer:
+    def _answer(self, request: KubernetesRequest) -> HttpAnswer:
         if request.path in self.forbidden:
             return _status(403, "Forbidden", f'User "u" cannot list {request.path.rpartition("/")[2]}')
         if request.method == "GET" and "limit" in request.query:

@@ -14,7 +14,7 @@ from rollback.errors import TargetError
 from rollback.system.unix_http import HttpAnswer, NotSent
 from rollback.targets import kubernetes
 from rollback.targets.base import Level, TargetOptions
-from rollback.targets.kubernetes.transport import ApiRequest
+from rollback.targets.kubernetes.transport import KubernetesRequest
 from tests.support.kubernetes.memory_api import MemoryApi
 
 APPS, BATCH = "/apis/apps/v1/namespaces/shop", "/apis/batch/v1/namespaces/shop"
@@ -252,7 +252,7 @@ def test_a_server_that_is_gone_is_one_error_and_not_a_reason_for_each_change(
     changes = [Change(app, OLD) for app in target.apps("prod")]
     monkeypatch.setattr("rollback.targets.kubernetes.api._PAUSES_S", ())
 
-    def gone(request: ApiRequest, timeout_s: float) -> HttpAnswer:
+    def gone(request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
         api.requests.append(request)
         raise NotSent("connection refused")
 

@@ -15,7 +15,7 @@ from rollback.targets.kubernetes.api import KubernetesApi
 from rollback.targets.kubernetes.api_errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from rollback.targets.kubernetes.kubectl import KubectlOptions
 from rollback.targets.kubernetes.kubectl_failures import LoginFailed, Untrusted
-from rollback.targets.kubernetes.transport import ApiRequest
+from rollback.targets.kubernetes.transport import KubernetesRequest
 
 PODS = "/api/v1/namespaces/shop/pods"
 CONFIG = {
@@ -31,9 +31,9 @@ class Script:
 
     def __init__(self, *steps: Step) -> None:
         self.steps = list(steps)
-        self.requests: list[ApiRequest] = []
+        self.requests: list[KubernetesRequest] = []
 
-    def send(self, request: ApiRequest, timeout_s: float) -> HttpAnswer:
+    def send(self, request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
         assert timeout_s > 0
         self.requests.append(request)
         step = self.steps.pop(0)
