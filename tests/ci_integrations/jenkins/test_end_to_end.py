@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
-from tests.ci_integrations.jenkins.conftest import Build, Button, choose, type_in
+from tests.ci_integrations.jenkins.conftest import ABORT, Build, Button, choose, type_in
 from tests.ci_integrations.scenario import BROKEN, GOOD, Scene, command_lines, leaks
 
 
@@ -59,3 +59,14 @@ def test_a_get_that_fails_asks_nothing(button: Button) -> None:
     assert build.result == "FAILURE"
     assert "shop/nowhere" in build.console
     assert build.questions == []
+
+
+def test_a_get_that_warns_shows_it_and_goes_on_to_the_question(button: Button, scene: Scene) -> None:
+    button.credentials["rollback-prod"] = {"username": scene.sandbox.user, "password": "wrong"}
+
+    build = button.press(ABORT, BASIS="auto")
+
+    assert build.result == "ABORTED"
+    assert len(build.questions) == 1
+    assert scene.good_day in str(build.questions[0])
+    assert "warning: " in build.console
