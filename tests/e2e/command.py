@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -117,6 +118,7 @@ class Terminal:
         self.process = process
         self._handle = handle
         self.shown = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
     def until(self, text: str) -> str:
         """Read until it shows a text."""
@@ -144,7 +146,7 @@ class Terminal:
             data = os.read(self._handle, 65_536)
         except OSError:  # the other side is closed
             return False
-        self.shown += data.decode(errors="replace")
+        self.shown += self._decode(data)  # a read may end within a character
         return bool(data)
 
 
