@@ -18,6 +18,7 @@ from rollback.registry.auth.authenticator import Authenticator
 from rollback.registry.auth.credentials import Identity, Login
 from rollback.registry.auth.docker_config import Keychain
 from rollback.registry.cache_protocol import CacheProtocol, NullCache
+from rollback.registry.host_certificates import HostCertificates
 from rollback.registry.image_resolver import ImageResolver, ResolverOptions
 from rollback.registry.request_counts import RequestCounter, RequestCounts
 from rollback.registry.retry import Budget
@@ -105,14 +106,22 @@ def connect(
 
 def _pool(options: RegistryOptions, address: Address, counter: RequestCounter) -> Pool:
     """The connections, with what the settings name, else with the certificates that are kept for this registry."""
-    kept = host_certificates.find(address)
+    kept = _kept_certificates(options, address)
     return Pool(
         counter,
         connections=options.connections,
-        verify=False if options.insecure else options.ca_bundle or True,
+        verify=False if options.insecure else options.ca_bundle or True,  # False only by `registry.insecure: true`
         client_cert=(options.client_cert, options.client_key) if options.client_cert else kept.client,
-        also_trusted=() if options.insecure or options.ca_bundle else kept.authorities,
+        also_trusted=kept.authorities,
     )
+
+
+def _kept_certificates(options: RegistryOptions, address: Address) -> HostCertificates:
+    """What is kept for this registry, without that in whose place the settings have something else."""
+    kept = host_certificates.find(address)
+    authorities = () if options.insecure or options.ca_bundle else kept.authorities
+    client = None if options.client_cert else kept.client
+    return HostCertificates(authorities, client, kept.folder if authorities or client else None)
 
 
 def _credentials(options: RegistryOptions, address: Address) -> Callable[[str], Login]:
@@ -177,8 +186,8 @@ class Registry:
         proxy = urlsplit(network.proxy_for(self.url))
         if proxy.hostname:
             parts.append(f"through the proxy {proxy.scheme}://{proxy.netloc.rpartition('@')[2]}")
-        folder = host_certificates.find(self._api.address).folder
-        if folder and not (self._options.insecure or (self._options.ca_bundle and self._options.client_cert)):
+        folder = _kept_certificates(self._options, self._api.address).folder
+        if folder:
             parts.append(f"with the certificates in {folder}")
         return ", ".join(parts)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import certifi
 import pytest
 
 from rollback.registry import host_certificates
@@ -45,9 +47,12 @@ def test_a_proxy_that_no_proxy_excludes_is_not_named(monkeypatch: pytest.MonkeyP
 def test_kept_certificates_are_named_where_they_count(tmp_path: Path) -> None:
     folder = tmp_path / "certs.d" / "registry.example.com"
     folder.mkdir(parents=True)
+    assert route() == ""  # nothing is kept there
+    shutil.copy(certifi.where(), folder / "ca.crt")
 
     assert route() == f"with the certificates in {folder}"
     assert route(insecure=True) == ""
+    assert route(ca_bundle=Path(certifi.where())) == ""
 
 
 def test_certificates_are_looked_for_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
