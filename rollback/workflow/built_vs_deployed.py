@@ -52,6 +52,7 @@ class MemoryComparison:
         self._clock = clock
         self._end = clock() + LIMIT_S
         self._found: dict[str, ConfiguredImages | str] = {}
+        self._failure = ""  # the target's own words of the first one
         self._lock = threading.Lock()
         self._steps: tuple[Step, ...] = ()
         self._threads: list[threading.Thread] = []
@@ -71,7 +72,7 @@ class MemoryComparison:
         for thread in self._threads:
             thread.join(max(self._end - self._clock(), 0))
         with self._lock:
-            found = dict(self._found)
+            found, failure = dict(self._found), self._failure
         differences: list[str] = []
         not_compared: dict[str, list[str]] = {}
         for step in self._steps:
@@ -80,7 +81,8 @@ class MemoryComparison:
                 not_compared.setdefault(then, []).append(step.service)
             elif not _agrees(step, then):
                 differences.append(self._difference(step, then))
-        rest = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in not_compared.items())
+        reasons = {_FAILED: f"{_FAILED}: {failure}" if failure else _FAILED}
+        rest = "; ".join(f"{', '.join(names)} ({reasons.get(why, why)})" for why, names in not_compared.items())
         return (*differences, *((f"not compared with what ran: {rest}",) if rest else ()))
 
     def _difference(self, step: Step, then: ConfiguredImages) -> str:
@@ -104,6 +106,8 @@ class MemoryComparison:
             except RollbackError as error:
                 log.debug("what %s was configured with is not known: %s", app_id, error.why or error.what)
                 then = _FAILED
+                with self._lock:
+                    self._failure = self._failure or error.why or error.what
             except Exception as error:  # noqa: BLE001 - left behind, it may find the target closed; nobody waits for it
                 log.debug("what %s was configured with is not known: %r", app_id, error)
                 then = _FAILED

@@ -143,15 +143,18 @@ def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> 
         return ()
     remembering = cast(Remembering, target)
     steps = [step for step in plan.steps if step.action is Action.CHANGE and step.app]
+    unknown: dict[str, list[str]] = {}  # by reason, the services
 
     def look_up(step: Step) -> tuple[str, ...]:
         try:
             return remembering.drift(step.app.id if step.app else "", until)
         except TargetError as error:
-            log.warning("%s: what did not go back is not known: %s", step.service, error.why or error.what)
+            unknown.setdefault(error.why or error.what, []).append(step.service)
             return ()
 
-    drifted = zip(steps, each(look_up, steps, workers=parallel), strict=True)
+    drifted = list(zip(steps, each(look_up, steps, workers=parallel), strict=True))
+    for why, services in unknown.items():
+        log.warning("%s: what did not go back is not known: %s", ", ".join(services), why)
     found = [f"{step.service}: {'; '.join(lines)}" for step, lines in drifted if lines]
     born = [step.service for step in plan.steps if step.match is Match.MISSING]
     return (*found, *(f"{service}: born since, stays as it is" for service in born))

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
+from rollback.core.deployed import ConfiguredImages
+from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.system.bounded_call import each
 from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
@@ -18,6 +20,7 @@ from rollback.targets.kubernetes.kubectl_proxy import leftovers
 from rollback.targets.kubernetes.markers import ConfigMapMarkers, MarkerId
 from rollback.targets.kubernetes.observer import Observer
 from rollback.targets.kubernetes.operator_commands import KubectlCommands
+from rollback.targets.kubernetes.revision_memory import RevisionMemory
 from rollback.targets.kubernetes.rollout import Observation
 from rollback.targets.kubernetes.workloads import WorkloadId
 from rollback.targets.kubernetes.writer import Writer
@@ -78,6 +81,8 @@ class Kubernetes:
         self._observer = Observer(self._api)
         self._markers = ConfigMapMarkers(self._api)
         self._writer = Writer(self._api, self._commands)
+        self._memory = RevisionMemory(self._api, self._writer.entry)
+        self._uids: dict[str, str] = {}  # by namespace, as far as they were read
 
     @property
     def name(self) -> str:
@@ -118,9 +123,14 @@ class Kubernetes:
         return tuple(name for name in self._scope.namespaces if "{env}" not in name)
 
     def identity(self) -> str:
-        """See `Target`: the uids of the namespaces, which stay whatever the context is called. One request each."""
-        found = [self._namespace(one)["metadata"]["uid"] for one in self._scope.namespaces]
-        return f"kubernetes {' '.join(sorted(map(str, found)))}"
+        """See `Target`: the uids of the namespaces, which stay whatever the context is called.
+
+        One request for each that was not read at the login.
+        """
+        for one in self._scope.namespaces:
+            if one not in self._uids:
+                self._namespace(one)
+        return f"kubernetes {' '.join(sorted(self._uids[one] for one in self._scope.namespaces))}"
 
     def diagnose(self) -> Iterator[Check]:
         """See `Target`. No request: what the kubeconfig says of each context that may be used."""
@@ -201,6 +211,18 @@ class Kubernetes:
         """See `ChangeChecks`. One dry run per change."""
         return self._writer.try_changes(changes)
 
+    def image_history(self, ids: Sequence[str], most: int) -> Mapping[str, tuple[ConfiguredImages, ...]]:
+        """See `ImageMemory`. At most two requests per namespace, and one per further 500 objects."""
+        return self._memory.history(ids, most)
+
+    def image_at(self, app_id: str, moment: Instant) -> ConfiguredImages | None:
+        """See `ImageMemory`. Requests as for `image_history`, for all workloads together."""
+        return self._memory.at(app_id, moment)
+
+    def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
+        """See `Remembering`. Requests as for `image_history`, for all workloads together."""
+        return self._memory.drift(app_id, until)
+
     def deployments(self) -> tuple[Deployment, ...]:
         """See `Target`: there are none."""
         return ()
@@ -256,7 +278,9 @@ class Kubernetes:
         self._api.close()
 
     def _namespace(self, name: str) -> JsonObject:
-        return self._api.get(f"/api/v1/namespaces/{name}", f"the namespace {name} cannot be read")
+        found = self._api.get(f"/api/v1/namespaces/{name}", f"the namespace {name} cannot be read")
+        self._uids[name] = str(found["metadata"]["uid"])
+        return found
 
     def _app(self, entry: JsonObject, kind: workloads.WorkloadKind) -> App:
         app = workloads.app(entry, kind)

@@ -71,6 +71,12 @@ def is_in_flight(entry: Mapping[str, Any], kind: WorkloadKind) -> bool:
     return not (is_observed(entry) and counts.wanted == counts.total == counts.updated == counts.available)
 
 
+def has_old_pods(entry: Mapping[str, Any], kind: WorkloadKind) -> bool:
+    """Whether pods of an older configuration are left, or the controller has not seen the present one yet."""
+    counts = _counts(entry, kind)
+    return not is_observed(entry) or counts.total > counts.updated
+
+
 def progress(entry: Mapping[str, Any], kind: WorkloadKind) -> str:
     """How far a rollout is, by the workload's own numbers."""
     counts = _counts(entry, kind)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rollback.core.apps import App, Change, Deployment, Remark
+from rollback.core.apps import Change, Deployment, Remark
 from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.system.bounded_call import each
 from rollback.targets.kubernetes import preflight, workloads, writing
@@ -72,7 +72,7 @@ class Writer:
         unreachable: list[Unreachable] = []
 
         def look(change: Change) -> list[Remark]:
-            entry, what = self._entry(change.app), f"the image of {change.app.id} could not be changed"
+            entry, what = self.entry(change.app.id), f"the image of {change.app.id} could not be changed"
             found = list(preflight.remarks(change, entry, self._commands))
             if unreachable:  # the others would wait for it, too
                 return found
@@ -101,7 +101,7 @@ class Writer:
         """
         identity = WorkloadId.parse(change.app.id)
         what = f"the image of {identity} cannot be changed"
-        entry = self._entry(change.app)
+        entry = self.entry(change.app.id)
         goes_forward = change.captured is None and change.image != change.app.image
         if goes_forward and workloads.version(entry) != change.app.version:
             raise self._changed_since(identity)
@@ -127,11 +127,15 @@ class Writer:
         mark = f"{identity}@{answer['metadata'].get('generation', '')}"
         return Deployment(mark, (change.app.id,), workloads.version(answer))
 
-    def _entry(self, app: App) -> JsonObject:
-        """A workload as it was last read."""
+    def entry(self, app_id: str) -> JsonObject:
+        """A workload as it was last read; one request for one that was not.
+
+        Raises:
+            TargetError: it cannot be read.
+        """
         with self._lock:
-            entry = self._entries.get(app.id)
-        return entry or self._api.get(WorkloadId.parse(app.id).path, f"{app.id} cannot be read")
+            entry = self._entries.get(app_id)
+        return entry or self._api.get(WorkloadId.parse(app_id).path, f"{app_id} cannot be read")
 
     def _patch(self, entry: JsonObject, change: Change) -> list[dict[str, Any]]:
         """The patch for a change: what this run has written goes back to its whole captured pod template.

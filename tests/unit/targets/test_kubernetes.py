@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from rollback.core.apps import App, Change
+from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.system.unix_http import HttpAnswer, NotSent
 from rollback.targets import kubernetes
 from rollback.targets.base import Level, TargetOptions
+from rollback.targets.kubernetes.api_errors import Forbidden
 from rollback.targets.kubernetes.transport import KubernetesRequest
 from tests.support.kubernetes.memory_api import MemoryApi
 
@@ -78,26 +80,102 @@ def fleet(api: MemoryApi, number: int) -> None:
         name = f"w{count}-5d9" if title == "ReplicaSet" else f"w{count}"
         labels = {"pod-template-hash": "5d9"} if title == "ReplicaSet" else {}
         api.add(PODS, f"w{count}-0", spec=pod_template()["spec"], metadata=owned(title, name, **labels))
+        for past, image in enumerate((OLD, NEW), 1):
+            remember(api, kind, f"w{count}", past, image, f"2026-11-2{past}T12:00:00Z")
 
 
-@pytest.mark.parametrize(("number", "reads"), [(200, 12), (700, 12 + 1)])
+def remember(api: MemoryApi, kind: str, name: str, number: int, image: str, created: str, **members: Any) -> None:
+    """A revision of a workload, as a ReplicaSet or a ControllerRevision."""
+    meta = {**owned("Any", name, f"{APPS}/{kind} {name}"), "creationTimestamp": created}
+    template = pod_template(image, **members)
+    if kind == "deployments":
+        marked = {**meta, "annotations": {"deployment.kubernetes.io/revision": str(number)}}
+        spec = {"replicas": 1 if image == NEW else 0, "template": template}
+        api.add(f"{APPS}/replicasets", f"{name}-{number}", metadata=marked, spec=spec)
+    else:
+        data = {"spec": {"template": template}}
+        api.add(f"{APPS}/controllerrevisions", f"{name}-{number}", metadata=meta, revision=number, data=data)
+
+
+@pytest.mark.parametrize("number", [200, 700])
 def test_a_plan_reads_each_collection_once_and_tries_each_change_once(
-    api: MemoryApi, make: Make, number: int, reads: int
+    api: MemoryApi, make: Make, number: int
 ) -> None:
+    """At most 12 requests that read, and one per further 500 objects; all that a plan can want of a target."""
     fleet(api, number)
+    api.objects[ROLLOUTS] = {"resources": [{"name": "rollouts"}]}
     target = make()
 
     target.login()
     apps = target.apps("prod")
     beside = target.unmanaged()
+    target.running_digests(apps)
+    moments = [target.image_at(app.id, Instant.parse("2026-11-21T23:00:00Z")) for app in apps]
     changes = [Change(app, OLD) for app in apps[:7]]
     target.check_changes(changes)
     target.identity()
 
     assert (len(apps), beside.apps, beside.not_looked_at) == (number, (), ())
-    assert len(api.reads) <= reads
+    assert {moment.containers[0].image for moment in moments if moment} == {OLD}
+    assert len(moments) == number
+    assert len(api.reads) <= 12 + (len(api.objects) - 500) // 500
     assert sorted(api.dry_runs) == sorted(f"{APPS}/{plural(change.app)}" for change in changes)
     assert api.writes == []
+
+
+def test_what_workloads_had_is_read_in_two_requests_and_no_further_back_than_it_counts(
+    api: MemoryApi, make: Make
+) -> None:
+    fleet(api, 8)
+    remember(api, "deployments", "w2", 3, "r.example.com/shop/web:3", "2026-11-23T12:00:00Z")
+    target = make()
+    ids = [app.id for app in target.apps("prod")]
+    api.requests.clear()
+
+    found = target.image_history(ids, 2)
+
+    assert sorted(api.reads) == [f"{APPS}/controllerrevisions", f"{APPS}/replicasets"]
+    assert [one.containers[0].image for one in found["shop/statefulset/w1"]] == [OLD, NEW]
+    assert [str(one.since) for one in target.image_history(ids, 1)["shop/deployment/w2"]] == [
+        "2026-11-22T12:00:00Z",  # until when the image before it counts
+        "2026-11-23T12:00:00Z",
+    ]
+    assert found.keys() == set(ids)
+    assert len(api.reads) == 2
+
+
+def test_what_has_changed_since_a_date_is_named_and_what_is_uncertain_is_called_so(
+    api: MemoryApi, make: Make
+) -> None:
+    api.add(f"{APPS}/deployments", "web", **workload())
+    remember(api, "deployments", "web", 1, OLD, "2026-11-21T12:00:00Z", volumes=[{}])
+    remember(api, "deployments", "web", 2, OLD, "2026-11-22T12:00:00Z")
+    remember(api, "deployments", "web", 4, NEW, "2026-11-24T12:00:00Z")
+    target = make()
+    (app,) = target.apps("prod")
+
+    told = [target.drift(app.id, Instant.parse(f"2026-11-{day}T23:00:00Z")) for day in (20, 21, 22, 24)]
+
+    assert told == [(), ("pod volumes changed",), ("its configuration of that date is uncertain: not compared",), ()]
+
+
+def test_without_the_right_to_read_revisions_the_target_says_so_and_never_that_nothing_ran(
+    api: MemoryApi, make: Make
+) -> None:
+    fleet(api, 4)
+    api.forbidden = {f"{APPS}/replicasets"}
+    target = make()
+    ids = [app.id for app in target.apps("prod")]
+
+    for look in (
+        lambda: target.image_history(ids, 5),
+        lambda: target.image_at("shop/deployment/w2", Instant.parse("2026-11-21T23:00:00Z")),
+        lambda: target.drift("shop/deployment/w2", Instant.parse("2026-11-21T23:00:00Z")),
+    ):
+        with pytest.raises(Forbidden, match="the ReplicaSets of shop cannot be read") as caught:
+            look()
+        assert 'User "u" cannot list replicasets' in caught.value.why
+    assert api.reads.count(f"{APPS}/replicasets") == 1
 
 
 def plural(app: App) -> str:

@@ -103,11 +103,11 @@ def test_an_uncertain_moment_is_called_so() -> None:
 
 
 def test_what_was_not_compared_is_named_with_the_reason() -> None:
-    memory = opened(web=None, cart=TargetError("no"), billing="2-master")
+    memory = opened(web=None, cart=TargetError("no", why="HTTP 403 Forbidden"), billing="2-master")
 
     assert told(planned("web", "cart", "billing"), memory) == (
         "not compared with what ran: web (the target does not remember that date); "
-        "cart (the target cannot be queried)",
+        "cart (the target cannot be queried: HTTP 403 Forbidden)",
     )
 
 
