@@ -29,7 +29,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     )
     wanted = plan_request(options, config)
     out = option_values.new_file(options["--out"], "--out") if options["--out"] else None
-    history = planning.read_history(wanted, datetime.now(timezone.utc))
+    history = planning.read_history(wanted, datetime.now(timezone.utc), access)
     target = context.target(config, access, wanted.env.name)
     try:
         prepared = planning.prepare(wanted, history, target)

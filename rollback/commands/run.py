@@ -18,7 +18,7 @@ from rollback.core.plan_file import Approved
 from rollback.errors import BadInput
 from rollback.output.progress import Progress
 from rollback.system import files
-from rollback.workflow import context, date_choice, planning, prompt
+from rollback.workflow import context, date_choice, known_environments, planning, prompt
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.context import Access
 from rollback.workflow.run_request import RunRequest, policy
@@ -57,7 +57,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     if not options["--date"]:
         return _with_chosen_date(options, config, access, request, progress)
     wanted = plan_request(options, config)
-    history = planning.read_history(wanted, datetime.now(timezone.utc))
+    history = planning.read_history(wanted, datetime.now(timezone.utc), access)
     target = context.target(config, access, wanted.env.name)
     try:
         return carry_out(request, planning.prepare(wanted, history, target), target, progress, began=began)
@@ -82,13 +82,14 @@ def _with_chosen_date(
         )
     env = context.environment(options["--env"], config)
     history = _history(options, config, request.dump, progress)
+    known_environments.require_for_history(history, env, config, request.dump, access)
     target = context.target(config, access, env.name)
     try:
         only, skip = option_values.names(options["--only"]), option_values.names(options["--skip"])
         day = date_choice.choose(history, env, config, target, only=only, skip=skip)
         began = time.monotonic()
         wanted = plan_request({**options, "--date": day}, config)
-        history = planning.read_history(wanted, datetime.now(timezone.utc))
+        history = planning.read_history(wanted, datetime.now(timezone.utc), access)
         return carry_out(request, planning.prepare(wanted, history, target), target, progress, began=began)
     finally:
         target.close()

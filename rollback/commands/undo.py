@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from rollback.commands.run import undo_options
 from rollback.config import option_values
 from rollback.config.settings import Settings
+from rollback.core.plan import Environment
 from rollback.core.rollout_status import LOST_S
 from rollback.errors import BadInput, Reason, Refused
 from rollback.output.progress import Progress
@@ -18,8 +20,9 @@ from rollback.state import record, undo_choice
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
 from rollback.targets.base import Target
-from rollback.workflow import context, planning
+from rollback.workflow import context, known_environments, planning
 from rollback.workflow.command_result import CommandResult
+from rollback.workflow.context import Access
 from rollback.workflow.run_request import RunRequest, policy
 from rollback.workflow.runner import carry_out
 
@@ -40,7 +43,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         ask=not options["--yes"],
     )
     dump = option_values.folder(options["--dump"])
-    env = _environment(options["--env"], config, dump) if options["--env"] else None
+    env = _environment(options["--env"], config, dump, access) if options["--env"] else None
     run = options["--run"] or options["<id>"]
     past = _chosen(dump, run, env)
     rules = UndoRules(
@@ -80,17 +83,24 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         target.close()
 
 
-def _environment(name: str, config: Settings, dump: Path) -> str:
+def _environment(name: str, config: Settings, dump: Path, access: Access) -> str:
     """The deployment name of the environment whose run is undone.
 
     Raises:
-        BadInput: it is not configured, and no run in the dump folder is of it.
+        BadInput: it is not configured, and nothing uses it.
     """
     env = context.environment(name, config)
     recorded = {past.header.env for past in record.readable(dump)}
-    if not config.knows(env.name) and env.name not in recorded:
-        raise context.unknown_environment(env, config, "no record in the dump folder", recorded)
+    if not config.knows(env.name) and env.name not in recorded and not _in_history(env, config, dump):
+        searched = "neither a record nor a history in the dump folder"
+        known_environments.apps_of(env, config, access, searched, recorded)
     return env.name
+
+
+def _in_history(env: Environment, config: Settings, dump: Path) -> bool:
+    with suppress(BadInput):  # an undo needs no history
+        return known_environments.uses(context.read_history(dump), env, config)
+    return False
 
 
 def _chosen(dump: Path, run: str | None, env: str | None) -> Record:

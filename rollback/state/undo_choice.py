@@ -55,7 +55,7 @@ def choose(records: Iterable[Record], folder: Path, env: str | None) -> UndoChoi
     if passed_over:
         return UndoChoice(passed_over[0], tuple(passed_over[1:]))
     raise BadInput(
-        f"there is no run to undo in {folder / FOLDER}",
+        f"there is no run{f' of {env}' if env else ''} to undo in {folder / FOLDER}",
         hint="name the folder of its rollback.json with --dump; `rollback history` lists the runs",
     )
 

@@ -85,7 +85,9 @@ def environment(name: str, config: Settings) -> Environment:
     return config.environment(option_values.environment_name(name))
 
 
-def unknown_environment(env: Environment, config: Settings, where: str, others: Iterable[str] = ()) -> BadInput:
+def unknown_environment(
+    env: Environment, config: Settings, where: str, others: Iterable[str] = (), apps_unknown: str = ""
+) -> BadInput:
     """The error for an environment that is not configured and that nothing uses.
 
     Args:
@@ -93,12 +95,14 @@ def unknown_environment(env: Environment, config: Settings, where: str, others: 
         config: the settings.
         where: what was searched for it, e.g. `no tag of these repositories`.
         others: names that are used without being configured.
+        apps_unknown: why the apps could not be searched, too; empty if they were, or need not be.
     """
     known = [f"{name} (tags: {tag})" if name != tag else name for name, tag in config.environments.items()]
+    doubt = f" (whether an app does is not known: {apps_unknown})" if apps_unknown else ""
     known += sorted({name for name in others if name} - {*config.environments, *config.environments.values()})
     return BadInput(
         f"there is no environment {env.name!r}",
-        why=f"it is not configured, and {where} uses it; known are {', '.join(known)}",
+        why=f"it is not configured, and {where} uses it{doubt}; known are {', '.join(known)}",
         hint="correct --env, or add it to the settings: environments: {<deployment name>: <tag name>}",
     )
 

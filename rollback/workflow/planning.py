@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,19 +19,20 @@ from rollback.core.history import History
 from rollback.core.image import Image
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Selection
-from rollback.core.plan import Action, Environment, Plan, Step
+from rollback.core.plan import Action, Plan, Step
 from rollback.core.plan_file import Approved, held_against
 from rollback.core.preflight import ImageCheck, ImagePresence
 from rollback.core.timestamps import Instant
-from rollback.errors import BadInput, LoginRefused, NotInRegistry, Reason, Refused, RegistryError
+from rollback.errors import LoginRefused, NotInRegistry, Reason, Refused, RegistryError
 from rollback.registry.client import Registry
 from rollback.state import record, undo_plan
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
 from rollback.system.bounded_call import each
 from rollback.targets.base import ChangeChecks, Target, Unmanaged, UnmanagedApps
-from rollback.workflow import context, running_images
+from rollback.workflow import context, known_environments, running_images
 from rollback.workflow.built_vs_deployed import MemoryComparison
+from rollback.workflow.context import Access
 from rollback.workflow.run_request import PlanRequest
 
 log = logging.getLogger(__name__)
@@ -49,17 +50,20 @@ class PreparedPlan:
     registry: str = ""
 
 
-def read_history(request: PlanRequest, now: datetime) -> History:
+def read_history(request: PlanRequest, now: datetime, access: Access) -> History:
     """Read the history that a plan is made from.
 
+    Args:
+        request: the plan.
+        now: the time.
+        access: the login on the target, whose apps are read if nothing else uses the environment.
+
     Raises:
-        BadInput: it cannot be read.
+        BadInput: it cannot be read, or nothing uses this environment.
         Refused: it is of another environment, or too old.
     """
     history = context.read_history(request.dump)
-    env, config = request.env, request.config
-    if not config.knows(env.name) and not _uses(history, env, config) and not _recorded(request.dump, env):
-        raise context.unknown_environment(env, config, "neither this history nor a record", [history.env])
+    known_environments.require_for_history(history, request.env, request.config, request.dump, access)
     reasons = (
         *preflight.of_history(history, request.env, request.config.tags(request.env)),
         *preflight.of_age(history, Instant(now), request.max_age_s),
@@ -67,23 +71,6 @@ def read_history(request: PlanRequest, now: datetime) -> History:
     if reasons:
         raise Refused(reasons)
     return history
-
-
-def _uses(history: History, env: Environment, config: Settings) -> bool:
-    """Whether a history is of an environment, or has tags of it."""
-    if history.env or history.tag_env:
-        return env.name in {history.env, history.tag_env}
-    tags = config.tags(env)
-    return any(tags.fits(tag) for image in history.images for tag in image.tags)
-
-
-def _recorded(dump: Path, env: Environment) -> bool:
-    """Whether a run of an environment is recorded in a dump folder."""
-    for path in record.files(dump):
-        with suppress(BadInput):  # `history` names records that cannot be read
-            if record.read(path).header.env == env.name:
-                return True
-    return False
 
 
 def prepare(request: PlanRequest, history: History, target: Target) -> PreparedPlan:

@@ -291,8 +291,24 @@ def test_a_dcos_without_its_marathon_plugin_is_told(guarded: Guarded, tmp_path: 
     assert "dcos-core-cli" in said.err
 
 
+def test_an_environment_that_only_apps_use_is_known_and_has_no_images_and_no_run(guarded: Guarded) -> None:
+    config = guarded.command.folder / "rollback.yaml"
+    configured = "environments: {dev: develop, stage: stage, preprod: premaster, prod: master}"
+    assert configured in config.read_text()
+    config.write_text(config.read_text().replace(configured, "environments: {live: release}"))
+    of_live = guarded.file.read_text().replace('"prod"', '"live"')
+    guarded.file.write_text(of_live.replace("-master", "-release").replace('"master"', '"release"'))
+
+    guarded("plan", guarded.day, "--env=prod", code=3, told="there are no images of prod in this history")
+    guarded("run", guarded.day, "--env=prod", code=3, told="only apps use it: /ds/prod/shop/")
+    guarded("undo", "--env=prod", code=2, told="there is no run of prod to undo")
+    for words in (["plan", guarded.day], ["run", guarded.day], ["undo"]):
+        guarded(*words, "--env=nowhere", code=2, told="nor an app uses it; known are live (tags: release)")
+
+
 def test_undo_without_a_terminal_needs_yes(guarded: Guarded) -> None:
     guarded("undo", code=2, told="there is no run to undo")
+    guarded("undo", "--env=prod", code=2, told="there is no run of prod to undo")
     guarded("undo", "--env=nowhere", code=2, told="there is no environment 'nowhere'")
     assert guarded.command("run", guarded.day, "--env=prod", "--only=billing").code == 0
     try:
