@@ -11,7 +11,7 @@ from enum import Enum
 from rollback.core import deployed
 from rollback.core.history import History
 from rollback.core.image import Basis, CreatedFrom, DeployedImage, Image, builds
-from rollback.core.timestamps import Instant
+from rollback.core.timestamps import Instant, with_local
 from rollback.errors import BadInput, Reason, Refused
 
 _AGO = re.compile(r"(an?|\d{1,5}) (minute|hour|day|week)s? ago", re.ASCII)
@@ -235,11 +235,12 @@ def _unknown(entries: Sequence[DeployedImage], entry: DeployedImage | None, unti
     if entry:
         name = entry.tag or entry.digest[:19] or "an image"
         return (
-            f"uncertain: it was configured with {name} at {entry.since}, and may not have run it; its image rests on "
-            "when it was built"
+            f"uncertain: it was configured with {name} at {with_local(str(entry.since))}, and may not have run it; "
+            "its image rests on when it was built"
         )
     if until < entries[0].since:
-        return f"what it ran before {entries[0].since} is not remembered; its image rests on when it was built"
+        since = with_local(str(entries[0].since))
+        return f"what it ran before {since} is not remembered; its image rests on when it was built"
     return "it ran no image of this repository then; its image rests on when it was built"
 
 
@@ -306,7 +307,7 @@ def _refuse_unreached(history: History, instant: Instant) -> None:
             [
                 Reason(
                     f"{instant} is later than this history",
-                    why=f"it was made at {history.generated}",
+                    why=f"it was made at {with_local(str(history.generated), seconds=True)}",
                     hint="make a new one with `rollback get`",
                 )
             ]
@@ -326,4 +327,4 @@ def _refuse_unreached(history: History, instant: Instant) -> None:
 
 
 def _gap(history: History, reach: Instant) -> str:
-    return f"its newest {history.last} images reach to {reach}"
+    return f"its newest {history.last} images reach to {with_local(str(reach), seconds=True)}"

@@ -11,7 +11,7 @@ from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.history import History
 from rollback.core.image import Basis
 from rollback.core.plan import Action, Environment, Plan, Step
-from rollback.core.timestamps import Instant
+from rollback.core.timestamps import Instant, with_local
 from rollback.errors import Reason
 
 
@@ -97,7 +97,8 @@ def of_age(history: History, now: Instant, max_age_s: float) -> tuple[Reason, ..
     return (
         Reason(
             f"this history is {age_s / 3600:.1f} hours old",
-            why=f"it was made at {history.generated}, and may be {max_age_s / 3600:g} hours old at most",
+            why=f"it was made at {with_local(str(history.generated))}, and may be {max_age_s / 3600:g} hours old at "
+            "most",
             hint="make a new one with `rollback get`, or allow more with --max-age",
         ),
     )
@@ -165,7 +166,7 @@ def of_locks(
         held = {app_id: service for app_id, service in changing.items() if app_id in deployment.apps}
         if not held:
             continue
-        since = f", since {deployment.since}" if deployment.since else ""
+        since = f", since {with_local(deployment.since)}" if deployment.since else ""
         which, verb = ", ".join(held), "are" if len(held) > 1 else "is"
         reasons.append(
             Reason(

@@ -68,23 +68,41 @@ class Instant(NamedTuple):
         return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 
-def with_local(text: str, zone: tzinfo | None = None) -> str:
+def with_local(text: str, zone: tzinfo | None = None, *, seconds: bool = False) -> str:
     """A time as a user reads it, in UTC and beside it in the local zone: `2026-11-22 03:12 UTC (04:12 CET)`.
 
     Args:
         text: RFC 3339; what is no such time is returned as it is.
         zone: the local zone; None for that of this machine.
+        seconds: whether seconds are shown.
     """
     try:
         time = Instant.parse(text).time
         local = time.astimezone(zone)
     except (ValueError, OverflowError):
         return text
-    utc = f"{time:%Y-%m-%d %H:%M} UTC"
+    clock = "%H:%M:%S" if seconds else "%H:%M"
+    utc = f"{time:%Y-%m-%d} {time.strftime(clock)} UTC"
     if not local.utcoffset():
         return utc
     day = "" if local.date() == time.date() else f"{local:%Y-%m-%d} "
-    return f"{utc} ({day}{local:%H:%M %Z})"
+    return f"{utc} ({day}{local.strftime(clock)} {local:%Z})"
+
+
+def end_of_day(day: str, until: Instant) -> str:
+    """The last second of a day with its offset from UTC, `23:59:59 -08:00`; `23:59:59 UTC` where that is none.
+
+    Args:
+        day: the day, `2026-11-20`.
+        until: the moment at which it ends in the zone in question.
+
+    Raises:
+        ValueError: the day is none, or does not end at that moment in any zone.
+    """
+    end = datetime.combine(date.fromisoformat(day), datetime.max.time())
+    offset = end - until.time.replace(tzinfo=None)
+    zone = end.replace(tzinfo=timezone(offset)).strftime("%z")
+    return f"{end:%H:%M:%S} {f'{zone[:3]}:{zone[3:5]}' if offset else 'UTC'}"
 
 
 def _fault(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 
 from rollback.core.apps import OperatorCommands
 from rollback.core.plain_text import printable, sanitize
+from rollback.core.timestamps import with_local
 from rollback.execution.outcome import Outcome, Verdict
 from rollback.output.run_history import event_row
 from rollback.state.record import Record
@@ -59,7 +60,8 @@ def markdown(record: Record) -> str:
         lines += [_cell(str(ended.get("summary", ""))), ""]
     facts = [("Run", header.run), ("Target", header.target), ("By", header.by), ("From", header.place)]
     facts += [("Reason", header.reason), ("Incident", header.incident), ("Started from", header.link)]
-    facts += [("Began", header.at), ("Ended", str(ended.get("when", ""))), ("If one fails", header.on_failure)]
+    facts += [("Began", with_local(header.at)), ("Ended", with_local(str(ended.get("when", ""))))]
+    facts += [("If one fails", header.on_failure)]
     lines += [f"- **{name}:** {_cell(value)}" for name, value in facts if value]
     lines += ["", *_services(record), ""]
     if ended.get("remains"):

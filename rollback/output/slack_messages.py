@@ -12,6 +12,7 @@ from typing import Any
 
 from rollback.core.plain_text import printable, sanitize, sanitize_lines
 from rollback.core.plan import Action, Plan, Step
+from rollback.core.timestamps import with_local
 from rollback.errors import Reason
 from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output.text_format import duration, short, table
@@ -99,7 +100,9 @@ def run_summary(header: Header) -> str:
 
 
 def _about(header: Header) -> list[str]:
-    facts = [("Why", header.reason), ("Incident", header.incident), ("By", header.by), ("On", header.target)]
+    moment = with_local(header.as_of)  # a date, or the run that is undone, is in the title as it is
+    facts = [("As of", moment if moment != header.as_of else ""), ("Began", with_local(header.at))]
+    facts += [("Why", header.reason), ("Incident", header.incident), ("By", header.by), ("On", header.target)]
     facts += [("Run", header.run), ("Started from", header.link)]
     return [f"{name}: {value}" for name, value in facts if value]
 

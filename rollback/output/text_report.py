@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rollback.core.apps import OperatorCommands
 from rollback.core.history import History
@@ -11,6 +12,7 @@ from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
 from rollback.core.plain_text import sanitize, sanitize_lines
 from rollback.core.plan import Action, OnFailure, Plan, Step
+from rollback.core.timestamps import end_of_day, with_local
 from rollback.errors import Reason
 from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output import incident_report
@@ -18,6 +20,7 @@ from rollback.output.matrix import list_text, matrix_text, selection_text
 from rollback.output.terminal import Style, TerminalInfo
 from rollback.output.text_format import DIGEST_SHOWN, basis_text, duration, paragraph, short, table
 
+_QUESTION = 3  # lines of a terminal: a blank one, the question, and the one that its answer ends
 _DETAIL = 24  # columns of a detail in the line of its service, if the other columns have to give way
 PLAIN = TerminalInfo()  # a file, a message: any width, no colour
 
@@ -70,11 +73,8 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
     """
     rows = [_plan_row(step, plan.basis, surface) for step in plan.steps]
     rows, ending = _without_ending(rows, plan.env.tag, surface)
-    lines = [
-        f"Plan: {sanitize(plan.env.name)} {sanitize(_to(plan))}{ending}",
-        f"      on {sanitize(plan.target)}",
-        "",
-    ]
+    about = _about(plan, ending, surface)
+    lines = [*about, ""]
     head, *body = table([("service", "now", "", "then", "", ""), *rows], surface, shrinkable=(1, 3), names=0)
     lines.append(surface.paint(head, Style.QUIET))
     lines += [
@@ -96,19 +96,47 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
         f"{plan.count(Action.CHANGE)} to change, {plan.count(Action.SAME)} the same, {plan.count(Action.STAYS)} stay."
     )
     lines += paragraph("", f"{counts} {footer}".rstrip(), surface)
+    if surface.width and len(lines) + _QUESTION >= surface.height:  # its first lines are out of sight
+        lines += ["", *about]
     return "\n".join(lines) + "\n"
+
+
+def _about(plan: Plan, ending: str, surface: TerminalInfo) -> list[str]:
+    """What the plan is of: the environment and where it leads, the moment that this means, the target."""
+    moment, head = _moment(plan), paragraph("Plan: ", f"{plan.env.name} {_to(plan)}", surface)
+    if surface.width and ending and len(head[-1]) + len(ending) < surface.width:
+        head[-1] += ending
+    elif ending:
+        head += paragraph("      ", ending.strip(), surface)
+    return [
+        *head,
+        *(paragraph("      ", moment, surface) if moment else []),
+        *paragraph("      ", f"on {plan.target}", surface),
+    ]
 
 
 def _to(plan: Plan) -> str:
     """Where the plan leads: a date, or, for an undo, to before a run."""
-    is_date = plan.as_of[4:5] == "-"
-    if not is_date:
+    if not _leads_to_a_date(plan):
         return f"as before the run {plan.as_of}"
-    if plan.until is None or len(plan.as_of) > len("2026-11-20"):  # a time has its zone already
-        return f"as of {plan.as_of}"
-    end = plan.until.time
-    other_day = f"{end:%Y-%m-%d} " if str(end.date()) != plan.as_of else ""
-    return f"as of {plan.as_of} (until {other_day}{end:%H:%M:%S} UTC)"
+    with suppress(ValueError):  # a time, which has its zone already
+        if plan.until:
+            return f"as of {plan.as_of} (until {end_of_day(plan.as_of, plan.until)})"
+    return f"as of {plan.as_of}"
+
+
+def _leads_to_a_date(plan: Plan) -> bool:
+    return plan.as_of[4:5] == "-"
+
+
+def _moment(plan: Plan) -> str:
+    """The moment that a plan's date means, in UTC and in local time; empty where `_to` says all of that."""
+    if plan.until is None or not _leads_to_a_date(plan):
+        return ""
+    both = with_local(str(plan.until), seconds=True)
+    if "(" not in both and (_to(plan).endswith(" UTC)") or plan.as_of.endswith(("Z", "+00:00"))):
+        return ""
+    return f"{'until' if '(until' in _to(plan) else 'that is'} {both}"
 
 
 def _plan_row(step: Step, basis: Basis, surface: TerminalInfo) -> tuple[str, ...]:
@@ -136,7 +164,7 @@ def _without_ending(
     """
     tags = [cell for row in rows for cell in (row[1], row[3]) if cell not in {"", "-"}]
     endings = {f"-{tag_env}"} if tag_env else {f"-{tag.rpartition('-')[2]}" for tag in tags if "-" in tag}
-    if not surface.width or len(endings) != 1:
+    if not surface.width or not rows or len(endings) != 1:
         return rows, ""
     [ending] = endings
     fits = max(map(len, table([row[:5] for row in rows] if spare else rows))) + spare < surface.width

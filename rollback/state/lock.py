@@ -17,6 +17,7 @@ from typing import Protocol
 
 from rollback.core import json_text
 from rollback.core.plain_text import sanitize
+from rollback.core.timestamps import with_local
 from rollback.errors import Failed, Reason, Refused, TargetError
 from rollback.state.state_store import file_name
 from rollback.system import files
@@ -170,7 +171,8 @@ def _holder(text: str) -> Mapping[str, str]:
 
 
 def _taken(env: str, other: Mapping[str, str]) -> Reason:
-    holder_text = ", ".join(f"{sanitize(key)} {sanitize(value, 200)}" for key, value in other.items() if value)
+    shown = {**other, **({"since": with_local(other["since"])} if "since" in other else {})}
+    holder_text = ", ".join(f"{sanitize(key)} {sanitize(value, 200)}" for key, value in shown.items() if value)
     return Reason(
         f"{env} is being rolled back by somebody else at this moment",
         why=holder_text or "it does not say who",

@@ -150,7 +150,7 @@ def test_on_a_day_the_newest_that_any_app_got_is_shown() -> None:
     ("entry", "words"),
     [
         (ran("2-master", "2026-11-05", "2026-11-09", certain=False), "uncertain: it was configured with 2-master at"),
-        (ran("2-master", "2026-11-09"), "what it ran before 2026-11-09T12:00:00Z is not remembered"),
+        (ran("2-master", "2026-11-09"), "what it ran before 2026-11-09 12:00 UTC is not remembered"),
         (ran("2-master", "2026-11-05", "2026-11-06"), "it ran no image of this repository then"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A plan says when its day ends, and each change whether it leads back or forward in time."""
+"""A plan says of each change whether it leads back or forward in time."""
 
 from __future__ import annotations
 
@@ -33,18 +33,3 @@ def test_a_row_says_in_which_direction_it_leads(reference: str, direction: str, 
     assert [step.direction for step in found.steps] == [direction]
     assert f" {shown} " in plan_text(found)
     assert plan_json(found, ())["steps"][0]["direction"] == (direction or None)
-
-
-@pytest.mark.parametrize(
-    ("zone", "line"),
-    [
-        ("UTC", "Plan: prod as of 2026-11-12 (until 23:59:59 UTC)"),
-        ("America/New_York", "Plan: prod as of 2026-11-12 (until 2026-11-13 04:59:59 UTC)"),
-    ],
-)
-def test_the_first_line_says_when_the_day_ends(zone: str, line: str) -> None:
-    history = built(HISTORY.images, timezone=zone)
-
-    made = plan.build(select(history, day_of("2026-11-12")), [], PROD, "m", Rules())
-
-    assert plan_text(made).splitlines()[0] == line

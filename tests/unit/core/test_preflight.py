@@ -16,6 +16,7 @@ from rollback.core.preflight import ImageCheck, ImagePresence
 from rollback.core.timestamps import Instant
 from rollback.errors import Reason
 from tests.support.image_factory import HOST, PROD, app, built, day_of, image
+from tests.support.local_zone import local_zone
 
 DAY = "2026-11-20"
 MASTER = EnvironmentTags("master")
@@ -66,10 +67,11 @@ def test_what_stays_the_same_needs_no_evidence_and_no_lock() -> None:
 def test_a_deployment_that_holds_an_app_is_named_with_its_start() -> None:
     held = Deployment("d1", ("/other", "/ds/prod/shop/billing"), since="2026-11-22T03:00:00Z")
 
-    (reason,) = against(SOUND, held)
+    with local_zone("Europe/Berlin"):
+        (reason,) = against(SOUND, held)
 
     assert "/ds/prod/shop/billing is locked" in reason.what
-    assert reason.why == "deployment d1 runs, since 2026-11-22T03:00:00Z"
+    assert reason.why == "deployment d1 runs, since 2026-11-22 03:00 UTC (04:00 CET)"
 
 
 def test_a_deployment_that_holds_several_apps_is_one_reason() -> None:

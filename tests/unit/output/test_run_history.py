@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from rollback.output.run_history import run_text, runs_json, runs_text
 from rollback.output.terminal import TerminalInfo
+from tests.support.local_zone import local_zone
 from tests.support.records import past
 
 RUN = past("20261122-040512-prod-1a2b", at="2026-11-22T04:05:12Z", reason="checkout is down", incident="INC-7")
@@ -14,13 +14,10 @@ KILLED = past("20261121-030000-prod-3c4d", at="2026-11-21T03:00:00Z", verdict=""
 
 
 @pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def berlin() -> Iterator[None]:
     """The local zone of this machine."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Europe/Berlin")
-        time.tzset()
+    with local_zone("Europe/Berlin"):
         yield
-    time.tzset()
 
 
 def test_past_runs_are_listed_with_their_outcome() -> None:

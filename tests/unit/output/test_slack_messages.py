@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,6 +16,7 @@ from rollback.output import slack_client, slack_messages
 from rollback.secret import Secret
 from rollback.state.record import Header
 from tests.support.image_factory import HOST
+from tests.support.local_zone import local_zone
 from tests.unit.output.test_progress import planned
 
 HEADER = Header(
@@ -57,6 +58,22 @@ def test_the_start_tells_who_why_and_from_where_to_where() -> None:
     for told in ("checkout is down", "INC-7", "https://jenkins.example.com/job/7", "9.9.9-master", "3 to change"):
         assert told in text
     assert text.count("→") == 3
+
+
+@pytest.mark.parametrize(
+    ("as_of", "shown"),
+    [("2026-11-20", ""), ("2026-11-20T14:30:00-05:00", "As of: 2026-11-20 19:30 UTC (20:30 CET)\n")],
+)
+def test_times_are_shown_in_utc_and_beside_it_in_local_time(as_of: str, shown: str) -> None:
+    header = replace(HEADER, as_of=as_of)
+
+    with local_zone("Europe/Berlin"):
+        both = [slack_messages.started(header, planned(1)), slack_messages.ended("run", outcome(1), header)]
+
+    for message in both:
+        about = texts(message)[1]
+        assert f"{shown}Began: 2026-11-22 04:05 UTC (05:05 CET)\n" in about
+        assert about.count("As of: ") == bool(shown)
 
 
 @pytest.mark.parametrize(

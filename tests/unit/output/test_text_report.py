@@ -57,7 +57,9 @@ def test_a_plan_with_long_names_and_tags_still_fits_a_terminal() -> None:
 def test_where_tags_have_no_room_their_common_ending_is_told_once() -> None:
     narrow, wide = (plan_text(planned(6), surface=TerminalInfo(width=width)) for width in (64, 120))
 
-    assert "(tags end in -master)" in narrow.splitlines()[0]
+    assert narrow.splitlines()[1] == "      (tags end in -master)"
+    brief = plan_text(replace(planned(6), until=None), surface=TerminalInfo(width=64))
+    assert brief.splitlines()[0] == "Plan: prod as of 2026-11-19   (tags end in -master)"
     assert "99.9.9 " in narrow
     assert "99.9.9-master " in wide
 

@@ -10,8 +10,16 @@ import pytest
 
 from rollback.errors import Failed, Refused
 from rollback.state.lock import FileLock
+from tests.support.local_zone import local_zone
 
-HOLDER = {"run": "20261122-040000-prod-aaaa", "by": "ann", "host": "h1", "pid": "42", "since": "04:00", "link": ""}
+HOLDER = {
+    "run": "20261122-040000-prod-aaaa",
+    "by": "ann",
+    "host": "h1",
+    "pid": "42",
+    "since": "2026-11-22T04:00:00Z",
+    "link": "",
+}
 CHILD = """
 import sys
 from pathlib import Path
@@ -29,12 +37,13 @@ def lock(folder: Path, env: str = "prod", target: str = "m", *, steal: bool = Fa
 def test_a_second_one_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
     first = lock(tmp_path)
 
-    with pytest.raises(Refused) as caught:
+    with local_zone("Europe/Berlin"), pytest.raises(Refused) as caught:
         lock(tmp_path)
 
     assert caught.value.exit_code == 3
     assert "prod" in caught.value.what
-    assert "ann" in caught.value.why
+    assert "by ann" in caught.value.why
+    assert "since 2026-11-22 04:00 UTC (05:00 CET)" in caught.value.why
     first.release()
 
 
