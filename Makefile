@@ -9,6 +9,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # Many tests wait for a fleet to come up, so there are more of them at a time than there are processors.
 WORKERS ?= 4
+# A file's tests stay together, in the order of the folders: the long ones come first.
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 # Where this is set, Python compiles the program at each of the thousand starts that the tests need.
 export PYTHONDONTWRITEBYTECODE =
@@ -42,7 +44,7 @@ demo: $(LIGHT) ## a rollback and an undo on a small fleet on this machine; insta
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo/demo.sh
 
 test: $(READY) ## every test that this machine has the parts for; the others say what they miss
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
+	$(PYTEST)
 
 check: lint test ## what CI checks
 
@@ -57,7 +59,7 @@ format: $(READY) ## put the code into its form
 
 integration: $(READY) ## install the real parts (registries, dcos, ansible, …), then run the tests that use them
 	for parts in $(filter-out .ci/parts-bench,$(sort $(wildcard .ci/parts*))); do bash $$parts; done
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile tests/integration tests/contract tests/e2e
+	$(PYTEST) tests/integration tests/contract tests/e2e
 	RANDOM_SEEDS=1..200 $(BIN)/python -m pytest --numprocesses=$(WORKERS) tests/faults/test_random_runs.py
 
 bench: $(READY) ## measure requests, time and memory against other tools

@@ -6,7 +6,6 @@ import json
 import os
 import pwd
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rollback.state.state_store import file_name
 from rollback.system.user_folders import state_folder
 from tests.faults.scenario import Scene, Told, scene
 
-_LONG_S = 20.0  # a command that waits for a pipe's other end waits for ever
+pytestmark = pytest.mark.timeout(60)  # a command that waits for a pipe's other end waits for ever
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +28,10 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def stage(_served: Scene, tmp_path: Path) -> Iterator[Scene]:
-    """A folder of its own for each test, and an alarm in place of an endless wait."""
-
-    def late(number: int, frame: object) -> None:
-        raise AssertionError("it waits")
-
+    """A folder of its own for each test."""
     folder = tmp_path / "here"
     shutil.copytree(_served.folder, folder)
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, _LONG_S)
     yield Scene(_served.sandbox, folder, _served.time, (f"--user={_served.sandbox.user}", *_served.options[1:]))
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
     assert not _served.writes()
 
 
