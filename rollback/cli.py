@@ -20,7 +20,7 @@ Usage:
                [--config=<file>] [--json] [--debug]
   rollback thaw --env=<e> [--by=<who>] [--reason=<why>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>]
                [--target=<name>] [--config=<file>] [--json] [--debug]
-  rollback history [<id> | --run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>]
+  rollback history [<id> | --run=<id>] [--env=<e>] [--dump=<dr>] [--html=<file>] [--config=<file>]
                [--json | --markdown] [--debug]
   rollback doctor [--dump=<dr>] [--slack=<s>] [--user=<u>] [--pwd=<p> | --pwd-file=<f>] [--target=<name>]
                [--registry=<url>] [--config=<file>] [--json] [--debug]

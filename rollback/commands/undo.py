@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 from rollback.commands.run import undo_options
 from rollback.config import option_values
 from rollback.config.settings import Settings
-from rollback.core.plan import Environment
 from rollback.core.rollout_status import LOST_S
 from rollback.errors import BadInput, Reason, Refused
 from rollback.output.progress import Progress
@@ -91,16 +89,9 @@ def _environment(name: str, config: Settings, dump: Path, access: Access) -> str
     """
     env = context.environment(name, config)
     recorded = {past.header.env for past in record.readable(dump)}
-    if not config.knows(env.name) and env.name not in recorded and not _in_history(env, config, dump):
-        searched = "neither a record nor a history in the dump folder"
-        known_environments.apps_of(env, config, access, searched, recorded)
+    if not config.knows(env.name) and env.name not in recorded and not known_environments.built(dump, env, config):
+        known_environments.apps_of(env, config, access, known_environments.IN_THE_FOLDER, recorded)
     return env.name
-
-
-def _in_history(env: Environment, config: Settings, dump: Path) -> bool:
-    with suppress(BadInput):  # an undo needs no history
-        return known_environments.uses(context.read_history(dump), env, config)
-    return False
 
 
 def _chosen(dump: Path, run: str | None, env: str | None) -> Record:

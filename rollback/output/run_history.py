@@ -15,13 +15,18 @@ _NONE = "no outcome"  # it was killed, or is still running
 _HEAD = ("time", "what", "environment", "as of", "by", "outcome", "reason")
 
 
-def runs_text(records: Sequence[Record], surface: TerminalInfo | None = None) -> str:
+def runs_text(records: Sequence[Record], surface: TerminalInfo | None = None, env: str = "") -> str:
     """Past runs, newest first, each with its id, which is never shortened.
 
     In a pipe there is one line each. A terminal that is too narrow for that shows id and reason below.
+
+    Args:
+        records: the runs.
+        surface: where they are shown.
+        env: the environment to which they are narrowed; empty for all.
     """
     if not records:
-        return "no runs yet\n"
+        return f"no runs{f' of {sanitize(env)}' if env else ''} yet\n"
     wide = [(*_HEAD, "run"), *((*_cells(record.header), *_ends(record), record.header.run) for record in records)]
     lines = table(wide)
     if not surface or not surface.width or max(map(len, lines)) < surface.width:

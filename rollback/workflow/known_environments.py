@@ -16,6 +16,7 @@ from rollback.state import record
 from rollback.workflow import context
 from rollback.workflow.context import Access
 
+IN_THE_FOLDER = "neither a record nor a history in the dump folder"  # what an undo and a list of runs can go by
 _MOST_APPS = 3  # are named as examples
 
 
@@ -33,7 +34,7 @@ def require_for_history(history: History, env: Environment, config: Settings, du
         BadInput: nothing uses this environment, or the target does not serve it.
         Refused: only apps use it, so that the history has no images of it.
     """
-    if config.knows(env.name) or uses(history, env, config) or _recorded(dump, env):
+    if config.knows(env.name) or _uses(history, env, config) or _recorded(dump, env):
         return
     ids = apps_of(env, config, access, "neither this history nor a record", [history.env])
     more = f" and {len(ids) - _MOST_APPS} more" if len(ids) > _MOST_APPS else ""
@@ -51,7 +52,14 @@ def require_for_history(history: History, env: Environment, config: Settings, du
     )
 
 
-def uses(history: History, env: Environment, config: Settings) -> bool:
+def built(dump: Path, env: Environment, config: Settings) -> bool:
+    """Whether the dump folder has a history of an environment; it may have none, or one that cannot be read."""
+    with suppress(BadInput):
+        return _uses(context.read_history(dump), env, config)
+    return False
+
+
+def _uses(history: History, env: Environment, config: Settings) -> bool:
     """Whether a history is of an environment, or has tags of it."""
     if history.env or history.tag_env:
         return env.name in {history.env, history.tag_env}
