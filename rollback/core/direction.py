@@ -17,10 +17,11 @@ from rollback.errors import BadInput
 
 BACK = "back"
 FORWARD = "forward"
+DIRECTIONS = ("", BACK, FORWARD)
 
 
 def with_directions(plan: Plan, history: History) -> Plan:
-    """The plan with the direction of each change, where the history has both images.
+    """The plan with the direction of each change, where the history has both images; others keep what they say.
 
     Args:
         plan: the plan.
@@ -29,7 +30,9 @@ def with_directions(plan: Plan, history: History) -> Plan:
     created = {
         (image.repo, name): image.created for image in history.images for name in (*image.tags, image.digest) if name
     }
-    return replace(plan, steps=tuple(replace(step, direction=_direction(step, created)) for step in plan.steps))
+    return replace(
+        plan, steps=tuple(replace(step, direction=_direction(step, created) or step.direction) for step in plan.steps)
+    )
 
 
 def _direction(step: Step, created: Mapping[tuple[str, str], Instant]) -> str:

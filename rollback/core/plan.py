@@ -183,7 +183,7 @@ def build(
             reasons += [plan_reasons.nothing_selected(one) for one in itertools.islice(without, 1)]
         kept.append(replace(its, apps=tuple(app for app in its.apps if not left_out[app.id])))
     reasons += matching.shared(kept)
-    others = _others(found, selection)
+    others = left_out_apps(found.values(), selection.choices)
     if rules.strict:
         reasons += [unchanged_apps.reason(other) for other in others]
         reasons += [unchanged_apps.reason_not_looked_at(words) for words in not_looked_at]
@@ -201,14 +201,19 @@ def build(
     )
 
 
-def _others(found: Mapping[str, Found], selection: Selection) -> tuple[Other, ...]:
-    """Apps that run a selected repository and are not changed, although nobody requested that."""
+def left_out_apps(found: Iterable[Found], choices: Iterable[Choice]) -> tuple[Other, ...]:
+    """Apps that run a selected repository and are not changed, although nobody requested that.
+
+    Args:
+        found: the apps of each repository.
+        choices: the selected image of each repository; one that has none is passed over.
+    """
+    chosen = {choice.repo: choice for choice in choices}
     others = []
-    for choice in selection.choices:
-        for one in found[choice.repo].left_out:
-            mine = choice.of(one.app.id)
-            same = mine.image is not None and _is_same(_same_build(mine), mine.image, one.app)
-            others.append(Other(one.app.id, one.repo, one.app.image, one.reason, differs=not same))
+    for one in (left for its in found for left in its.left_out if left.repo in chosen):
+        mine = chosen[one.repo].of(one.app.id)
+        same = mine.image is not None and _is_same(_same_build(mine), mine.image, one.app)
+        others.append(Other(one.app.id, one.repo, one.app.image, one.reason, differs=not same))
     return tuple(others)
 
 

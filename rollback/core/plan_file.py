@@ -15,6 +15,7 @@ from typing import Any
 
 from rollback.core import json_text
 from rollback.core.apps import App, Status
+from rollback.core.direction import DIRECTIONS
 from rollback.core.image import Basis, CreatedFrom, Image
 from rollback.core.image_selection import Match
 from rollback.core.plan import Action, Environment, Plan, Step
@@ -95,6 +96,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         "notes": list(step.notes),
         "released": step.released.isoformat() if step.released else None,
         "basis": step.basis.value,
+        "direction": step.direction,
     }
 
 
@@ -150,6 +152,9 @@ def loads(text: str, name: str) -> Approved:
 
 def _step(entry: Mapping[str, Any]) -> Step:
     app, image = entry["app"], entry["image"]
+    direction = entry.get("direction", "")
+    if direction not in DIRECTIONS:
+        raise ValueError(f"there is no direction {direction!r:.40}")
     return Step(
         entry["service"],
         entry["repo"],
@@ -169,6 +174,7 @@ def _step(entry: Mapping[str, Any]) -> Step:
         tuple(entry["notes"]),
         date.fromisoformat(entry["released"]) if entry["released"] else None,
         basis=Basis(entry.get("basis", Basis.BUILT.value)),
+        direction=direction,
     )
 
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
-from rollback.core import matching
+from rollback.core import image_selection, matching
 from rollback.core import plan as plans
 from rollback.core.apps import App
 from rollback.core.environment_tags import EnvironmentTags
+from rollback.core.image import Image
 from rollback.core.image_reference import Reference
-from rollback.core.matching import Rules
+from rollback.core.image_selection import Choice, Match
+from rollback.core.matching import Found, Rules
 from rollback.core.plan import LEFT_OUT, Action, Plan, Step
+from rollback.core.timestamps import end_of_day
+from rollback.core.unchanged_apps import Other
 from rollback.errors import BadInput, Reason
 
 _HINT = "make a new plan with `rollback plan --out`, and have it approved"
 
 
-def matched_apps(plan: Plan, apps: Iterable[App], rules: Rules) -> dict[str, App]:
-    """By id, the apps of a plan's environment that run the repositories of its steps, each reduced to its containers.
+def found_apps(plan: Plan, apps: Iterable[App], rules: Rules) -> tuple[Found, ...]:
+    """The apps of each repository of a plan, as they are now.
 
     Args:
         plan: the approved plan.
@@ -30,14 +35,70 @@ def matched_apps(plan: Plan, apps: Iterable[App], rules: Rules) -> dict[str, App
         rules: how apps are found.
     """
     running = tuple(apps)
-    repos = dict.fromkeys(step.repo for step in plan.steps if step.app)
-    found = [matching.find(repo, running, plan.env.name, rules) for repo in repos]
+    repos = dict.fromkeys(step.repo for step in plan.steps)
+    return tuple(matching.find(repo, running, plan.env.name, rules) for repo in repos)
+
+
+def matched_apps(plan: Plan, found: Iterable[Found]) -> dict[str, App]:
+    """By id, the apps of a plan that run the repositories of its steps, each reduced to its containers.
+
+    Args:
+        plan: the approved plan.
+        found: see `found_apps`.
+    """
     its = {(one.repo, app.id): app for one in found for app in one.apps}
     return {
         step.app.id: its[step.repo, step.app.id]
         for step in plan.steps
         if step.app and (step.repo, step.app.id) in its
     }
+
+
+def left_out(plan: Plan, found: Iterable[Found]) -> tuple[Other, ...]:
+    """The apps that run a repository of a plan and are not its apps: a plan file does not say what runs now.
+
+    Args:
+        plan: the approved plan.
+        found: see `found_apps`.
+    """
+    images: dict[str, list[Image]] = {}
+    for step in plan.steps:
+        images.setdefault(step.repo, []).extend([step.image] if step.image else [])
+    choices = (
+        Choice(repo, next(iter(its), None), Match.EXACT if its else Match.MISSING, candidates=tuple(its))
+        for repo, its in images.items()
+    )
+    return plans.left_out_apps(found, choices)
+
+
+def of_fleet(plan: Plan, found: Iterable[Found]) -> tuple[Reason, ...]:
+    """A reason for every app of a repository that the plan does not know: it was started since, or left out of it.
+
+    Args:
+        plan: the approved plan.
+        found: see `found_apps`.
+    """
+    known = {(step.repo, step.app.id) for step in plan.steps if step.app}
+    return tuple(
+        Reason(f"{app.id} is not in the plan", why=f"it runs {one.repo}, whose apps go back together", hint=_HINT)
+        for one in found
+        for app in one.apps
+        if (one.repo, app.id) not in known
+    )
+
+
+def of_moment(plan: Plan) -> tuple[Reason, ...]:
+    """Whether a plan's moment is the one that its date or time means; a day may be one of any zone."""
+    why = f"it says {plan.as_of!r:.40} and {str(plan.until) if plan.until else 'no moment'}"
+    with suppress(BadInput, ValueError):
+        if plan.until:
+            as_of = image_selection.parse_as_of(plan.as_of, plan.until.time)
+            if as_of.instant is None:
+                end_of_day(plan.as_of, plan.until)
+                return ()
+            if as_of.instant.time.replace(microsecond=0) == plan.until.time.replace(microsecond=0):
+                return ()  # of a relative moment the text has no fraction
+    return (Reason("the plan's moment does not follow from its date", why, _HINT),)
 
 
 def of_rules(

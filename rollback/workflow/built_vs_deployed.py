@@ -23,6 +23,7 @@ from rollback.targets.base import ImageMemory, Target
 
 log = logging.getLogger(__name__)
 
+_NOT_COMPARED = "not compared with what ran: "
 LIMIT_S = 10.0  # seconds for all apps together
 _AT_A_TIME = 4
 
@@ -67,6 +68,11 @@ class MemoryComparison:
             thread.start()
             self._threads.append(thread)
 
+    def noted(self) -> tuple[str, ...]:
+        """The plan's warnings and those of this comparison; of an earlier one, the differences that it found."""
+        earlier = (warning for warning in self._plan.warnings if not warning.startswith(_NOT_COMPARED))
+        return tuple(dict.fromkeys((*earlier, *self.warnings())))
+
     def warnings(self) -> tuple[str, ...]:
         """Every difference, and one line for what was not compared; waits for the rest of the time at most."""
         for thread in self._threads:
@@ -83,7 +89,7 @@ class MemoryComparison:
                 differences.append(self._difference(step, then))
         reasons = {_FAILED: f"{_FAILED}: {failure}" if failure else _FAILED}
         rest = "; ".join(f"{', '.join(names)} ({reasons.get(why, why)})" for why, names in not_compared.items())
-        return (*differences, *((f"not compared with what ran: {rest}",) if rest else ()))
+        return (*differences, *((f"{_NOT_COMPARED}{rest}",) if rest else ()))
 
     def _difference(self, step: Step, then: ConfiguredImages) -> str:
         had = deployed.of_repo(step.repo, [then], self._timeout_s)

@@ -99,8 +99,7 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
         made = with_directions(made, history)
         comparison = MemoryComparison(made, target, request.config.run.timeout_s)
         prepared = _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
-        warnings = (*prepared.plan.warnings, *comparison.warnings())
-        return replace(prepared, plan=replace(prepared.plan, warnings=warnings))
+        return replace(prepared, plan=replace(prepared.plan, warnings=comparison.noted()))
 
 
 def prepare_approved(
@@ -137,15 +136,22 @@ def prepare_approved(
         log_in(target)
         rules = context.rules(config, registry.url)
         apps = target.apps(env.name)
-        matched = plan_verification.matched_apps(plan, apps, rules)
+        beside = _unmanaged(target)
+        apps += beside.apps
+        found = plan_verification.found_apps(plan, apps, rules)
+        matched = plan_verification.matched_apps(plan, found)
         current = [matched.get(app.id, app) for app in apps]
         made = held_against(approved, current, target.name, target.identity() if approved.identity else "")
         exact = running_images.with_evidence(made, history or History((), (), ()), config, registry, target)
         steps = tuple(
             replace(step, app=exact.get(step.app.id, step.app)) if step.app else step for step in made.steps
         )
-        made = replace(made, steps=steps)
+        others = plan_verification.left_out(plan, found)
+        made = replace(made, steps=steps, others=others, not_looked_at=beside.not_looked_at)
+        made = with_directions(made, history) if history else made
+        comparison = MemoryComparison(made, target, config.run.timeout_s)
         reasons = plan_verification.of_rules(made, matched, None if history else config.tags(env), rules)
+        reasons += (*plan_verification.of_moment(plan), *(() if history else plan_verification.of_fleet(plan, found)))
         if registry.url != approved.registry:
             why = f"it was {approved.registry:.200}, and this is {registry.url}"
             reasons = (Reason("this plan was checked against another registry", why, _NEW_PLAN), *reasons)
@@ -154,8 +160,12 @@ def prepare_approved(
                 image_selection.select(history, context.as_of(plan.as_of, config, dump)), registry
             )
             shown = tuple(exact.get(app.id, app) for app in apps)
-            reasons += plan_verification.of_history(made, plans.build(chosen, shown, env, target.name, rules))
-        return _checked(replace(made, reasons=(*made.reasons, *reasons)), target, registry, {}, dump, accepted_owners)
+            derived = plans.build(chosen, shown, env, target.name, rules)
+            reasons += plan_verification.of_history(made, derived)
+            made = replace(made, others=derived.others)
+        made = replace(made, reasons=(*made.reasons, *reasons))
+        prepared = _checked(made, target, registry, {}, dump, accepted_owners)
+        return replace(prepared, plan=replace(prepared.plan, warnings=comparison.noted()))
 
 
 def prepare_undo(

@@ -201,7 +201,11 @@ def test_the_settings_may_name_the_basis(rollback: Command) -> None:
 def test_a_plan_by_builds_says_what_was_configured_on_that_day(rollback: Command) -> None:
     get(rollback)
 
-    said = rollback("plan", f"--date={day(5)}", "--env=prod")
+    said = rollback("plan", f"--date={day(5)}", "--env=prod", "--out=p.json")
+    again = rollback("run", "--plan=p.json", "--dry-run")
+    (rollback.folder / "rollback.json").rename(rollback.folder / "kept.json")
+    alone = rollback("run", "--plan=p.json", "--dry-run")
+    (rollback.folder / "kept.json").rename(rollback.folder / "rollback.json")
     older = rollback("plan", f"--date={day(20)}", "--env=prod", "--json").json()
 
     assert said.code == 0, said.err
@@ -209,5 +213,8 @@ def test_a_plan_by_builds_says_what_was_configured_on_that_day(rollback: Command
     for name in ("web", "web-canary"):
         assert f"on {day(5)} {name} was configured with 2-master (marathon at http://" in words
     assert words.count("this plan takes 3-master") == 2
+    assert said.out.count("  back  ") + said.out.count("  forward  ") >= 1
+    assert (again.code, alone.code) == (0, 0)
+    assert said.out == again.out == alone.out  # also compared once more: each difference stands there once
     assert "ran, " not in said.out
     assert "not compared with what ran: web, web-canary (the target does not remember that date)" in older["warnings"]

@@ -6,7 +6,7 @@ import json
 
 from rollback.sandbox.launcher import Sandbox
 from tests.e2e.command import Command
-from tests.e2e.conftest import running, written
+from tests.e2e.conftest import running, settings, written
 
 
 def planned(rollback: Command, sandbox: Sandbox, *more: str) -> None:
@@ -96,3 +96,31 @@ def test_a_history_that_is_too_old_is_refused(sandbox: Sandbox, offered: Command
 
     assert said.code == 3
     assert "hours old" in said.err
+
+
+def test_an_app_that_the_settings_leave_out_is_named_in_the_run_of_a_plan_too(
+    sandbox: Sandbox, offered: Command
+) -> None:
+    cart = sandbox.fleet.apps["/ds/prod/shop/cart"].definition
+    sandbox.fleet.install({**cart, "id": "/ds/prod/shop/cart-blue"}, sandbox.story.now)
+    settings(offered.folder, sandbox, "apps: {cart: '/ds/{env}/shop/cart'}\n")
+    planned(offered, sandbox)
+
+    said = offered("run", "--plan=p.json", "--json")
+
+    assert [(one["app"], one["reason"]) for one in said.json()["not_changed"]] == [
+        ("/ds/prod/shop/cart-blue", "not in apps:")
+    ]
+
+
+def test_an_app_that_was_started_since_the_plan_was_made_refuses_its_run(sandbox: Sandbox, offered: Command) -> None:
+    planned(offered, sandbox)
+    (offered.folder / "rollback.json").unlink()
+    cart = sandbox.fleet.apps["/ds/prod/shop/cart"].definition
+    sandbox.fleet.install({**cart, "id": "/ds/prod/shop/cart-blue"}, sandbox.story.now)
+    sandbox.front.seen.clear()
+
+    said = offered("run", "--plan=p.json")
+
+    assert (said.code, written(sandbox)) == (3, [])
+    assert "/ds/prod/shop/cart-blue is not in the plan" in said.err

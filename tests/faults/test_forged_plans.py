@@ -111,6 +111,10 @@ def _twice(stage: Scene, content: dict[str, Any]) -> None:
     content["steps"].append(_billing(content))
 
 
+def _another_moment(stage: Scene, content: dict[str, Any]) -> None:
+    content["until"] = "2031-01-01T00:00:00Z"
+
+
 FORGERIES: dict[Callable[[Scene, dict[str, Any]], None], str] = {
     _foreign_registry: "its image does not follow from its app and repository",
     _other_repository: "its image does not follow from its app and repository",
@@ -120,6 +124,7 @@ FORGERIES: dict[Callable[[Scene, dict[str, Any]], None], str] = {
     _bystander: "is not one of its apps in prod",
     _another_environments_lock: "is not one of its apps in stage",
     _another_tag_name: "this plan is of another environment",
+    _another_moment: "the plan's moment does not follow from its date",
     _twice: "the plan writes 2 times to /ds/prod/shop/billing",
 }
 

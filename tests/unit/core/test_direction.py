@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rollback.core import plan
@@ -33,3 +35,12 @@ def test_a_row_says_in_which_direction_it_leads(reference: str, direction: str, 
     assert [step.direction for step in found.steps] == [direction]
     assert f" {shown} " in plan_text(found)
     assert plan_json(found, ())["steps"][0]["direction"] == (direction or None)
+
+
+def test_where_the_history_does_not_say_it_a_row_keeps_its_direction() -> None:
+    made = plan.build(
+        select(HISTORY, day_of("2026-11-12")), [app("web", runs("shop/web:9-master"))], PROD, "m", Rules()
+    )
+    approved = replace(made, steps=tuple(replace(step, direction="back") for step in made.steps))
+
+    assert [step.direction for step in with_directions(approved, HISTORY).steps] == ["back"]

@@ -53,6 +53,17 @@ def test_what_is_read_back_is_the_plan_that_was_written() -> None:
     )
 
 
+def test_the_rows_say_what_the_plan_said_of_their_direction() -> None:
+    before = made()
+    steps = (replace(before.steps[0], direction="back"), *before.steps[1:])
+
+    approved = read(written(replace(before, steps=steps)))
+
+    assert [step.direction for step in plan_file.held_against(approved, APPS, TARGET, "").steps] == ["back", ""]
+    with pytest.raises(BadInput, match=r"p\.json cannot be used"):
+        read(written(replace(before, steps=(replace(before.steps[0], direction="up\x1b[2J"),))))
+
+
 def test_the_file_holds_no_definition() -> None:
     secret = app("billing", runs("shop/billing:2-master"), definition={"container": "PASSWORD=s3cret"})
 

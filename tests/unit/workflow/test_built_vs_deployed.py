@@ -111,6 +111,22 @@ def test_what_was_not_compared_is_named_with_the_reason() -> None:
     )
 
 
+def test_a_plan_that_was_compared_before_keeps_its_differences_once_and_loses_what_was_not_compared_then() -> None:
+    made = planned("web", "cart")
+    difference = "on 2026-11-18 web was configured with 2.1-master (marathon at m); this plan takes 2-master"
+    gone = "on 2026-11-18 cart was configured with 1.9-master (marathon at m); this plan takes 2-master"
+    made = replace(made, warnings=("mind", difference, gone, "not compared with what ran: web (no answer in time)"))
+
+    comparison = MemoryComparison(made, cast(Target, opened(web="2.1-master", cart=None)), 600, clock=lambda: 0.0)
+
+    assert comparison.noted() == (
+        "mind",
+        difference,
+        gone,
+        "not compared with what ran: cart (the target does not remember that date)",
+    )
+
+
 def test_when_the_time_is_up_nobody_waits_any_longer() -> None:
     services = [f"s{number}" for number in range(9)]
     memory, seconds = Memory(dict.fromkeys(services, "2.1-master")), [0.0]
