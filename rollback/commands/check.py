@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import datetime, timezone
 from typing import Any
 
 from rollback.config import option_values
+from rollback.core.command_lines import CommandLines
 from rollback.errors import Failed, RollbackError, Undecided
 from rollback.output.progress import Progress
 from rollback.state import freeze
@@ -48,7 +48,8 @@ def _answer(options: dict[str, Any]) -> CommandResult:
         state, kept = error.former, True
     if not kept and env.name not in config.environments:
         raise context.unknown_environment(env, config, "no run that is known here")
-    reasons = freeze.objections(state, image, now)
+    commands = context.command_lines(config=options["--config"], target=options["--target"], user=options["--user"])
+    reasons = freeze.objections(state, image, now, env=env.name, commands=commands)
     data = {
         "env": env.name,
         "free": not reasons,
@@ -59,11 +60,10 @@ def _answer(options: dict[str, Any]) -> CommandResult:
     if not reasons:
         return CommandResult(f"FREE: {env.name} may be deployed to{'' if shared else _ELSEWHERE}\n", data, FREE)
     lines = [f"NO: {env.name}: {why}\n" for why in reasons]
-    return CommandResult("".join([*lines, f"  next: {_next_step(options, env.name, state, now)}\n"]), data, NO)
+    return CommandResult("".join([*lines, f"  next: {_next_step(commands, env.name, state, now)}\n"]), data, NO)
 
 
-def _next_step(options: dict[str, Any], env: str, state: EnvironmentState, now: datetime) -> str:
+def _next_step(commands: CommandLines, env: str, state: EnvironmentState, now: datetime) -> str:
     if not freeze.objections(state, "", now):  # an image was rolled back, and nothing else is against it
         return "deploy another image than this one"
-    where = [f"{name}={options[name]}" for name in ("--config", "--target") if options[name]]
-    return f"{shlex.join(['rollback', 'thaw', f'--env={env}', *where])}, once it may be deployed to again"
+    return f"{commands.thaw(env)}, once it may be deployed to again"

@@ -23,6 +23,7 @@ from rollback.config import option_values, settings
 from rollback.config.settings import Settings
 from rollback.core import matching
 from rollback.core.apps import App
+from rollback.core.command_lines import CommandLines
 from rollback.core.history import History
 from rollback.errors import BadInput, LoginRefused, NotInRegistry, RegistryError, RollbackError
 from rollback.output.doctor_report import Finding, checkup_json, checkup_text
@@ -52,6 +53,7 @@ class _CheckContext:
     password: str | None
     password_file: str | None
     slack: str | None
+    commands: CommandLines
     config: Settings = field(default_factory=Settings)
     history: History | None = None
     clocks: dict[str, float] = field(default_factory=dict)  # seconds that a server's clock is ahead of ours
@@ -68,6 +70,9 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         password=options["--pwd"],
         password_file=options["--pwd-file"],
         slack=options["--slack"],
+        commands=context.command_lines(
+            dump=options["--dump"], config=options["--config"], target=options["--target"], user=options["--user"]
+        ),
     )
     findings: list[Finding] = []
     for check in (_program, _settings, _hooks, _history, _registry, _target, _clock, _folders, _slack):
@@ -144,9 +149,7 @@ def _hooks(given: _CheckContext) -> Iterator[Finding]:
 def _history(given: _CheckContext) -> Iterator[Finding]:
     path = given.dump / "rollback.json"
     if not path.exists():
-        yield Finding(
-            "history", Level.WARN, f"there is no {path} yet", "rollback get --repo=<repositories> --env=<e>"
-        )
+        yield Finding("history", Level.WARN, f"there is no {path} yet", given.commands.get("<repositories>", "<e>"))
         return
     given.history = history = context.read_history(given.dump)
     text = f"{path}: {len(history.repos)} services, {len(history.dates)} dates"
@@ -177,7 +180,7 @@ def _registry(given: _CheckContext) -> Iterator[Finding]:
                 "registry",
                 Level.WARN,
                 f"requested as {identity.user} ({identity.source}); no image to try it with",
-                "rollback get --repo=<repositories> --env=<e>",
+                given.commands.get("<repositories>", "<e>"),
             )
             return
         try:
@@ -241,7 +244,7 @@ def _target(given: _CheckContext) -> Iterator[Finding]:
         yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {login}")
         if not apps and not env:
             text = "no app is seen; without a history it is not known which environment is meant"
-            yield Finding("target", Level.WARN, text, "rollback get --repo=<repositories> --env=<e>")
+            yield Finding("target", Level.WARN, text, given.commands.get("<repositories>", "<e>"))
         elif not apps:
             yield Finding("target", Level.WARN, "this user sees no app at all", "log in as somebody who may see them")
         elif given.history:

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rollback.commands.run import undo_options
 from rollback.config import option_values
 from rollback.config.settings import Settings
 from rollback.core import history, history_file, image_selection
@@ -79,7 +78,10 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     if page:
         running = timeline_file.running(made, env, config, login, progress)
         past = timeline_file.past_runs(dump)
-        timeline_file.write(page, progress, made, past, running, run_options=undo_options(options))
+        commands = context.command_lines(
+            dump=options["--dump"], config=options["--config"], target=options["--target"], user=options["--user"]
+        )
+        timeline_file.write(page, progress, made, past, running, commands=commands)
     chosen = _chosen(made, as_of)
     return CommandResult(
         text_report.history_text(made, TerminalInfo.of(sys.stdout), chosen), json_report.history_json(made)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rollback.commands.run import undo_options
 from rollback.config import option_values
 from rollback.errors import BadInput
 from rollback.output import incident_report
@@ -38,9 +37,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     records = [past for past in records if env in {"", past.header.env}]
     if options["--html"]:
         page = option_values.new_file(options["--html"], "--html")
-        timeline_file.write(
-            page, progress, timeline_file.history_of(folder, records), records, run_options=undo_options(options)
-        )
+        commands = context.command_lines(dump=options["--dump"], config=options["--config"])
+        timeline_file.write(page, progress, timeline_file.history_of(folder, records), records, commands=commands)
     return CommandResult(runs_text(records, TerminalInfo.of(sys.stdout), env), runs_json(records))
 
 

@@ -13,7 +13,7 @@ from rollback.errors import BadInput
 from rollback.output.progress import Progress
 from rollback.system import files
 from rollback.targets.base import TargetOptions
-from rollback.workflow import prompt
+from rollback.workflow import context, prompt
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.prompt import Value
 
@@ -34,7 +34,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     _check(text, path, kind)
     files.write_whole(path, text)
     progress.say(f"wrote {path}")
-    return CommandResult(f"{text}\nNext: rollback doctor, then rollback get --env=<e>\n")
+    commands = context.command_lines(config=options["--config"])
+    return CommandResult(f"{text}\nNext: {commands.doctor()}, then {commands.get('', '<e>')}\n")
 
 
 def _value(options: Mapping[str, Any], name: str, question: str, read: Callable[[str], Value]) -> Value:

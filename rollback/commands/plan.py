@@ -8,6 +8,7 @@ from typing import Any
 from rollback.config import option_values
 from rollback.config.settings import Settings
 from rollback.core import plan_file
+from rollback.core.command_lines import CommandLines
 from rollback.output.progress import Progress, stamp
 from rollback.system.files import write_whole
 from rollback.workflow import context, planning
@@ -47,7 +48,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             timeout_s=how.limits.timeout_s,
         )
         write_whole(out, text)
-        progress.say(f"wrote {out}")
+        progress.say(f"wrote {out}; to carry it out: {wanted.commands.run_plan(options['--out'])}")
     return result
 
 
@@ -69,4 +70,16 @@ def plan_request(options: dict[str, Any], config: Settings) -> PlanRequest:
         skip=option_values.names(options["--skip"]),
         strict=bool(options["--strict"]),
         accepted_owners=context.accepted_owners(config, option_values.names(options["--accept-owner"])),
+        commands=command_lines(options),
+    )
+
+
+def command_lines(options: dict[str, Any]) -> CommandLines:
+    """What users of `plan`, `run` and `undo` are shown to type next."""
+    return context.command_lines(
+        dump=options["--dump"],
+        config=options["--config"],
+        target=options["--target"],
+        owners=options["--accept-owner"],
+        user=options["--user"],
     )

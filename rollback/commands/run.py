@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rollback.commands.plan import plan_request
+from rollback.commands.plan import command_lines, plan_request
 from rollback.config import option_values
 from rollback.config.settings import Settings
 from rollback.core import history_file, plan_file
@@ -43,7 +43,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         target = context.target(config, access, approved.plan.env.name)
         try:
             owners = context.accepted_owners(config, option_values.names(options["--accept-owner"]))
-            prepared = planning.prepare_approved(approved, config, request.dump, owners, target)
+            prepared = planning.prepare_approved(approved, config, request.dump, owners, target, request.commands)
             return carry_out(request, prepared, target, progress, began=began)
         finally:
             target.close()
@@ -102,9 +102,9 @@ def _history(options: dict[str, Any], config: Settings, dump: Path, progress: Pr
             raise BadInput(
                 "--date is missing, and there is no history to choose one from",
                 why=f"{dump / history_file.FILE} is not there, and the settings name no repositories (repos:)",
-                hint=f"rollback get --repo=<r> --env={options['--env']}",
+                hint=command_lines(options).get("<r>", options["--env"]),
             )
-        from rollback.commands import get  # which takes the undo command's options from this module
+        from rollback.commands import get
 
         get.main({**get.DEFAULTS, **options}, progress)
     return context.read_history(dump)
@@ -132,18 +132,8 @@ def _request(
         steal_lock=bool(options["--steal-lock"]),
         dry_run=bool(options["--dry-run"]),
         yes=bool(options["--yes"]),
-        undo_options=undo_options(options),
-        undo_template=context.undo_template(),
+        commands=command_lines(options),
     )
-
-
-def undo_options(options: dict[str, Any]) -> tuple[str, ...]:
-    """The options that an undo from the same place needs, as far as the command has them; never a secret."""
-    words = [f"--dump={options['--dump']}"] if options["--dump"] != "." else []
-    words += [f"{name}={options[name]}" for name in ("--config", "--target", "--accept-owner") if options.get(name)]
-    if options.get("--user"):
-        words += [f"--user={options['--user']}", "--pwd=-"]
-    return tuple(words)
 
 
 def _approved(name: str) -> Approved:

@@ -14,6 +14,7 @@ from rollback.errors import BadInput, Failed
 from rollback.output.progress import Progress
 from rollback.sandbox.launcher import serving
 from rollback.system import files
+from rollback.workflow import context
 from rollback.workflow.command_result import CommandResult
 
 
@@ -26,6 +27,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             f"{path} is there already and is not the sandbox's",
             hint="choose an empty folder with --dump, so that your settings stay as they are",
         )
+    dump = options["--dump"]
+    commands = context.command_lines(dump=dump, config=None if dump == "." else str(path))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -38,8 +41,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             progress.say(f"DC/OS     {sandbox.dcos_url}   user {sandbox.user}, password {sandbox.password}")
             progress.say(f"settings  {path}")
             progress.say(f"everything was healthy on {sandbox.story.good_day}; in another terminal:")
-            progress.say("  rollback get --repo=shop/billing,shop/cart,shop/catalog,shop/web --env=prod")
-            progress.say(f"  rollback run --date={sandbox.story.good_day} --env=prod")
+            progress.say(f"  {commands.get('shop/billing,shop/cart,shop/catalog,shop/web', 'prod')}")
+            progress.say(f"  {commands.run(str(sandbox.story.good_day), 'prod')}")
             progress.say("Ctrl-C ends it")
             stop.wait()
             path.unlink(missing_ok=True)

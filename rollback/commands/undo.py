@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rollback.commands.run import undo_options
+from rollback.commands.plan import command_lines
 from rollback.config import option_values
 from rollback.config.settings import Settings
 from rollback.core.rollout_status import LOST_S
@@ -64,8 +64,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         steal_lock=bool(options["--steal-lock"]),
         dry_run=bool(options["--dry-run"]),
         yes=bool(options["--yes"]),
-        undo_options=undo_options(options),
-        undo_template=context.undo_template(),
+        commands=command_lines(options),
         undoes=past,
         unanswered=rules.unanswered,
     )
@@ -75,7 +74,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     try:
         target.login()  # first, since it may reveal the address that the record has
         _require_same_target(past, target)
-        prepared = planning.prepare_undo(past, config, dump, rules, owners, target)
+        prepared = planning.prepare_undo(past, config, dump, rules, owners, target, request.commands)
         return carry_out(request, prepared, target, progress, began=began)
     finally:
         target.close()
@@ -115,8 +114,8 @@ def _undone_already(past: Record, request: RunRequest) -> Reason:
         "the last thing that was done here is an undo",
         why=f"{past.header.run} undid {past.header.as_of}, and ended as "
         f"{past.outcome.get('verdict', 'nobody knows: it was cut off')}",
-        hint=f"to go on with it: {request.undo_line(past.header.as_of)}; "
-        f"to take it back: {request.undo_line(past.header.run)}",
+        hint=f"to go on with it: {request.commands.undo(past.header.as_of)}; "
+        f"to take it back: {request.commands.undo(past.header.run)}",
     )
 
 

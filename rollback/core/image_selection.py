@@ -286,7 +286,7 @@ def _not_offered(history: History, as_of: AsOf) -> Reason:
         f"{day} is not a date of this history",
         why=f"nothing was released that day{older}; the nearest dates are {nearest}",
         hint=f"use --date={earlier or later}"
-        + ("" if earlier else ", or look further back with `rollback get --last=<more>`"),
+        + ("" if earlier else ", or look further back: `rollback get`, a larger --last"),
     )
 
 
@@ -320,7 +320,7 @@ def _refuse_unreached(history: History, instant: Instant) -> None:
                     Reason(
                         f"{instant} is further back than this history holds every image of {repo}",
                         why=_gap(history, reach),
-                        hint="give a date that it offers, or look further back with `rollback get --last=<more>`",
+                        hint="give a date that it offers, or look further back: `rollback get`, a larger --last",
                     )
                 ]
             )

@@ -63,7 +63,7 @@ def of_history(history: History, env: Environment, tags: EnvironmentTags) -> tup
             Reason(
                 f"this history is of {history.env or history.tag_env}, not of {env.name}",
                 why=f"its tags are those of {history.tag_env!r}, and {env.name} runs {env.tag!r}",
-                hint=f"make one with `rollback get --env={env.name}`, "
+                hint=f"make one of {env.name} with `rollback get`, "
                 f"or run with --env={history.env or history.tag_env}",
             ),
         )
@@ -75,7 +75,7 @@ def of_history(history: History, env: Environment, tags: EnvironmentTags) -> tup
             Reason(
                 f"this history is not of {env.name}",
                 why=f"{repo}:{tag} is not one of its tags ({tags.pattern} with {tags.environment})",
-                hint=f"make one with `rollback get --env={env.name}`",
+                hint=f"make one of {env.name} with `rollback get`",
             ),
         )
     return ()

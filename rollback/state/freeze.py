@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rollback.core import json_text
+from rollback.core.command_lines import CommandLines
 from rollback.core.plain_text import sanitize
 from rollback.core.timestamps import Instant, with_local
 
@@ -166,26 +167,35 @@ def make(by: str, reason: str, run: str, now: datetime, seconds: float) -> Freez
     return Freeze(by, reason, run, str(Instant(now)), str(Instant(now + timedelta(seconds=seconds))))
 
 
-def objections(state: EnvironmentState, image: str, now: datetime) -> tuple[str, ...]:
+def objections(
+    state: EnvironmentState, image: str, now: datetime, *, env: str = "", commands: CommandLines | None = None
+) -> tuple[str, ...]:
     """Why a job may not deploy: a sentence each; none means that it may.
 
     Args:
         state: what is remembered.
         image: the image reference that it would deploy; empty for any.
         now: the time.
+        env: deployment name of the environment, for the commands.
+        commands: writes the commands that lift what stands against it; None to mention none.
     """
     reasons = []
     for cut in state.unfinished:
         reasons.append(
             f"the run {cut.run} by {cut.by} has not ended: it began at {with_local(cut.since)} on {cut.host}, and "
-            f"its record is in {cut.dump}. If it is no longer running: "
-            f"rollback undo --run={cut.run} --dump={cut.dump}, or rollback thaw if nothing needs to be undone"
+            f"its record is in {cut.dump}"
+            + (
+                f". If it is no longer running: {commands.undo(cut.run, cut.dump)}, or {commands.thaw(env)} if "
+                "nothing needs to be undone"
+                if commands
+                else ""
+            )
         )
     frozen = state.freeze
     if frozen and Instant.parse(frozen.until).time > now:
         why = f" because {frozen.reason}" if frozen.reason else ""
-        lift = "`rollback thaw` lifts it"
-        reasons.append(f"frozen until {with_local(frozen.until)} by {frozen.by}{why} (run {frozen.run}); {lift}")
+        lift = f"; `{commands.thaw(env)}` lifts it" if commands else ""
+        reasons.append(f"frozen until {with_local(frozen.until)} by {frozen.by}{why} (run {frozen.run}){lift}")
     for one in state.withdrawn:
         if image and _same_image(one.image, image):
             why = f" because {one.reason}" if one.reason else ""

@@ -57,16 +57,19 @@ class Journal:
 
     def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
         """About to be sent."""
+        self.began_writing = self.began_writing or restoring  # which goes on without a record, too
         images = {change.app.id: change.image for change in changes}
         self._append("writing", images=images, restoring=restoring)
         self.began_writing = True
 
     def cancelling(self, deployment: Deployment) -> None:
         """About to be rolled back on the target."""
+        self.began_writing = True
         self._append("cancelling", deployment=deployment.id, apps=list(deployment.apps))
 
     def stopping(self, deployment: Deployment) -> None:
         """About to be ended without a rollback."""
+        self.began_writing = True
         self._append("stopping", deployment=deployment.id, apps=list(deployment.apps))
 
     def written(self, changes: Sequence[Change], deployment: Deployment | None, problem: str, *, taken: bool) -> None:

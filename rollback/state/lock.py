@@ -18,7 +18,7 @@ from typing import Protocol
 from rollback.core import json_text
 from rollback.core.plain_text import sanitize
 from rollback.core.timestamps import with_local
-from rollback.errors import Failed, Reason, Refused, TargetError
+from rollback.errors import Failed, NoAnswer, Reason, Refused, TargetError
 from rollback.state.state_store import file_name
 from rollback.system import files
 from rollback.targets.base import Markers
@@ -35,8 +35,17 @@ class Lock(Protocol):
         """Whether somebody else has claimed it on purpose."""
         ...
 
-    def release(self) -> None:
-        """Give it back; harmless when it is lost."""
+    def release(self) -> str:
+        """Give it back; harmless when it is lost.
+
+        Returns:
+            What stays behind, as `left`, and why; empty if nothing does.
+        """
+        ...
+
+    @property
+    def left(self) -> str:
+        """What stays behind if the program ends before it is given back, in a sentence; empty if nothing does."""
         ...
 
 
@@ -93,15 +102,21 @@ class FileLock:
         except OSError:
             return False
 
-    def release(self) -> None:
+    def release(self) -> str:
         """See `Lock`."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+        return ""
+
+    @property
+    def left(self) -> str:
+        """See `Lock`: the operating system frees it."""
+        return ""
 
 
 class MarkerLock:
-    """Held for every machine that reaches the target.
+    """Held for every machine that reaches the target, once it is claimed.
 
     Args:
         markers: the target.
@@ -109,45 +124,80 @@ class MarkerLock:
         env: deployment name of the environment.
         holder: as for `FileLock`; with `host` and `pid`.
         steal: take it although somebody else holds it.
-
-    Raises:
-        Refused: somebody else holds it.
-        TargetError: the target cannot be queried.
     """
 
     def __init__(
         self, markers: Markers, marker: str, env: str, holder: Mapping[str, str], *, steal: bool = False
     ) -> None:
-        self._markers, self._marker, self._run = markers, marker, holder["run"]
+        self._markers, self._marker, self._env, self._holder, self._steal = markers, marker, env, holder, steal
         self._looked, self._lost = time.monotonic(), False
-        labels = {key: value for key, value in holder.items() if value}
-        if markers.place(marker, labels):
-            return
-        other = markers.labels(marker) or {}
-        if not steal and not _is_dead(other, holder["host"]):
-            raise Refused([_taken(env, other)])
+        self._may_be_there = self._unanswered = False
+
+    def claim(self) -> None:
+        """Make the marker. Whoever waits for this no longer gives the lock back all the same.
+
+        Raises:
+            Refused: somebody else holds it.
+            TargetError: the target cannot be queried.
+        """
+        labels = {key: value for key, value in self._holder.items() if value}
+        self._may_be_there = self._unanswered = True
+        try:
+            self._may_be_there = self._place(labels)
+        except NoAnswer:
+            raise
+        except TargetError:
+            self._may_be_there = False
+            raise
+        self._unanswered = False
+        if not self._may_be_there:
+            raise Refused([_taken(self._env, self._markers.labels(self._marker) or {})])
+
+    def _place(self, labels: Mapping[str, str]) -> bool:
+        if self._markers.place(self._marker, labels):
+            return True
+        other = self._markers.labels(self._marker) or {}
+        if not self._steal and not _is_dead(other, self._holder["host"]):
+            return False
         log.warning("taking over the lock of %s", other.get("run", "an unknown run"))
-        markers.remove(marker)
-        if not markers.place(marker, labels):
-            raise Refused([_taken(env, markers.labels(marker) or {})])
+        self._markers.remove(self._marker)
+        return self._markers.place(self._marker, labels)
 
     def lost(self) -> bool:
         """See `Lock`."""
         if not self._lost and time.monotonic() - self._looked >= _LOOK_EVERY_S:
             self._looked = time.monotonic()
             try:
-                self._lost = (self._markers.labels(self._marker) or {}).get("run") != self._run
+                self._lost = not self._is_ours()
             except TargetError:
                 return False
         return self._lost
 
-    def release(self) -> None:
-        """See `Lock`."""
+    def _is_ours(self) -> bool:
+        return (self._markers.labels(self._marker) or {}).get("run") == self._holder["run"]
+
+    def release(self) -> str:
+        """See `Lock`. A claim without an answer may still arrive after it."""
+        if not self._may_be_there:
+            return ""
         try:
-            if (self._markers.labels(self._marker) or {}).get("run") == self._run:
+            ours = self._is_ours()
+            if ours:
                 self._markers.remove(self._marker)
         except TargetError as error:
-            log.warning("the lock %s stays behind: %s", self._marker, error.why or error.what)
+            return f"{self.left} ({error.why or error.what})"
+        self._may_be_there = self._unanswered and not ours
+        return self.left
+
+    @property
+    def left(self) -> str:
+        """See `Lock`."""
+        if not self._may_be_there:
+            return ""
+        return (
+            f"the lock {self._marker} may be left on the target; the next run on this machine takes it over, "
+            "one on another machine needs --steal-lock"
+        )
 
 
 def _is_dead(other: Mapping[str, str], host: str) -> bool:

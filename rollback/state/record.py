@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import secrets
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any
 
 from rollback.core import json_text
 from rollback.core.apps import App
+from rollback.core.command_lines import CommandLines
 from rollback.core.preflight import OwnDeployment
 from rollback.errors import BadInput
 from rollback.state import record_format
@@ -282,10 +282,14 @@ def readable(folder: Path) -> Iterator[Record]:
             log.warning("%s is passed over: %s", path, error.why)
 
 
-def begun(folder: Path) -> dict[str, OwnDeployment]:
-    """By id, the deployments that the newest runs of a dump folder are known to have begun."""
+def begun(folder: Path, commands: CommandLines) -> dict[str, OwnDeployment]:
+    """By id, the deployments that the newest runs of a dump folder are known to have begun.
+
+    Args:
+        folder: it.
+        commands: writes the command that undoes such a run.
+    """
     found: dict[str, OwnDeployment] = {}
-    where = [] if folder == Path() else [f"--dump={folder}"]
     recent: tuple[Path, ...] = ()
     with suppress(BadInput):  # a hint is not worth a refusal
         recent = files(folder)[:_RECENT]
@@ -294,8 +298,8 @@ def begun(folder: Path) -> dict[str, OwnDeployment]:
             past = read(path)
             for identity in past.deployments:
                 run = past.header.run
-                undo = shlex.join(["rollback", "undo", f"--run={run}", *where])
-                found.setdefault(identity, OwnDeployment(run, identity in past.returning, undo))
+                own = OwnDeployment(run, identity in past.returning, commands.undo(run))
+                found.setdefault(identity, own)
     return found
 
 

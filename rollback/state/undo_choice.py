@@ -45,7 +45,7 @@ def choose(records: Iterable[Record], folder: Path, env: str | None) -> UndoChoi
         raise BadInput(
             f"the runs in {folder / FOLDER} are of several environments",
             why="; ".join(f"{name}: newest {run}" for name, run in newest.items()),
-            hint=f"name one: rollback undo --env={environments[0]}, or a run with --run",
+            hint=f"name one with --env={environments[0]}, or a run with --run",
         )
     passed_over: list[Record] = []
     for record in wrote:

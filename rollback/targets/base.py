@@ -231,16 +231,15 @@ class Target(Protocol):
 class Markers(Protocol):
     """What a target also has if facts can be kept on it: things that run nothing and have labels."""
 
-    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
-        """The id of an environment's marker.
+    def marker_id(self, name: str, env: str) -> str:
+        """The id of an environment's marker; the same for every run, whichever apps it is about.
 
         Args:
             name: what it is for: `rollback-lock` or `rollback-freeze`.
             env: deployment name of the environment.
-            app_ids: apps of the environment, if the caller knows any.
 
         Raises:
-            TargetError: there is no place for it on the target.
+            TargetError: there is no place for it on the target, or the target cannot be queried.
         """
         ...
 

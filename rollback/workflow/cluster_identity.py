@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -84,7 +84,7 @@ def folder(config: Settings) -> Path:
     return user_folders.state_folder(config.state_folder)
 
 
-def state_store(config: Settings, reached: Target, cluster: Cluster, env: str, app_ids: Iterable[str]) -> StateStore:
+def state_store(config: Settings, reached: Target, cluster: Cluster, env: str) -> StateStore:
     """Where an environment's state is kept.
 
     Args:
@@ -92,13 +92,12 @@ def state_store(config: Settings, reached: Target, cluster: Cluster, env: str, a
         reached: the target; no request is sent to it unless state is shared.
         cluster: the cluster that it is.
         env: deployment name of the environment.
-        app_ids: apps of the environment; only needed if state is shared.
 
     Raises:
         TargetError: there is no place for it on the target.
     """
     if is_shared(config):
-        return _on_target(reached, env, app_ids)
+        return _on_target(reached, env)
     return FolderStateStore(folder(config), env, cluster)
 
 
@@ -117,7 +116,7 @@ def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[St
     try:
         if is_shared(config):
             reached.login()
-            yield _on_target(reached, env, [app.id for app in reached.apps(env)])
+            yield _on_target(reached, env)
         else:
             cluster = _cluster(config, reached, env)
             _warn_of_unknown_addresses(config, env, cluster)
@@ -138,9 +137,9 @@ def _warn_of_unknown_addresses(config: Settings, env: str, cluster: Cluster) -> 
             )
 
 
-def _on_target(reached: Target, env: str, app_ids: Iterable[str]) -> StateStore:
+def _on_target(reached: Target, env: str) -> StateStore:
     places = markers(reached)
-    return TargetStateStore(places, places.marker_id("rollback-freeze", env, list(app_ids)))
+    return TargetStateStore(places, places.marker_id("rollback-freeze", env))
 
 
 def _cluster(config: Settings, reached: Target, env: str) -> Cluster:

@@ -16,6 +16,7 @@ from rollback import targets
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings
 from rollback.core import history_file
+from rollback.core.command_lines import CommandLines
 from rollback.core.history import History, zone
 from rollback.core.image import Basis
 from rollback.core.image_selection import AsOf, parse_as_of
@@ -339,9 +340,27 @@ def parallel(config: Settings) -> int:
     return config.run.parallel or targets.kind(config.target, config.target_section()).parallel
 
 
-def undo_template() -> str:
-    """The way to undo that whoever starts this program has left in the environment; `{run}` is the id of the run."""
-    return sanitize(os.environ.get("ROLLBACK_UNDO_HINT", ""))
+def command_lines(
+    *,
+    dump: str = ".",
+    config: str | None = None,
+    target: str | None = None,
+    owners: str | None = None,
+    user: str | None = None,
+) -> CommandLines:
+    """What users are shown to type next, in the place that this command was started from.
+
+    Whoever starts this program for them may have left another way to undo in the environment.
+
+    Args:
+        dump: the options of this command, as they were given; None for one that was not.
+        config: likewise.
+        target: likewise.
+        owners: likewise.
+        user: likewise.
+    """
+    template = sanitize(os.environ.get("ROLLBACK_UNDO_HINT", ""))
+    return CommandLines(dump, config or "", target or "", owners or "", user or "", template)
 
 
 def user_name(given: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from rollback.config.settings import Settings
 from rollback.core import history_file, image_selection, owner_conflicts, plan_verification, preflight
 from rollback.core import plan as plans
 from rollback.core.apps import Remark
+from rollback.core.command_lines import CommandLines
 from rollback.core.direction import with_directions
 from rollback.core.history import History
 from rollback.core.image import Image
@@ -21,7 +22,7 @@ from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Selection
 from rollback.core.plan import Action, Plan, Step
 from rollback.core.plan_file import Approved, held_against
-from rollback.core.preflight import ImageCheck, ImagePresence
+from rollback.core.preflight import ImageCheck, ImagePresence, OwnDeployment
 from rollback.core.timestamps import Instant
 from rollback.errors import LoginRefused, NotInRegistry, Reason, Refused, RegistryError
 from rollback.registry.client import Registry
@@ -98,12 +99,24 @@ def prepare(request: PlanRequest, history: History, target: Target) -> PreparedP
             made = plans.build(chosen, apps, request.env, target.name, rules, beside.not_looked_at)
         made = with_directions(made, history)
         comparison = MemoryComparison(made, target, request.config.run.timeout_s)
-        prepared = _checked(made, target, registry, unknown, request.dump, request.accepted_owners)
+        prepared = _checked(
+            made,
+            target,
+            registry,
+            unknown,
+            request.accepted_owners,
+            lambda: record.begun(request.dump, request.commands),
+        )
         return replace(prepared, plan=replace(prepared.plan, warnings=comparison.noted()))
 
 
 def prepare_approved(
-    approved: Approved, config: Settings, dump: Path, accepted_owners: Collection[str], target: Target
+    approved: Approved,
+    config: Settings,
+    dump: Path,
+    accepted_owners: Collection[str],
+    target: Target,
+    commands: CommandLines,
 ) -> PreparedPlan:
     """Compare an approved plan with what runs now and with what it can follow from; find every reason against it.
 
@@ -116,6 +129,7 @@ def prepare_approved(
         dump: folder of the records, and perhaps of a history.
         accepted_owners: owners that are accepted although they put their own image back.
         target: where.
+        commands: what the user is shown to type next.
 
     Raises:
         BadInput: no registry is configured, or the history cannot be read.
@@ -160,16 +174,20 @@ def prepare_approved(
                 image_selection.select(history, context.as_of(plan.as_of, config, dump)), registry
             )
             shown = tuple(exact.get(app.id, app) for app in apps)
-            derived = plans.build(chosen, shown, env, target.name, rules)
-            reasons += plan_verification.of_history(made, derived)
-            made = replace(made, others=derived.others)
+            reasons += plan_verification.of_history(made, plans.build(chosen, shown, env, target.name, rules))
         made = replace(made, reasons=(*made.reasons, *reasons))
-        prepared = _checked(made, target, registry, {}, dump, accepted_owners)
+        return _checked(made, target, registry, {}, accepted_owners, lambda: record.begun(dump, commands))
         return replace(prepared, plan=replace(prepared.plan, warnings=comparison.noted()))
 
 
 def prepare_undo(
-    past: Record, config: Settings, dump: Path, rules: UndoRules, accepted_owners: Collection[str], target: Target
+    past: Record,
+    config: Settings,
+    dump: Path,
+    rules: UndoRules,
+    accepted_owners: Collection[str],
+    target: Target,
+    commands: CommandLines,
 ) -> PreparedPlan:
     """Plan an undo, and find every reason against it.
 
@@ -180,6 +198,7 @@ def prepare_undo(
         rules: which services it is about.
         accepted_owners: names of owners that are accepted although they put their own image back.
         target: where; already logged in.
+        commands: what the user is shown to type next.
 
     Raises:
         BadInput: one of the rules names a service that the run did not change.
@@ -188,7 +207,7 @@ def prepare_undo(
     made = undo_plan.build(past, target.apps(past.header.env), config.environment(past.header.env), rules)
     foreign = [held for held in target.deployments() if not undo_plan.is_of(past, made, held)]
     made, objections = _with_target(made, target, accepted_owners)
-    locks = preflight.of_locks(made, foreign, record.begun(dump), target.operator)
+    locks = preflight.of_locks(made, foreign, record.begun(dump, commands), target.operator)
     return PreparedPlan(made, (*made.reasons, *locks, *objections))
 
 
@@ -233,14 +252,14 @@ def _checked(
     target: Target,
     registry: Registry,
     unknown: Mapping[str, ImageCheck],
-    dump: Path,
     accepted_owners: Collection[str],
+    begun: Callable[[], Mapping[str, OwnDeployment]],
 ) -> PreparedPlan:
     changing = [step for step in made.steps if step.action is Action.CHANGE and step.image]
     evidence = _evidence(changing, registry)
     evidence |= {step.after: unknown[step.repo] for step in changing if step.repo in unknown}
     running = target.deployments()
-    ours = record.begun(dump) if running else {}
+    ours = begun() if running else {}
     made, objections = _with_target(made, target, accepted_owners)
     reasons = preflight.of_plan(made, evidence, running, registry.url, ours, target.operator)
     return PreparedPlan(made, (*reasons, *objections), registry.url)

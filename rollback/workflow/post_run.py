@@ -132,8 +132,7 @@ def state_store(request: RunRequest, plan: Plan, target: Target, cluster: Cluste
     Raises:
         TargetError: there is no place for it on the target.
     """
-    ids = [step.app.id for step in plan.steps if step.app]
-    return cluster_identity.state_store(request.config, target, cluster, plan.env.name, ids)
+    return cluster_identity.state_store(request.config, target, cluster, plan.env.name)
 
 
 def remains(plan: Plan, parallel: int, execution: Execution, target: Target) -> tuple[str, ...]:

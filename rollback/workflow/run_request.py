@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollback.config.settings import Settings
+from rollback.core.command_lines import CommandLines
 from rollback.core.image_selection import AsOf
 from rollback.core.plan import Environment, OnFailure
 from rollback.core.rollout_status import Limits
@@ -31,6 +31,7 @@ class PlanRequest:
         skip: services that are left out.
         strict: refuse where a service has no image on or before the date.
         accepted_owners: names of owners that are accepted although they put their own image back.
+        commands: what the user is shown to type next.
     """
 
     config: Settings
@@ -42,6 +43,7 @@ class PlanRequest:
     skip: frozenset[str] = frozenset()
     strict: bool = False
     accepted_owners: frozenset[str] = frozenset()
+    commands: CommandLines = field(default_factory=CommandLines)
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,7 @@ class RunRequest:
         steal_lock: go on although another run holds the lock.
         dry_run: show the plan and stop.
         yes: consent was given beforehand.
-        undo_options: options that the undo command needs to find this run from the same place; no secrets.
-        undo_template: the way to undo where something else starts this program, such as Ansible; `{run}` in it is the
-            id of the run. Empty for the undo command.
+        commands: what the user is shown to type next.
         undoes: the record of the run that an undo undoes; None for a run.
         unanswered: for an undo, by app id, for how many seconds a write of that run may still arrive.
     """
@@ -80,16 +80,9 @@ class RunRequest:
     steal_lock: bool = False
     dry_run: bool = False
     yes: bool = False
-    undo_options: tuple[str, ...] = ()
-    undo_template: str = ""
+    commands: CommandLines = field(default_factory=CommandLines)
     undoes: Record | None = None
     unanswered: Mapping[str, float] = field(default_factory=dict)
-
-    def undo_line(self, run: str) -> str:
-        """What undoes a run, for the place that this one was started from; never with a secret."""
-        if self.undo_template:
-            return self.undo_template.replace("{run}", run)
-        return shlex.join(["rollback", "undo", f"--run={run}", *self.undo_options])
 
 
 def policy(config: Settings, *, on_failure: OnFailure | None = None, timeout_s: float | None = None) -> Policy:

@@ -7,12 +7,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeVar
 
 from rollback.core.apps import App, Change, Status
 from rollback.core.plan import Action, Plan
@@ -28,7 +27,7 @@ from rollback.output.terminal import TerminalInfo
 from rollback.state import record, undo_plan
 from rollback.state.journal import Journal
 from rollback.state.known_addresses import Cluster
-from rollback.state.lock import FileLock, Lock, MarkerLock
+from rollback.state.lock import Lock
 from rollback.state.record import Captured, Header
 from rollback.system.files import write_whole
 from rollback.targets.base import Target
@@ -36,14 +35,13 @@ from rollback.workflow import cluster_identity, consent, hooks
 from rollback.workflow.command_result import CommandResult
 from rollback.workflow.planning import PreparedPlan
 from rollback.workflow.post_run import begin, finish, nothing_left, remains, state_store
+from rollback.workflow.run_lock import locked
 from rollback.workflow.run_request import RunRequest
-from rollback.workflow.signals import stoppable
+from rollback.workflow.signals import stoppable, unless_stopped, until_stopped
 
 log = logging.getLogger(__name__)
 
 PAGE = "report.md"
-Result = TypeVar("Result")
-_LONGEST_S = 600.0  # for what has limits of its own, and is only waited for until somebody wants to stop
 
 
 def carry_out(
@@ -84,7 +82,7 @@ def _carry_out(
         slack_client.refused(request.slack, _title(request, plan), reasons)
         raise Refused(reasons)
     if not plan.changes:
-        return _report_nothing_to_do(request, plan, target, time.monotonic() - began)
+        return _report_nothing_to_do(request, plan, target, began)
     consent.require(_question(request, plan), given=request.yes, needed=request.undoes is not None)
     return perform(request, plan, target, progress)
 
@@ -128,98 +126,84 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
         Refused: another run holds the environment's lock, or an app was changed since the plan was made.
         RecordError: the record cannot be written; nothing was changed.
         Partly: it broke off after the first write.
+        KeyboardInterrupt: a signal came before there was a record; nothing was changed.
     """
     began = time.monotonic()
     cluster = cluster_identity.identify(request.config, target)
     header = _header(request, plan, cluster)
-    undo = request.undo_line(header.run)
+    undo = request.commands.undo(header.run)
     locks: list[Lock] = []
-    wrote: list[Journal] = []  # a signal that comes after the first write does not end the program without a report
-    with stoppable(locks, wrote) as clock, _locked(request, plan, target, cluster, header, locks):
-        captured = _until_stopped(clock, lambda: _captured(plan, target))
-        store = state_store(request, plan, target, cluster)
-        journal = Journal(request.dump, header, captured, stamp)
-        wrote.append(journal)
-        before = begin(request, header, store)
-        try:
-            _announce(request, plan, header, progress)
-            changes = [replace(change, run=header.run) for change in plan.changes]
-            execution = _execute(request, plan, changes, target, clock, journal, captured, progress)
-            ended = outcomes.conclude(
-                plan,
-                execution,
-                on_failure=request.policy.on_failure,
-                took_s=time.monotonic() - began,
-                run=header.run,
-                undo=undo,
-            )
-            known = _at_the_end(
-                clock,
-                execution,
-                lambda: remains(plan, request.policy.parallel, execution, target),
-                "what did not go back is not known",
-            )
-            ended = replace(ended, remains=known or ())
-            _close(journal, ended, execution)
-        except RecordError:  # raised before the first write is sent, and never after it
-            finish(request, header, plan, Execution(), store, before)
-            raise
-        except Exception as error:
-            if not journal.began_writing:
-                finish(request, header, plan, Execution(), store, before)
+    journals: list[Journal] = []  # a signal after the first write does not end the program without a report
+    with (
+        stoppable(locks, journals, request.commands.history(header.run), undo) as clock,
+        locked(request, plan, target, cluster, header, locks, clock),
+    ):
+        captured = until_stopped(clock, lambda: _captured(plan, target))
+        store = until_stopped(clock, lambda: state_store(request, plan, target, cluster))
+        journals.append(Journal(request.dump, header, captured, stamp))
+        with closing(journals[0]) as journal:
+            try:
+                before = until_stopped(clock, lambda: begin(request, header, store))
+            except KeyboardInterrupt:
+                log.warning(
+                    "that this run began may be noted for %s: if `rollback check` names it: %s", plan.env.name, undo
+                )
+                stopped = Execution(interrupted=True)
+                ended = _concluded(request, plan, stopped, began, header)
+                _close(journal, ended, stopped)
+                return ended
+
+            def in_order(execution: Execution) -> None:
+                unless_stopped(
+                    clock,
+                    lambda: finish(request, header, plan, execution, store, before),
+                    f"`rollback check` may keep saying no for {plan.env.name}: {undo}",
+                )
+
+            try:
+                _announce(request, plan, header, progress, clock)
+                changes = [replace(change, run=header.run) for change in plan.changes]
+                execution = _execute(request, plan, changes, target, clock, journal, captured, progress)
+                ended = _concluded(request, plan, execution, began, header)
+                known = unless_stopped(
+                    clock,
+                    lambda: remains(plan, request.policy.parallel, execution, target),
+                    "what did not go back is not known",
+                )
+                ended = replace(ended, remains=known or ())
+                _close(journal, ended, execution)
+            except RecordError:  # raised before the first write is sent, and never after it
+                in_order(Execution())
                 raise
-            raise Partly(
-                f"the {request.kind} {header.run} broke off, and some services may be changed",
-                why=f"a mistake in this program: {type(error).__name__}: {error}",
-                hint=f"look with `rollback history --run={header.run}`, then put back what it changed: {undo}",
-            ) from error
-        finally:
-            journal.close()
+            except Exception as error:
+                if not journal.began_writing:
+                    in_order(Execution())
+                    raise
+                raise Partly(
+                    f"the {request.kind} {header.run} broke off, and some services may be changed",
+                    why=f"a mistake in this program: {type(error).__name__}: {error}",
+                    hint=f"look with {request.commands.history(header.run)}, then put back what it changed: {undo}",
+                ) from error
         _write_page(journal.path, request.dump, progress)
         # A signal meanwhile does not make the outcome untrue, so this is still under `stoppable`.
-        _at_the_end(
+        in_order(execution)
+        unless_stopped(
             clock,
-            execution,
-            lambda: finish(request, header, plan, execution, store, before),
-            f"`rollback check` may keep saying no for {plan.env.name}",
-        )
-        _at_the_end(
-            clock,
-            execution,
             lambda: slack_client.ended(request.slack, _title(request, plan), ended, header),
             "the Slack message may not have been sent",
         )
     return ended
 
 
-def _until_stopped(clock: Clock, function: Callable[[], Result]) -> Result:
-    """Do something before the first write that a signal ends.
-
-    Raises:
-        KeyboardInterrupt: there was one.
-    """
-    try:
-        return clock.call(function, _LONGEST_S)
-    except TimeoutError:
-        raise KeyboardInterrupt from None
-
-
-def _at_the_end(clock: Clock, execution: Execution, function: Callable[[], Result], otherwise: str) -> Result | None:
-    """Do something once the outcome is known; a signal that comes meanwhile ends it, one that came before does not.
-
-    Args:
-        clock: hears signals.
-        execution: what came of the run.
-        function: what is done.
-        otherwise: what a warning says if it was not done; then the result is None.
-    """
-    if execution.interrupted:
-        return function()
-    try:
-        return clock.call(function, _LONGEST_S)
-    except TimeoutError:
-        log.warning("interrupted: %s", otherwise)
-        return None
+def _concluded(request: RunRequest, plan: Plan, execution: Execution, began: float, header: Header) -> Outcome:
+    return outcomes.conclude(
+        plan,
+        execution,
+        on_failure=request.policy.on_failure,
+        took_s=time.monotonic() - began,
+        run=header.run,
+        undo=request.commands.undo(header.run),
+    )
 
 
 def _execute(
@@ -259,39 +243,29 @@ def _execute(
     )
 
 
-@contextmanager
-def _locked(
-    request: RunRequest, plan: Plan, target: Target, cluster: Cluster, header: Header, locks: list[Lock]
-) -> Iterator[None]:
-    env, holder, steal = plan.env.name, _holder(header), request.steal_lock
-    folder = cluster_identity.folder(request.config)
-    try:
-        for key in cluster.keys:  # the identity keeps out every other run, an address one of version 0.1
-            locks.append(FileLock(folder, env, key, holder, steal=steal))
-        if cluster_identity.is_shared(request.config):
-            markers = cluster_identity.markers(target)
-            ids = [change.app.id for change in plan.changes] or [step.app.id for step in plan.steps if step.app]
-            marker = markers.marker_id("rollback-lock", env, ids)
-            locks.append(MarkerLock(markers, marker, env, holder, steal=steal))
-        yield
-    finally:
-        for lock in reversed(locks):
-            lock.release()
-
-
-def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, took_s: float) -> Outcome:
+def _report_nothing_to_do(request: RunRequest, plan: Plan, target: Target, began: float) -> Outcome:
     """The outcome of a plan without changes.
 
     Raises:
         Refused: another run holds the environment's lock, so that nobody knows what it comes to.
+        KeyboardInterrupt: there was a signal.
     """
     cluster = cluster_identity.identify(request.config, target)
-    with _locked(replace(request, steal_lock=False), plan, target, cluster, _header(request, plan, cluster), []):
-        pass
-    nothing_left(request, plan, target, cluster)
-    ids = [step.app.id for step in plan.steps if step.action is Action.SAME and step.app]
-    ended = outcomes.nothing_to_do(plan, took_s, target.status(ids), record.begun(request.dump))
-    slack_client.ended(request.slack, _title(request, plan), ended)
+    locks: list[Lock] = []
+    with stoppable(locks) as clock:
+        header = _header(request, plan, cluster)
+        with locked(replace(request, steal_lock=False), plan, target, cluster, header, locks, clock):
+            pass
+        until_stopped(clock, lambda: nothing_left(request, plan, target, cluster))
+        ids = [step.app.id for step in plan.steps if step.action is Action.SAME and step.app]
+        last = until_stopped(clock, lambda: target.status(ids))
+        begun = record.begun(request.dump, request.commands)
+        ended = outcomes.nothing_to_do(plan, time.monotonic() - began, last, begun)
+        unless_stopped(
+            clock,
+            lambda: slack_client.ended(request.slack, _title(request, plan), ended),
+            "the Slack message may not have been sent",
+        )
     return ended
 
 
@@ -342,9 +316,13 @@ def _close(journal: Journal, ended: Outcome, execution: Execution) -> None:
         log.warning("%s: %s", error.what, error.why)
 
 
-def _announce(request: RunRequest, plan: Plan, header: Header, progress: Progress) -> None:
+def _announce(request: RunRequest, plan: Plan, header: Header, progress: Progress, clock: Clock) -> None:
     progress.say(f"{request.kind} {header.run}: {len(plan.changes)} to change on {plan.target}")
-    slack_client.started(request.slack, header, plan)
+    unless_stopped(
+        clock,
+        lambda: slack_client.started(request.slack, header, plan),
+        "the Slack message may not have been sent",
+    )
     progress.begin(plan)
 
 
@@ -381,14 +359,3 @@ def _header(request: RunRequest, plan: Plan, cluster: Cluster) -> Header:
         place=f"{platform.node()}, process {os.getpid()}",
         steps=tuple(json_report.step_json(step) for step in plan.steps),
     )
-
-
-def _holder(header: Header) -> Mapping[str, str]:
-    return {
-        "run": header.run,
-        "by": header.by,
-        "host": platform.node(),
-        "pid": str(os.getpid()),
-        "since": header.at,
-        "link": header.link,
-    }

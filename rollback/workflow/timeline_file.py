@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from rollback.config.settings import Settings
 from rollback.core import image_selection
 from rollback.core import plan as plans
+from rollback.core.command_lines import CommandLines
 from rollback.core.history import History
 from rollback.core.image_selection import AsOf
 from rollback.core.plan import Environment
@@ -32,7 +32,7 @@ def write(
     records: Sequence[Record],
     running: Running | None = None,
     *,
-    run_options: Sequence[str] = (),
+    commands: CommandLines,
 ) -> None:
     """Write the page.
 
@@ -42,15 +42,14 @@ def write(
         history: what there was; may be empty.
         records: past runs; those of other environments are left out if the history knows its own.
         running: what runs now, if the target was queried.
-        run_options: options that the command to roll back needs beside date and environment; no secrets.
+        commands: writes the command that goes back to a date.
 
     Raises:
         Failed: it cannot be written.
     """
     env = history.env or (records[0].header.env if records else "")
     mine = [past for past in records if past.header.env == env]
-    words = shlex.join(["rollback", "run", "--date=", f"--env={env}", *run_options])
-    before, _, after = words.partition("--date=")
+    before, _, after = commands.run("", env).partition("--date=")
     write_whole(path, page(chart.build(history, mine, running), Commands(f"{before}--date=", after), env))
     progress.say(f"wrote {path}")
 

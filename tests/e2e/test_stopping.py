@@ -48,11 +48,11 @@ def test_a_signal_after_the_last_write_hides_neither_the_report_nor_the_lock(
 ) -> None:
     settings(offered.folder, sandbox, "shared_state: target\n")
     lock = "/v2/apps/ds/prod/rollback-lock"
-    sandbox.faults.add(Fault(FaultKind.DELAY, seconds=2, method="DELETE", path=lock))
+    sandbox.faults.add(Fault(FaultKind.DELAY, seconds=0.3, method="DELETE", path=lock))
     with offered.start("run", day(sandbox), "--env=prod") as process:
         while ("DELETE", lock) not in sandbox.front.seen:
             assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+            time.sleep(0.01)
         os.kill(process.pid, signal.SIGTERM)
         out, err = process.communicate(timeout=20)
 

@@ -13,6 +13,7 @@ from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutc
 from rollback.state.journal import Journal
 from rollback.state.lock import FileLock
 from rollback.system.user_folders import state_folder
+from rollback.workflow import run_lock
 from tests.faults.scenario import BILLING, CART, CATALOG, WEB, Scene, Told, scene
 
 
@@ -276,15 +277,13 @@ def test_a_run_that_was_cut_off_stays_unfinished_until_all_that_it_changed_is_ri
 
 
 def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:
-    from rollback.workflow import runner
-
-    begin = runner._locked
+    begin = run_lock.locked
 
     def meddled(*args: Any) -> Any:
         stage.sandbox.front.foreign(BILLING)
         return begin(*args)
 
-    told = stage.run(_locked=meddled)
+    told = stage.run(locked=meddled)
 
     assert told.code == 3
     assert "billing" in told.err

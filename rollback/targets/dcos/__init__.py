@@ -70,6 +70,7 @@ class Dcos:
         self._identity = ""
         self._configurations = Configurations()
         self._versions = ImageVersions(self._version_list, self._version, _AT_ONCE)
+        self._ids: tuple[str, ...] = ()  # of all apps, as they were read last
 
     @property
     def name(self) -> str:
@@ -114,7 +115,9 @@ class Dcos:
         listed = self._list("the apps cannot be read", "marathon", "app", "list", "--json")
         whole = self._whole(listed)
         self._versions.note(whole)
-        return tuple(serialization.app(entry) for entry in whole)
+        found = tuple(serialization.app(entry) for entry in whole)
+        self._ids = tuple(app.id for app in found)
+        return found
 
     def _whole(self, listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The entries of `app list` with nothing left out of their definitions."""
@@ -215,9 +218,11 @@ class Dcos:
             what = f"deployment {deployment.id} cannot be ended"
             self._program.write(what, "marathon", "deployment", "stop", deployment.id)
 
-    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
-        """See `Markers`. No process."""
-        return mark.beside(name, env, app_ids)
+    def marker_id(self, name: str, env: str) -> str:
+        """See `Markers`. No process if the apps were read before."""
+        if not self._ids:
+            self.apps(env)
+        return mark.beside(name, env, self._ids)
 
     def oldest_starts(self, ids: Collection[str]) -> Mapping[str, Instant]:
         """See `InstanceTimes`. One process."""

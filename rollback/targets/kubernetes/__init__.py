@@ -253,7 +253,7 @@ class Kubernetes:
     def stop(self, deployment: Deployment) -> None:
         """See `Target`: nothing to stop."""
 
-    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:  # noqa: ARG002
+    def marker_id(self, name: str, env: str) -> str:
         """See `Markers`. No request."""
         return str(MarkerId.of(name, env, self._scope.namespaces))
 

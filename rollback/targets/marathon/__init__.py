@@ -57,6 +57,7 @@ class Marathon:
         self._api = MarathonClient(options)
         self._configurations = Configurations()
         self._versions = ImageVersions(self._version_list, self._version, _AT_ONCE)
+        self._ids: tuple[str, ...] = ()  # of all apps, as they were read last
 
     @property
     def name(self) -> str:
@@ -92,7 +93,9 @@ class Marathon:
         for entry in entries:
             self._configurations.note(entry)
         self._versions.note(entries)
-        return tuple(serialization.app(entry) for entry in entries)
+        found = tuple(serialization.app(entry) for entry in entries)
+        self._ids = tuple(app.id for app in found)
+        return found
 
     def unmanaged(self) -> Unmanaged:
         """See `UnmanagedApps`: pods. One request; Marathon before 1.4 has none."""
@@ -157,9 +160,11 @@ class Marathon:
         with suppress(response_errors.NotThere):
             self._api.write("DELETE", path, f"deployment {deployment.id} cannot be ended")
 
-    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
-        """See `Markers`. No request."""
-        return mark.beside(name, env, app_ids)
+    def marker_id(self, name: str, env: str) -> str:
+        """See `Markers`. No request if the apps were read before."""
+        if not self._ids:
+            self.apps(env)
+        return mark.beside(name, env, self._ids)
 
     def oldest_starts(self, ids: Collection[str]) -> Mapping[str, Instant]:
         """See `InstanceTimes`. One request."""

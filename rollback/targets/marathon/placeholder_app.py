@@ -36,15 +36,19 @@ def labels_of(entry: Mapping[str, Any]) -> dict[str, str]:
 def beside(name: str, env: str, app_ids: Collection[str]) -> str:
     """The id of a marker, beside an environment's apps: `/<department>/<env>/<name>`.
 
+    An environment has one, whichever of its apps a run is about: where there is a marker already it is that one, else
+    the first department by name that has the environment.
+
     Args:
         name: the marker's name.
         env: deployment name of the environment.
-        app_ids: apps of the environment; the first that has it as a segment decides.
+        app_ids: every app of the target, markers included.
 
     Raises:
         TargetError: no app has the environment as a segment of its id.
     """
-    for app_id in app_ids:
+    there = sorted(app_id for app_id in app_ids if app_id.endswith(f"/{env}/{name}"))
+    for app_id in (*there, *sorted(app_ids)):
         before, found, _ = f"{app_id}/".partition(f"/{env}/")
         if found:
             return f"{before}/{env}/{name}"

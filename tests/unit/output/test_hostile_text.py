@@ -19,6 +19,7 @@ import pytest
 from rollback import cli
 from rollback.commands import thaw
 from rollback.core.apps import App, Change
+from rollback.core.command_lines import CommandLines
 from rollback.core.history import History
 from rollback.core.image import Skipped
 from rollback.core.image_selection import Match
@@ -90,6 +91,11 @@ def record(text: str) -> Record:
     return Record(header, {}, {}, frozenset(), ended, lines, Path("x"))
 
 
+def _objections(text: str) -> tuple[str, ...]:
+    commands = CommandLines(config=text, target=text)
+    return freeze.objections(state(text), "shop/a:1", NOW, env="prod", commands=commands)
+
+
 def state(text: str) -> EnvironmentState:
     frozen = Freeze(text, text, text, "2026-11-22T04:00:00Z", "2099-11-22T04:00:00Z")
     cut_off = Unfinished(text, text, text, text, text)
@@ -154,7 +160,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "history": lambda text: runs_text([record(text)]),
     "history --run": lambda text: run_text(record(text)),
     "history --markdown and report.md": markdown_text,
-    "check": lambda text: "".join(f"NO: prod: {why}\n" for why in freeze.objections(state(text), "shop/a:1", NOW)),
+    "check": lambda text: "".join(f"NO: prod: {why}\n" for why in _objections(text)),
     "thaw": thawed,
     "progress and warnings": said,
 }

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from rollback.core.command_lines import CommandLines
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState, Freeze, Unfinished, Withdrawn
 
@@ -30,11 +31,13 @@ def test_a_frozen_environment_objects_until_the_freeze_runs_out() -> None:
 
 
 def test_the_objection_names_who_why_until_when_and_the_run() -> None:
-    told = freeze.objections(EnvironmentState(frozen()), "", NOW)
+    state = EnvironmentState(frozen())
 
-    assert told == (
-        "frozen until 2026-11-22 05:00 UTC by alice because it answers 503 (run r1); `rollback thaw` lifts it",
-    )
+    told = freeze.objections(state, "", NOW, env="prod", commands=CommandLines(config="our.yaml"))
+
+    frozen_by = "frozen until 2026-11-22 05:00 UTC by alice because it answers 503 (run r1)"
+    assert told == (f"{frozen_by}; `rollback thaw --env=prod --config=our.yaml` lifts it",)
+    assert freeze.objections(state, "", NOW) == (frozen_by,)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +116,15 @@ CUT = Unfinished("r2", "bob", "host", "/srv/rollback", "2026-11-22T04:00:00Z")
 
 
 def test_a_run_without_an_outcome_is_an_objection_with_its_folder_and_what_to_do() -> None:
-    (told,) = freeze.objections(freeze.begun(EnvironmentState(), CUT, None), "", NOW)
+    commands = CommandLines(dump="elsewhere", config="our.yaml", target="eu")
 
-    for words in ("r2 by bob has not ended", "/srv/rollback", "rollback undo --run=r2", "rollback thaw"):
+    (told,) = freeze.objections(freeze.begun(EnvironmentState(), CUT, None), "", NOW, env="prod", commands=commands)
+
+    for words in (
+        "r2 by bob has not ended",
+        "rollback undo --run=r2 --dump=/srv/rollback --config=our.yaml --target=eu",
+        "rollback thaw --env=prod --config=our.yaml --target=eu",
+    ):
         assert words in told
 
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rollback.core.apps import Change, Deployment
+from rollback.core.command_lines import CommandLines
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.errors import BadInput, RecordError
 from rollback.output.incident_report import markdown
@@ -364,7 +365,7 @@ def test_a_folder_of_records_that_cannot_be_read_is_no_empty_one(tmp_path: Path)
 
     with pytest.raises(BadInput, match="cannot be read"):
         record.files(tmp_path)
-    assert record.begun(tmp_path) == {}
+    assert record.begun(tmp_path, CommandLines()) == {}
 
 
 def test_a_folder_that_may_not_be_listed_gives_no_run_a_number(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -25,8 +25,8 @@ class Wall:
     def __init__(self) -> None:
         self.markers: dict[str, Mapping[str, str]] = {}
 
-    def marker_id(self, name: str, env: str, app_ids: Collection[str]) -> str:
-        return placeholder_app.beside(name, env, app_ids)
+    def marker_id(self, name: str, env: str) -> str:
+        return placeholder_app.beside(name, env, [f"/ds/{env}/shop/billing"])
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         return self.markers.setdefault(marker, dict(labels)) == labels
@@ -136,6 +136,9 @@ def test_an_empty_state_is_no_marker_at_all() -> None:
         (["/ds/prod/shop/billing"], "/ds/prod/rollback-freeze"),
         (["/prod/billing"], "/prod/rollback-freeze"),
         (["/ds/preprod/shop/billing", "/eu/ds/prod/shop/billing"], "/eu/ds/prod/rollback-freeze"),
+        (["/web/prod/shop", "/ds/prod/shop/billing", "/eu/prod/x"], "/ds/prod/rollback-freeze"),  # in any order
+        (["/ds/prod/shop/billing", "/web/prod/rollback-freeze"], "/web/prod/rollback-freeze"),
+        (["/ds/prod/shop/billing", "/web/preprod/rollback-freeze"], "/ds/prod/rollback-freeze"),
     ],
 )
 def test_a_marker_stands_beside_the_environment(app_ids: list[str], place: str) -> None:
