@@ -45,8 +45,8 @@ def require_for_history(history: History, env: Environment, config: Settings, du
             Reason(
                 f"there are no images of {env.name} in this history{its}",
                 why=f"{env.name} is not configured, and only apps use it: {found}",
-                hint=f"add it to the settings, environments: {{{env.name}: <tag name>}}, and make its history with "
-                f"`rollback get --env={env.name}`",
+                hint=f"add it to the settings, environments: {{{env.name}: <tag name>}}, and make a history of "
+                f"{env.name} with `rollback get`",
             )
         ]
     )

@@ -86,7 +86,7 @@ def test_a_name_that_only_apps_use_is_known_and_the_history_has_no_images_of_it(
     assert (said.exit_code, said.what) == (3, "there are no images of qa in this history, which is of prod")
     assert "only apps use it: /ds/qa/shop/a, /ds/qa/shop/b, /ds/qa/shop/c and 2 more" in said.why
     assert "environments: {qa: <tag name>}" in said.hint
-    assert "rollback get --env=qa" in said.hint
+    assert "make a history of qa with `rollback get`" in said.hint
 
 
 def test_an_app_that_the_settings_name_for_every_environment_counts(connect: Connect, tmp_path: Path) -> None:
