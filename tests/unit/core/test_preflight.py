@@ -129,7 +129,7 @@ def test_a_history_of_another_environment_is_refused_with_both_ways_out() -> Non
     (reason,) = preflight.of_history(HELD, Environment("stage", "stage"), EnvironmentTags("stage"))
 
     assert "of prod, not of stage" in reason.what
-    assert "get --env=stage" in reason.hint
+    assert "make one of stage with `rollback get`" in reason.hint
     assert "--env=prod" in reason.hint
 
 
