@@ -174,9 +174,11 @@ def prepare_approved(
                 image_selection.select(history, context.as_of(plan.as_of, config, dump)), registry
             )
             shown = tuple(exact.get(app.id, app) for app in apps)
-            reasons += plan_verification.of_history(made, plans.build(chosen, shown, env, target.name, rules))
+            derived = plans.build(chosen, shown, env, target.name, rules)
+            reasons += plan_verification.of_history(made, derived)
+            made = replace(made, others=derived.others)
         made = replace(made, reasons=(*made.reasons, *reasons))
-        return _checked(made, target, registry, {}, accepted_owners, lambda: record.begun(dump, commands))
+        prepared = _checked(made, target, registry, {}, accepted_owners, lambda: record.begun(dump, commands))
         return replace(prepared, plan=replace(prepared.plan, warnings=comparison.noted()))
 
 
