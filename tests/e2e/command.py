@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 INSTALLED = str(Path(sys.executable).parent / "rollback")
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 # Makes standard input the controlling terminal, so that Ctrl-C typed there is a signal, and becomes the command.
 _ON_TERMINAL = """
 import fcntl, os, sys, termios

@@ -25,7 +25,7 @@ from tests.faults.scenario import PLANNED, REPOS
 
 SPEED = 20.0
 SLOW = ContainerBehavior(start_s=3 * SPEED)  # seconds of real time, times the speed
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 _LIMITED = "import os, resource, sys; n = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_FSIZE, (n, n)); "
 
 

@@ -53,7 +53,7 @@ def _run(part: Callable[[str], str], folder: Path, *words: str, stdin: str = "")
     environment = {**os.environ, "DCOS_DIR": str(folder)}
     environment.pop("TERM", None)  # `deployment watch` would clear the screen
     return subprocess.run(
-        [part("dcos"), *words], input=stdin, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [part("dcos"), *words], input=stdin, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 

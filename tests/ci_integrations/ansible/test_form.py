@@ -66,7 +66,7 @@ def test_the_linter_finds_nothing_as_a_stranger_starts_it(part: Callable[[str], 
         cwd=ANSIBLE,
         env=surroundings(),
         capture_output=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 

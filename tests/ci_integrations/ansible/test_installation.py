@@ -24,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
         [ANSIBLE / "roles/rollback/files/pack.py", checkout, packed],
         ["-m", "pip", "wheel", "--quiet", "--no-deps", *OFFLINE, f"--wheel-dir={folder}", packed],
     ):
-        subprocess.run([sys.executable, *words], check=True, timeout=120)
+        subprocess.run([sys.executable, *words], check=True, timeout=400)
     (found,) = folder.glob("*.whl")
     return found
 

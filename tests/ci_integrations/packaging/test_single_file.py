@@ -20,7 +20,7 @@ def get(python: str, pyz: Path, folder: Path, *arguments: str, **environ: str) -
         cwd=folder,
         env={**surroundings(), **environ},
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -57,7 +57,7 @@ def test_the_same_checkout_makes_the_same_bytes(pyz: Path, checkout: Path, tmp_p
     subprocess.run(
         [sys.executable, checkout / "packaging" / "build_pyz.py", "--output", again, "--", *OFFLINE],
         check=True,
-        timeout=120,
+        timeout=400,
     )
 
     assert again.read_bytes() == pyz.read_bytes()

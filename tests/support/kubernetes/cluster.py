@@ -58,7 +58,7 @@ class Cluster:
             AssertionError: it failed.
         """
         command = [self.program, f"--kubeconfig={self.kubeconfig(user)}", *argv]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"kubectl {' '.join(argv)}: {done.stderr}"
         return done.stdout
 
