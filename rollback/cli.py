@@ -153,10 +153,11 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write(f"{__version__}\n")
         return 0
     if list(argv[:2]) == ["completion", "words"]:  # runs at every press of Tab
+        from rollback import targets
         from rollback.config import completion
-        from rollback.targets import kinds
 
-        sys.stdout.write(completion.answer(__doc__ or "", argv[2:], kinds()))
+        there = completion.TargetWords(targets.kinds(), lambda name, section: targets.kind(name, section).owners)
+        sys.stdout.write(completion.answer(__doc__ or "", argv[2:], there))
         return 0
     known = usage.read(__doc__ or "")
     words = arguments.split(known, argv)

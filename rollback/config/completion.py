@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +17,60 @@ from rollback.config import usage
 
 _FILES = {"--config", "--pwd-file", "--out", "--plan", "--html"}
 _FOLDERS = {"--dump"}
-_LISTS = {"--repo", "--only", "--skip", "--accept-moved"}
+_LISTS = {"--repo", "--only", "--skip", "--accept-moved", "--accept-owner"}
 _CHOICES = {"--on-failure": ("restore", "keep", "stop"), "--basis": ("built", "deployed", "auto")}
 SHELLS = ("bash", "fish", "zsh")
 
 
-def answer(help_text: str, words: Sequence[str], kinds: Sequence[str] = ()) -> str:
+@dataclass(frozen=True)
+class TargetWords:
+    """What the targets know.
+
+    Attributes:
+        kinds: the kinds of target there are.
+        owners: returns, for a target's name and its section, names of owners that its apps may have.
+    """
+
+    kinds: Sequence[str] = ()
+    owners: Callable[[str, Mapping[str, Any]], Sequence[str]] = lambda _name, _section: ()
+
+
+def answer(help_text: str, words: Sequence[str], known: TargetWords) -> str:
     """What a shell's script reads: one candidate per line.
 
     Args:
         help_text: the text that describes commands and options.
         words: the words after the program's name; the last one is being typed, and may be empty.
-        kinds: the kinds of target there are.
+        known: what the targets know.
     """
     try:
-        found = candidates(help_text, list(words[:-1]), words[-1] if words else "", kinds)
+        found = candidates(help_text, list(words[:-1]), words[-1] if words else "", known)
     except Exception:  # noqa: BLE001  (see above)
         found = []
     return "".join(f"{one}\n" for one in found)
 
 
-def candidates(help_text: str, before: Sequence[str], current: str, kinds: Sequence[str] = ()) -> list[str]:
+def candidates(help_text: str, before: Sequence[str], current: str, known: TargetWords) -> list[str]:
     """The words that can replace `current`; an option that takes a value ends with `=`."""
-    known = usage.read(help_text)
-    command = next((word for word in before if word in known.commands), None)
+    text = usage.read(help_text)
+    command = next((word for word in before if word in text.commands), None)
     if command is None:
-        offered = ["--help", "--version"] if current.startswith("-") else list(known.commands)
+        offered = ["--help", "--version"] if current.startswith("-") else list(text.commands)
         return [word for word in offered if word.startswith(current)]
     name, equals, value = current.partition("=")
     if equals:
-        return [f"{name}={one}" for one in _values(name, value, before, kinds)]
+        return [f"{name}={one}" for one in _values(name, value, before, known)]
     if command == "completion":
         return [shell for shell in SHELLS if shell.startswith(current)]
     given = {word.partition("=")[0] for word in before}
-    options = [known.options[name] for name in known.commands[command].options if name not in given]
+    options = [text.options[name] for name in text.commands[command].options if name not in given]
     return [word for one in options if (word := f"{one.name}=" if one.value else one.name).startswith(current)]
 
 
-def _values(name: str, typed: str, before: Sequence[str], kinds: Sequence[str]) -> list[str]:
+def _values(name: str, typed: str, before: Sequence[str], known: TargetWords) -> list[str]:
     if name in _FILES | _FOLDERS:
         return _paths(typed, folders=name in _FOLDERS)
-    offered = list(_offered(name, before, kinds))
+    offered = list(_offered(name, before, known))
     head = ""
     if name in _LISTS and "," in typed:
         head, _, typed = typed.rpartition(",")
@@ -65,7 +79,7 @@ def _values(name: str, typed: str, before: Sequence[str], kinds: Sequence[str]) 
     return [f"{head}{one}" for one in offered if one.startswith(typed) and one not in taken]
 
 
-def _offered(name: str, before: Sequence[str], kinds: Sequence[str]) -> Iterable[str]:
+def _offered(name: str, before: Sequence[str], known: TargetWords) -> Iterable[str]:
     sources: Mapping[str, Callable[[Sequence[str]], Iterable[str]]] = {
         "--date": lambda given: sorted(_history(given).get("rollbacks", {}), reverse=True),
         "--env": _environments,
@@ -73,8 +87,9 @@ def _offered(name: str, before: Sequence[str], kinds: Sequence[str]) -> Iterable
         "--only": _services,
         "--skip": _services,
         "--accept-moved": _services,
+        "--accept-owner": lambda given: _owners(given, known),
         "--run": _runs,
-        "--target": lambda given: sorted({*kinds, *_settings(given).targets}),
+        "--target": lambda given: sorted({*known.kinds, *_settings(given).targets}),
     }
     if name in _CHOICES:
         return _CHOICES[name]
@@ -124,6 +139,13 @@ def _services(before: Sequence[str]) -> list[str]:
 
 def _runs(before: Sequence[str]) -> list[str]:
     return sorted((path.stem for path in (_folder(before) / "runs").glob("*.jsonl")), reverse=True)
+
+
+def _owners(before: Sequence[str], known: TargetWords) -> list[str]:
+    config = _settings(before)
+    name = _given(before, "--target") or config.target
+    section = config.targets.get(name, {})
+    return sorted({*known.owners(name, section), *section.get("accept_owners", ())})
 
 
 def _paths(typed: str, *, folders: bool) -> list[str]:

@@ -66,6 +66,7 @@ class TargetKind:
         programs: the keys of its section that name a program or a file which names programs, each with whether a
             bare name is looked for on PATH. Nobody else may be able to write to the settings, then, or to that file.
         questions: by key of its section that has no default, what `init` asks for it.
+        owners: names of owners that its apps may have, as far as they are known beforehand; see `Owner`.
     """
 
     settings: Mapping[str, type]
@@ -78,6 +79,7 @@ class TargetKind:
     shared_state: bool = False
     programs: Mapping[str, bool] = field(default_factory=dict)
     questions: Mapping[str, str] = field(default_factory=dict)
+    owners: Sequence[str] = ()
 
 
 class Level(str, Enum):

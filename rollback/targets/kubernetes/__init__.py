@@ -40,6 +40,7 @@ KIND = TargetKind(
         "context": "Context of the kubeconfig",
         "namespace": "Namespace, in which {env} becomes the environment",
     },
+    owners=gitops_owners.NAMES,
 )
 _AT_A_TIME = 8  # requests
 

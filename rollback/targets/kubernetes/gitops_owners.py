@@ -19,6 +19,7 @@ from rollback.targets.kubernetes.api import FIELD_MANAGER
 from rollback.targets.kubernetes.operator_commands import KubectlCommands
 from rollback.targets.kubernetes.workloads import CONTAINER_LISTS, WorkloadId
 
+NAMES = ("argocd", "flux", "keel")  # of those that put their own image back; an operator has the name of its kind
 _ARGO_CD = "argocd.argoproj.io/"
 _ARGO_CD_NAMESPACE = "argocd"  # where applications are unless their name in the tracking id says otherwise
 _FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/"

@@ -24,10 +24,14 @@ def test_the_two_steps_roll_back_and_undo_puts_back(playbook: Playbook, scene: S
             *("--tags", "run", "-vvv"),
             date=scene.good_day,
             rollback_cache="~/.cache/rollback-role",
+            accept_owner="argocd,flux",
             environ={**scene.secrets(), "ROLLBACK_REASON": HOSTILE, "ROLLBACK_BY": "alice"},
         )
         there = scene.running()
-        undone = playbook("--tags", "undo", "-vvv", rollback_cache="~/.cache/rollback-role")
+        undone = playbook(
+            *("--tags", "undo", "-vvv", "-e", '{"rollback_accept_owner": ["argocd"]}'),
+            rollback_cache="~/.cache/rollback-role",
+        )
 
     assert [got.code, ran.code, undone.code] == [0, 0, 0], ran.said
     assert [got.changed, ran.changed, undone.changed] == [0, 1, 1]
@@ -37,6 +41,9 @@ def test_the_two_steps_roll_back_and_undo_puts_back(playbook: Playbook, scene: S
     began = json.loads(record.read_text().splitlines()[0])
     assert (began["reason"], began["by"]) == (HOSTILE, "alice")
     assert [text.split(":")[0] for text in scene.slack.texts] == ["Started", "DONE", "Started", "DONE"]
+    for command, accepted in (("run", "--accept-owner=argocd,flux"), ("undo", "--accept-owner=argocd")):
+        assert any({command, accepted} <= set(line.split()) for line in seen), command
+    assert "-e accept_owner=argocd,flux" in ran.said
     # Lines, not one escaped text.
     assert re.search(rf"^{scene.good_day}  shop/billing:1.8.0-master", got.said, re.MULTILINE)
     assert re.search(r"^DONE after .* 3 changed", ran.said, re.MULTILINE)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback import cli
+from rollback import cli, targets
 from rollback.config import completion, usage
 
 HELP = cli.__doc__ or ""
@@ -33,7 +33,22 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(*words: str) -> list[str]:
-    return completion.answer(HELP, words).splitlines()
+    there = completion.TargetWords(targets.kinds(), lambda name, section: targets.kind(name, section).owners)
+    return completion.answer(HELP, words, there).splitlines()
+
+
+def test_owners_are_those_that_the_target_knows_and_those_of_the_settings(tmp_path: Path) -> None:
+    sections = {
+        "eu": {"kind": "kubernetes", "context": "eu", "namespace": "{env}", "accept_owners": ["postgrescluster"]},
+        "old": {"kind": "marathon", "url": "http://m.example.com"},
+    }
+    (tmp_path / "rollback.yaml").write_text(json.dumps({"target": "eu", "targets": sections}))
+
+    assert found("run", "--accept-owner=") == [
+        f"--accept-owner={name}" for name in ("argocd", "flux", "keel", "postgrescluster")
+    ]
+    assert found("plan", "--accept-owner=flux,k") == ["--accept-owner=flux,keel"]
+    assert found("undo", "--target=old", "--accept-owner=") == []
 
 
 def test_first_comes_a_command() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rollback.core.apps import Owner
-from rollback.targets.kubernetes.gitops_owners import owners
+from rollback.targets.kubernetes.gitops_owners import NAMES, owners
 from rollback.targets.kubernetes.operator_commands import KubectlCommands
 from rollback.targets.kubernetes.workloads import WorkloadId
 
@@ -132,3 +132,9 @@ def test_a_manager_of_an_init_container_counts_and_its_day_is_told() -> None:
     }
 
     assert "2026-11-20" in one(managedFields=[managed("pipeline", fieldsV1=fields)]).effect
+
+
+def test_the_names_that_are_known_beforehand_are_those_of_owners_that_put_their_own_image_back() -> None:
+    marked = (of(annotations=ARGO_CD), of(labels=FLUX), of(labels={"keel.sh/policy": "all"}))
+
+    assert tuple(owner.name for (owner,) in marked if owner.reverts) == NAMES

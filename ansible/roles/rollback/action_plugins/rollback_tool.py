@@ -38,7 +38,7 @@ MEANINGS = {
 MEANINGS_OF_CHECK = {1: "says NO: deployments are blocked", 2: "cannot tell whether deployments are blocked"}
 # Extra variables that undo needs to find the run again. No other one goes into the line, above all no secret.
 PLACE = (
-    *("env", "dump_path", "user", "dcos_user", "target", "kubeconfig"),
+    *("env", "dump_path", "user", "dcos_user", "target", "kubeconfig", "accept_owner", "rollback_accept_owner"),
     *("rollback_env", "rollback_dump", "rollback_user", "rollback_target", "rollback_kubeconfig"),
     *("rollback_config", "rollback_settings", "rollback_package", "rollback_python", "rollback_env_manager"),
     *("rollback_conda", "rollback_conda_python", "rollback_pip_extra_args", "rollback_cache", "rollback_keep_tool"),
