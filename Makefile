@@ -61,6 +61,7 @@ integration: $(READY) ## install the real parts (registries, dcos, ansible, …)
 	for parts in $(filter-out .ci/parts-bench,$(sort $(wildcard .ci/parts*))); do bash $$parts; done
 	$(PYTEST) tests/integration tests/contract tests/e2e
 	RANDOM_SEEDS=1..200 $(BIN)/python -m pytest --numprocesses=$(WORKERS) tests/faults/test_random_runs.py
+	KILL_STEPS=1..200 $(BIN)/python -m pytest --numprocesses=2 tests/integration/kubernetes/test_kills.py
 
 bench: $(READY) ## measure requests, time and memory against other tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
@@ -69,6 +70,8 @@ bench: $(READY) ## measure requests, time and memory against other tools
 	bash .ci/parts-ci-integrations
 	$(BIN)/python -m benchmarks.ansible_step
 	$(BIN)/python -m benchmarks.first_minute
+	bash .ci/parts-kubernetes
+	$(BIN)/python -m benchmarks.kubernetes
 
 wheel: $(READY) ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist

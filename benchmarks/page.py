@@ -36,8 +36,9 @@ def text(results: Results) -> str:
     engine = _near(results, "requests.Session")["cpu_s"] / _near(results, "rollback, cold")["cpu_s"]
     return f"""# What a survey of a registry costs
 
-Other pages: [what the first minute costs](first_minute.md) (clone, demo, help) and
-[what a step of the Ansible role costs](ansible_step.md).
+Other pages: [what the first minute costs](first_minute.md) (clone, demo, help),
+[what a step of the Ansible role costs](ansible_step.md) and
+[what a rollback on Kubernetes costs](kubernetes.md).
 
 {results["wanted"]} images of {results["repos"]} repositories are to be dated, out of {results["tags"]:,} tags, in a
 real registry. Measured on {results["made"]} by `make bench`, which writes this page, [registry.json](registry.json)

@@ -83,6 +83,7 @@ class Kubernetes:
         self._markers = ConfigMapMarkers(self._api)
         self._writer = Writer(self._api, self._commands)
         self._memory = RevisionMemory(self._api, self._writer.entry)
+        self._left: set[str] = set()  # uids of pods that cannot be deleted
         self._uids: dict[str, str] = {}  # by namespace, as far as they were read
 
     @property
@@ -306,8 +307,12 @@ class Kubernetes:
         except NotFound:
             pass
         except TargetError as error:
-            command = self._commands.kubectl(namespace, "delete", "pod", name)
-            log.warning("%s (%s); it keeps its StatefulSet from being repaired: %s", error.what, error.why, command)
+            if str(meta["uid"]) not in self._left:
+                self._left.add(str(meta["uid"]))
+                command = self._commands.kubectl(namespace, "delete", "pod", name)
+                log.warning(
+                    "%s (%s); it keeps its StatefulSet from being repaired: %s", error.what, error.why, command
+                )
 
 
 def _checked(context: ContextInfo) -> Check:

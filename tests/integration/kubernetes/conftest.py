@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from tests.e2e.command import Command, Said
 from tests.support import registry as registries
 from tests.support.kubernetes.cluster import Namespace
+
+if "KILL_STEPS" not in os.environ:  # minutes long: `make integration` names the steps
+    collect_ignore = ["test_kills.py"]
 
 QUICK = "run: {settle_s: 1, poll_s: 0.2, timeout_s: 20}\n"
 GOOD_DAY, BAD_DAY = "2026-11-20", "2026-11-22"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from tests.support.kubernetes.image_behavior import (
 from tests.support.registry_proxy import Asked, Go, Reply, front
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+_RBAC = "rbac.authorization.k8s.io/v1"
 _NOBODY_LISTENS = "https://127.0.0.1:1/"
 
 
@@ -158,6 +160,91 @@ def test_every_kind_goes_back_to_the_identical_template_and_a_stuck_stateful_set
     assert f"deleted the pod {shop.namespace.name}/db-1: it is not ready" in " ".join(ran.err.split())
     for name, kind in kinds.items():
         up(shop, name, kind=kind)
+
+
+def test_without_the_right_to_delete_pods_the_command_that_frees_a_stateful_set_is_shown_once(shop: Shop) -> None:
+    stands(shop, "db", "StatefulSet", UNPULLABLE, pod={"terminationGracePeriodSeconds": 1})
+    up(shop, "db", kind="StatefulSet")
+    before = shop.namespace.get("StatefulSet", "db")["spec"]["template"]
+    shop.namespace.change_role(lambda rules: [rule for rule in rules if rule["verbs"] != ["delete"]])
+
+    ran = shop.run("--timeout=4")
+    said = " ".join(ran.err.split())
+    shown = re.findall(r"kubectl --kubeconfig=\S+ --context (\S+) -n (\S+) delete pod (\S+)", said)
+    shop.namespace.cluster.kubectl("-n", shop.namespace.name, "delete", "pod", "db-0")
+
+    assert ran.code == 4, ran.err + ran.out
+    assert shown == [(shop.namespace.cluster.context, shop.namespace.name, "db-0")]
+    assert f"the pod {shop.namespace.name}/db-0 cannot be deleted" in said
+    assert 'cannot delete resource "pods"' in said
+    assert shop.namespace.get("StatefulSet", "db")["spec"]["template"] == before
+    up(shop, "db", kind="StatefulSet")
+
+
+def test_a_right_that_is_lost_after_the_plan_is_the_servers_own_words_and_the_others_go_back(
+    shop: Shop, tmp_path: Path
+) -> None:
+    for name in ("web", "cart"):
+        stands(shop, name)
+    up(shop, "web", "cart")
+    before = {name: shop.namespace.get("Deployment", name)["spec"]["template"] for name in ("web", "cart")}
+    shop.settings(f"hooks: {{preflight: {with_rights_for_web_alone(shop, tmp_path)}}}\n")
+
+    ran = shop.run("--json")
+
+    found = rows(ran)
+    assert ran.code == 5, ran.err + ran.out
+    assert 'User "rollback" cannot patch resource "deployments"' in found["cart"]["detail"]
+    assert found["web"]["state"] == "restored"
+    assert {name: shop.namespace.get("Deployment", name)["spec"]["template"] for name in before} == before
+
+
+def with_rights_for_web_alone(shop: Shop, folder: Path) -> Path:
+    """A hook that leaves the right to change the Deployment `web` alone, between the dry runs and the first write."""
+    cluster, name = shop.namespace.cluster, shop.namespace.name
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}/roles/rollback"
+    role = cluster.admin.request("GET", path)
+    for rule in role["rules"]:
+        if rule["verbs"] == ["patch"]:
+            rule["resourceNames"] = ["web"]
+    (folder / "role.json").write_text(json.dumps({**role, "kind": "Role", "apiVersion": _RBAC}))
+    hook, kubectl = folder / "gate.sh", f"{cluster.program} -n {name} --kubeconfig"
+    hook.write_text(
+        f"""#!/bin/sh
+{kubectl}={cluster.kubeconfig("admin")} replace -f {folder}/role.json >&2 || exit 1
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+  {kubectl}={cluster.kubeconfig()} auth can-i patch deployments/cart >&2 || exit 0
+done
+exit 1
+"""
+    )
+    hook.chmod(0o755)
+    return hook
+
+
+def test_an_undo_names_what_somebody_has_changed_beside_the_images_and_keeps_it_on_request(shop: Shop) -> None:
+    stands(shop, "web")
+    up(shop, "web")
+    bad = shop.image("Deployment", "web")
+    ran = shop.run()
+    variables = [{"name": "TOKEN", "value": "hunter2-in-clear"}]
+    containers = {"containers": [{"name": "main", "env": variables}]}
+    shop.namespace.patch("Deployment", "web", {"spec": {"template": {"spec": containers}}})
+
+    refused = shop.command("undo", "--yes")
+    kept = shop.image("Deployment", "web")
+    undone = shop.command("undo", "--yes", "--accept-moved=web")
+
+    assert ran.code == 0, ran.err + ran.out
+    assert refused.code == 3
+    assert "web: somebody has changed it since the run" in refused.err
+    assert "changed: container main" in refused.err
+    assert kept == shop.pinned("web", GOOD)
+    assert undone.code == 0, undone.err + undone.out
+    after = shop.namespace.get("Deployment", "web")["spec"]["template"]["spec"]["containers"][0]
+    assert (after["image"], after["env"]) == (bad, variables)
+    written = [path.read_text() for path in shop.command.folder.rglob("*") if path.is_file()]
+    assert not any("hunter2" in text for text in (*written, refused.err, undone.out, undone.err))
 
 
 def test_a_foreign_change_in_mid_run_is_left_alone_and_foreign_scaling_is_none(shop: Shop) -> None:

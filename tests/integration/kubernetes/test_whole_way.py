@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime, timezone
 
 import pytest
 
@@ -145,3 +147,39 @@ def test_undo_of_a_tag_that_has_moved_brings_back_the_image_that_ran(shop: Shop)
     assert ran.code == 0, ran.err + ran.out
     assert undone.code == 0, undone.err + undone.out
     assert shop.image("Deployment", "web") == f"{moving}@{ran_before}"
+
+
+def test_what_ran_at_a_moment_decides_with_the_basis_deployed_and_is_compared_with_otherwise(shop: Shop) -> None:
+    """Both images are years old by then; the good one ran first, and the bad one with another variable."""
+    services = dict(zip(("web", "db", "agent"), KINDS, strict=True))
+    images = {name: shop.release(name) for name in services}
+    for name, kind in services.items():
+        shop.namespace.create(kind, name, images[name][0], replicas=1)
+    for name, kind in services.items():
+        shop.namespace.wait_until_up(kind, name)
+    began = time.time()
+    shop.namespace.wait_until(lambda: time.time() > began + 2)  # the cluster's times have no fractions
+    moment = datetime.fromtimestamp(began + 1, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for name, kind in services.items():
+        main = {"name": "main", "image": images[name][1], "env": [{"name": "LEVEL", "value": "debug"}]}
+        shop.namespace.patch(kind, name, {"spec": {"template": {"spec": {"containers": [main]}}}})
+    for name, kind in services.items():
+        shop.namespace.wait_until_up(kind, name)
+    settings = shop.command.folder / "rollback.yaml"
+    settings.write_text(settings.read_text().replace("timeout_s: 20", "timeout_s: 1"))  # how far apart is certain
+
+    built = shop.get()
+    compared = shop.command("plan", f"--date={moment}", "--env=prod")
+    repos = ",".join(f"shop/{name}" for name in services)
+    got = shop.command("get", f"--repo={repos}", "--env=prod", "--basis=deployed")
+    ran = shop.command("run", f"--date={moment}", "--env=prod", "--timeout=60")
+
+    assert (built.code, compared.code, got.code, ran.code) == (0, 0, 0, 0), (
+        built.err + compared.err + compared.out + got.err + ran.err + ran.out
+    )
+    said = " ".join(f"{compared.out} {compared.err}".split())
+    report = " ".join(ran.out.split())
+    for name, kind in services.items():
+        assert f"{name} was configured with {GOOD}" in said
+        assert shop.image(kind, name) == shop.pinned(name, GOOD)
+        assert f"{name}: env LEVEL is new" in report

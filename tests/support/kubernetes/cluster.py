@@ -193,6 +193,16 @@ class Namespace:
         }
         self.cluster.admin.request("POST", f"{base}/rolebindings", binding, JSON)
 
+    def change_role(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        """Change the rules of the Role `rollback` in this namespace.
+
+        Args:
+            change: returns the new rules, given the present ones.
+        """
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.name}/roles/rollback"
+        role = self.cluster.admin.request("GET", path)
+        self.cluster.admin.request("PUT", path, {**role, "rules": change(role["rules"])})
+
     def wait_until_up(self, kind: str, name: str) -> None:
         """Wait until a workload runs what it asks for, all of it available and nothing old left."""
 
