@@ -134,12 +134,14 @@ class Change:
         image: what it should run.
         captured: an earlier definition to which it should go back; None to keep its present one.
         run: id of the run that makes it; empty in a plan.
+        images: by container, what it should run where the selected ones get different images; `image` is empty then.
     """
 
     app: App
     image: str
     captured: Mapping[str, Any] | None = field(default=None, repr=False)
     run: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def definition(self) -> Mapping[str, Any]:

@@ -63,6 +63,7 @@ class Step:
         captured: for an undo, the definition to which the app goes back.
         basis: `built`, or `deployed` if the image rests on what the app ran.
         direction: `back` or `forward` in time, for a change; empty if unknown. See `direction`.
+        images: for an undo, see `Change.images`; `after` is empty then.
     """
 
     service: str
@@ -77,6 +78,7 @@ class Step:
     captured: Mapping[str, Any] | None = field(default=None, repr=False)
     basis: Basis = Basis.BUILT
     direction: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def before(self) -> str:
@@ -115,7 +117,11 @@ class Plan:
     @property
     def changes(self) -> tuple[Change, ...]:
         """What is to be written, in order."""
-        return tuple(Change(s.app, s.after, s.captured) for s in self.steps if s.action is Action.CHANGE and s.app)
+        return tuple(
+            Change(step.app, step.after, step.captured, images=step.images)
+            for step in self.steps
+            if step.action is Action.CHANGE and step.app
+        )
 
     def count(self, action: Action) -> int:
         """How many services have this action."""
@@ -248,6 +254,8 @@ def _with_image(
             ),
         )
     notes = []
+    if not app.image:
+        notes.append(f"its containers run different images now: {images_text(app)}")
     if rules.host and pulled_from(now.host) != pulled_from(rules.host):
         notes.append(f"pulls from {pulled_from(now.host)}")
     if now.digest and not rules.pin:
@@ -285,6 +293,11 @@ def image_of(app: App) -> str:
     if not image:
         raise BadInput("it runs a command, not an image")
     return image
+
+
+def images_text(app: App) -> str:
+    """The images of the selected containers of an app, each with the container's name."""
+    return ", ".join(f"{part.name} {part.image}" for part in app.parts if part.name in app.selected)
 
 
 def _same_build(choice: Choice) -> frozenset[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rollback.core.apps import App, Deployment, with_image, without_image
 from rollback.core.image_selection import Match
 from rollback.core.matching import service_of
-from rollback.core.plan import Action, Environment, Plan, Step
+from rollback.core.plan import Action, Environment, Plan, Step, images_text
 from rollback.errors import BadInput, Reason
 from rollback.state.record import Captured, Record
 from rollback.state.undo_choice import left_changed
@@ -98,12 +98,17 @@ def _called(app_id: str, row: str, repo: str) -> frozenset[str]:
 
 def _step(service: str, repo: str, before: Captured, now: App, moved: str, *, pending: bool) -> Step:
     back = before.app
+    images = (
+        {} if back.restore_image else {part.name: part.image for part in back.parts if part.name in back.selected}
+    )
     same = now.image == back.restore_image and not _differences(back, now) and not pending
     notes = [] if before.ready else ["it was not up before that run either"]
     if moved:
         notes.append(f"replaces what somebody else changed since: {moved}")
     if pending:
         notes.append("a write of that run got no answer and may still arrive")
+    if images:
+        notes.append(f"its containers get different images: {images_text(back)}")
     if back.inexact:
         notes.append(f"cannot bring back the exact image: {back.image} may name another one by now")
     return Step(
@@ -115,6 +120,7 @@ def _step(service: str, repo: str, before: Captured, now: App, moved: str, *, pe
         after=back.restore_image,
         notes=() if same else tuple(notes),
         captured=with_image(back.definition, back.image, back.restore_image),
+        images=images,
     )
 
 

@@ -32,8 +32,8 @@ def image_patch(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]
     return [
         *_tests(entry, change),
         *(
-            {"op": "replace", "path": f"/spec/template{path}/image", "value": change.image}
-            for path in _pointers(template, change, entry)
+            {"op": "replace", "path": f"/spec/template{path}/image", "value": change.images.get(name, change.image)}
+            for name, path in _pointers(template, change, entry).items()
         ),
         *_change_cause(entry, change),
     ]
@@ -44,7 +44,8 @@ def restore_patch(entry: Mapping[str, Any], change: Change, captured: Mapping[st
 
     Args:
         entry: the workload as it was last read.
-        change: its image is written into the template, since the captured reference may name another one by now.
+        change: its image is written into the template, since the captured reference may name another one by now;
+            without one, the captured containers had different images and get them back.
         captured: the pod template.
 
     Raises:
@@ -58,12 +59,12 @@ def restore_patch(entry: Mapping[str, Any], change: Change, captured: Mapping[st
 
 
 def with_image(template: Mapping[str, Any], change: Change) -> dict[str, Any]:
-    """A pod template with the image of a change in all selected containers."""
+    """A pod template with the image of a change in all selected containers, as far as it has one for them."""
     copied: dict[str, Any] = copy.deepcopy(dict(template))
     for member in workloads.CONTAINER_LISTS:
         for one in copied["spec"].get(member) or ():
             if one["name"] in change.app.selected:
-                one["image"] = change.image
+                one["image"] = change.images.get(one["name"], change.image) or one["image"]
     return copied
 
 
@@ -82,8 +83,8 @@ def _tests(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]]:
     ]
 
 
-def _pointers(template: Mapping[str, Any], change: Change, entry: Mapping[str, Any]) -> list[str]:
-    """The JSON pointers of the selected containers in a pod template.
+def _pointers(template: Mapping[str, Any], change: Change, entry: Mapping[str, Any]) -> dict[str, str]:
+    """By name, the JSON pointers of the selected containers in a pod template.
 
     Raises:
         TargetError: there is no such container.
@@ -97,14 +98,15 @@ def _pointers(template: Mapping[str, Any], change: Change, entry: Mapping[str, A
             why=f"it has {', '.join(workloads.images(entry))}",
             hint="somebody else may have changed it meanwhile: plan again",
         )
-    return list(found.values())
+    return found
 
 
 def _change_cause(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]]:
     images = workloads.images(entry)
     before = ", ".join(dict.fromkeys(images.get(name, "") for name in change.app.selected))
+    after = change.image or ", ".join(dict.fromkeys(change.images.values())) or "their captured images"
     run = f" {change.run}" if change.run else ""
-    cause = f"rollback{run}: {', '.join(change.app.selected)} {before} -> {change.image}"
+    cause = f"rollback{run}: {', '.join(change.app.selected)} {before} -> {after}"
     if entry["metadata"].get("annotations"):
         pointer = CHANGE_CAUSE.replace("/", "~1")
         return [{"op": "add", "path": f"/metadata/annotations/{pointer}", "value": cause}]

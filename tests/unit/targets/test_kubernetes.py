@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,88 +10,22 @@ from rollback.core.apps import App, Change
 from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.system.unix_http import HttpAnswer, NotSent
-from rollback.targets import kubernetes
-from rollback.targets.base import Level, TargetOptions
-from rollback.targets.kubernetes.api_errors import Forbidden
+from rollback.targets.base import Level
 from rollback.targets.kubernetes.transport import KubernetesRequest
 from tests.support.kubernetes.memory_api import MemoryApi
-
-APPS, BATCH = "/apis/apps/v1/namespaces/shop", "/apis/batch/v1/namespaces/shop"
-PODS, ROLLOUTS = "/api/v1/namespaces/shop/pods", "/apis/argoproj.io/v1alpha1"
-OLD, NEW = "r.example.com/shop/web:1", "r.example.com/shop/web:2"
-
-Make = Callable[..., kubernetes.Kubernetes]
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> MemoryApi:
-    made = MemoryApi()
-    monkeypatch.setattr("rollback.targets.kubernetes.api._connect", lambda _: made)
-    return made
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Make a target; its kubeconfig has the contexts `prod` and `dev`, the latter without verification."""
-
-    def make(env: str = "prod", **section: Any) -> kubernetes.Kubernetes:
-        clusters = [
-            {"name": "prod", "cluster": {"server": "https://prod.example.com"}},
-            {"name": "dev", "cluster": {"server": "https://dev.example.com", "insecure-skip-tls-verify": True}},
-        ]
-        contexts = [{"name": name, "context": {"cluster": name, "user": "u"}} for name in ("prod", "dev")]
-        program = tmp_path / "kubectl"
-        program.write_text(
-            f"#!/bin/sh\ncat <<'END'\n{json.dumps({'contexts': contexts, 'clusters': clusters})}\nEND\n"
-        )
-        program.chmod(0o755)
-        settings = {"context": "prod", "namespace": "shop", "program": str(program), **section}
-        options = TargetOptions("k", settings, environments=frozenset({"dev", "stage", "prod"}), env=env)
-        return kubernetes.Kubernetes(options)
-
-    return make
-
-
-def pod_template(*images: str, **members: Any) -> dict[str, Any]:
-    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images or (NEW,))]
-    return {"metadata": {"labels": {}}, "spec": {"containers": containers, **members}}
-
-
-def workload(*images: str, **spec: Any) -> dict[str, Any]:
-    up = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
-    return {"spec": {"replicas": 1, "template": pod_template(*images), **spec}, "status": up}
-
-
-def owned(kind: str, name: str, uid: str = "u", **labels: str) -> dict[str, Any]:
-    reference = {"kind": kind, "name": name, "uid": uid, "controller": True}
-    return {"ownerReferences": [reference], "labels": labels}
-
-
-def fleet(api: MemoryApi, number: int) -> None:
-    """Workloads of all kinds with a pod each, and old ReplicaSets."""
-    for count in range(number):
-        kind = ("daemonsets", "statefulsets", "deployments", "deployments")[count % 4]
-        made = api.add(f"{APPS}/{kind}", f"w{count}", **workload())
-        made["status"].update(desiredNumberScheduled=1, currentNumberScheduled=1, updatedNumberScheduled=1)
-        title = {"daemonsets": "DaemonSet", "statefulsets": "StatefulSet", "deployments": "ReplicaSet"}[kind]
-        name = f"w{count}-5d9" if title == "ReplicaSet" else f"w{count}"
-        labels = {"pod-template-hash": "5d9"} if title == "ReplicaSet" else {}
-        api.add(PODS, f"w{count}-0", spec=pod_template()["spec"], metadata=owned(title, name, **labels))
-        for past, image in enumerate((OLD, NEW), 1):
-            remember(api, kind, f"w{count}", past, image, f"2026-11-2{past}T12:00:00Z")
-
-
-def remember(api: MemoryApi, kind: str, name: str, number: int, image: str, created: str, **members: Any) -> None:
-    """A revision of a workload, as a ReplicaSet or a ControllerRevision."""
-    meta = {**owned("Any", name, f"{APPS}/{kind} {name}"), "creationTimestamp": created}
-    template = pod_template(image, **members)
-    if kind == "deployments":
-        marked = {**meta, "annotations": {"deployment.kubernetes.io/revision": str(number)}}
-        spec = {"replicas": 1 if image == NEW else 0, "template": template}
-        api.add(f"{APPS}/replicasets", f"{name}-{number}", metadata=marked, spec=spec)
-    else:
-        data = {"spec": {"template": template}}
-        api.add(f"{APPS}/controllerrevisions", f"{name}-{number}", metadata=meta, revision=number, data=data)
+from tests.support.kubernetes.workload_factory import (
+    APPS,
+    BATCH,
+    NEW,
+    OLD,
+    PODS,
+    ROLLOUTS,
+    Make,
+    fleet,
+    owned,
+    pod_template,
+    workload,
+)
 
 
 @pytest.mark.parametrize("number", [200, 700])
@@ -121,61 +52,6 @@ def test_a_plan_reads_each_collection_once_and_tries_each_change_once(
     assert len(api.reads) <= 12 + (len(api.objects) - 500) // 500
     assert sorted(api.dry_runs) == sorted(f"{APPS}/{plural(change.app)}" for change in changes)
     assert api.writes == []
-
-
-def test_what_workloads_had_is_read_in_two_requests_and_no_further_back_than_it_counts(
-    api: MemoryApi, make: Make
-) -> None:
-    fleet(api, 8)
-    remember(api, "deployments", "w2", 3, "r.example.com/shop/web:3", "2026-11-23T12:00:00Z")
-    target = make()
-    ids = [app.id for app in target.apps("prod")]
-    api.requests.clear()
-
-    found = target.image_history(ids, 2)
-
-    assert sorted(api.reads) == [f"{APPS}/controllerrevisions", f"{APPS}/replicasets"]
-    assert [one.containers[0].image for one in found["shop/statefulset/w1"]] == [OLD, NEW]
-    assert [str(one.since) for one in target.image_history(ids, 1)["shop/deployment/w2"]] == [
-        "2026-11-22T12:00:00Z",  # until when the image before it counts
-        "2026-11-23T12:00:00Z",
-    ]
-    assert found.keys() == set(ids)
-    assert len(api.reads) == 2
-
-
-def test_what_has_changed_since_a_date_is_named_and_what_is_uncertain_is_called_so(
-    api: MemoryApi, make: Make
-) -> None:
-    api.add(f"{APPS}/deployments", "web", **workload())
-    remember(api, "deployments", "web", 1, OLD, "2026-11-21T12:00:00Z", volumes=[{}])
-    remember(api, "deployments", "web", 2, OLD, "2026-11-22T12:00:00Z")
-    remember(api, "deployments", "web", 4, NEW, "2026-11-24T12:00:00Z")
-    target = make()
-    (app,) = target.apps("prod")
-
-    told = [target.drift(app.id, Instant.parse(f"2026-11-{day}T23:00:00Z")) for day in (20, 21, 22, 24)]
-
-    assert told == [(), ("pod volumes changed",), ("its configuration of that date is uncertain: not compared",), ()]
-
-
-def test_without_the_right_to_read_revisions_the_target_says_so_and_never_that_nothing_ran(
-    api: MemoryApi, make: Make
-) -> None:
-    fleet(api, 4)
-    api.forbidden = {f"{APPS}/replicasets"}
-    target = make()
-    ids = [app.id for app in target.apps("prod")]
-
-    for look in (
-        lambda: target.image_history(ids, 5),
-        lambda: target.image_at("shop/deployment/w2", Instant.parse("2026-11-21T23:00:00Z")),
-        lambda: target.drift("shop/deployment/w2", Instant.parse("2026-11-21T23:00:00Z")),
-    ):
-        with pytest.raises(Forbidden, match="the ReplicaSets of shop cannot be read") as caught:
-            look()
-        assert 'User "u" cannot list replicasets' in caught.value.why
-    assert api.reads.count(f"{APPS}/replicasets") == 1
 
 
 def plural(app: App) -> str:
