@@ -222,31 +222,6 @@ exit 1
     return hook
 
 
-def test_an_undo_names_what_somebody_has_changed_beside_the_images_and_keeps_it_on_request(shop: Shop) -> None:
-    stands(shop, "web")
-    up(shop, "web")
-    bad = shop.image("Deployment", "web")
-    ran = shop.run()
-    variables = [{"name": "TOKEN", "value": "hunter2-in-clear"}]
-    containers = {"containers": [{"name": "main", "env": variables}]}
-    shop.namespace.patch("Deployment", "web", {"spec": {"template": {"spec": containers}}})
-
-    refused = shop.command("undo", "--yes")
-    kept = shop.image("Deployment", "web")
-    undone = shop.command("undo", "--yes", "--accept-moved=web")
-
-    assert ran.code == 0, ran.err + ran.out
-    assert refused.code == 3
-    assert "web: somebody has changed it since the run" in refused.err
-    assert "changed: container main" in refused.err
-    assert kept == shop.pinned("web", GOOD)
-    assert undone.code == 0, undone.err + undone.out
-    after = shop.namespace.get("Deployment", "web")["spec"]["template"]["spec"]["containers"][0]
-    assert (after["image"], after["env"]) == (bad, variables)
-    written = [path.read_text() for path in shop.command.folder.rglob("*") if path.is_file()]
-    assert not any("hunter2" in text for text in (*written, refused.err, undone.out, undone.err))
-
-
 def test_a_foreign_change_in_mid_run_is_left_alone_and_foreign_scaling_is_none(shop: Shop) -> None:
     held = [stands(shop, name, good=NEVER_READY) for name in ("web", "cart")]  # until somebody has changed both
     up(shop, "web", "cart")

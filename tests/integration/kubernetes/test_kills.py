@@ -48,6 +48,7 @@ def killed_at(shop: Shop, step: int) -> int:
     return done.returncode
 
 
+@pytest.mark.timeout(7200)  # all steps are one test: each leaves the fleet as the next one needs it
 @pytest.mark.parametrize("behavior", [HEALTHY, CRASHES], ids=["all come up", "one crashes"])
 def test_after_a_kill_at_any_step_check_says_no_and_undo_puts_it_right(shop: Shop, behavior: ImageBehavior) -> None:
     for name, kind in KINDS.items():

@@ -117,19 +117,33 @@ def test_the_history_of_the_rollout_says_why(shop: Shop) -> None:
     assert BAD in shop.image("Deployment", "web")
 
 
-def test_no_value_of_a_variable_gets_into_a_record(shop: Shop) -> None:
+def test_an_undo_names_what_somebody_has_changed_beside_the_images_and_no_value_gets_into_a_file(shop: Shop) -> None:
     _, bad = shop.release("web")
-    variables = [{"name": "PASSWORD", "value": "hunter2-in-clear"}]
-    shop.namespace.create(
-        "Deployment", "web", bad, pod={"containers": [{"name": "main", "image": bad, "env": variables}]}
+    main = {"name": "main", "image": bad, "env": [{"name": "PASSWORD", "value": "hunter2-in-clear"}]}
+    shop.namespace.create("Deployment", "web", bad, replicas=1, pod={"containers": [main]})
+    ran = shop.run()
+    token = {"name": "TOKEN", "value": "hunter2-again"}
+    shop.namespace.patch(
+        "Deployment", "web", {"spec": {"template": {"spec": {"containers": [{"name": "main", "env": [token]}]}}}}
     )
 
-    ran = shop.run()
+    refused = shop.command("undo", "--yes")
+    kept = shop.image("Deployment", "web")
+    undone = shop.command("undo", "--yes", "--accept-moved=web")
 
     assert ran.code == 0, ran.err + ran.out
-    kept = [path.read_text() for path in shop.command.folder.rglob("*") if path.is_file()]
-    assert len(kept) >= 3
-    assert not any("hunter2" in text for text in (*kept, ran.out, ran.err))
+    assert refused.code == 3
+    assert "web: somebody has changed it since the run" in refused.err
+    assert "changed: container main" in refused.err
+    assert kept == shop.pinned("web", GOOD)
+    assert undone.code == 0, undone.err + undone.out
+    (after,) = shop.namespace.get("Deployment", "web")["spec"]["template"]["spec"]["containers"]
+    assert after["image"] == bad
+    assert token in after["env"]
+    written = [path.read_text() for path in shop.command.folder.rglob("*") if path.is_file()]
+    said = [text for one in (ran, refused, undone) for text in (one.out, one.err)]
+    assert len(written) >= 3
+    assert not any("hunter2" in text for text in (*written, *said))
 
 
 def test_undo_of_a_tag_that_has_moved_brings_back_the_image_that_ran(shop: Shop) -> None:
