@@ -15,7 +15,7 @@ from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, RollbackError, TargetError
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.secret import Secret
-from rollback.targets.base import ImageMemory, Remembering, Target, TargetOptions, UnmanagedApps
+from rollback.targets.base import ChangeChecks, ImageMemory, Remembering, Target, TargetOptions, UnmanagedApps
 from rollback.workflow import cluster_identity
 from tests.contract.stage import BILLING, CART, CLEANER, NOW, PASSWORD, USER, WEB, Stage
 
@@ -232,6 +232,17 @@ class TargetContract:
 
         assert stage.fleet.deployments == {}
         assert len({one.failure.key for one in seen if one.failure}) >= 2
+
+    def test_an_instance_on_a_lost_agent_is_mentioned_before_a_change(self, target: Target, stage: Stage) -> None:
+        stage.fleet.apps[BILLING].tasks[0].lose()
+
+        remarks = cast(ChangeChecks, target).check_changes(
+            [change(target, app_id, "1.8.0-master") for app_id in (BILLING, CART)]
+        )
+
+        assert [(one.app, one.what, one.blocks) for one in remarks] == [
+            (BILLING, "1 instance on a lost agent (TASK_UNREACHABLE)", False)
+        ]
 
     def test_nothing_is_asked_for_no_app(self, target: Target, stage: Stage) -> None:
         before = len(stage.front.seen)

@@ -1,4 +1,6 @@
-"""One random story: a fleet, faults of the server, other people, bad images, kills and signals, all out of one seed.
+"""One random story: a fleet, faults of the server, other people, bad images, kills, signals and second runs.
+
+All of it comes out of one seed, and goes through Marathon's HTTP API or through `dcos`.
 
 What must be true whatever happens is asserted here; a seed that finds something is run again by itself:
 
@@ -21,7 +23,8 @@ from rollback.sandbox.http_messages import Request, Response
 from rollback.sandbox.marathon.app_definition import updated
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.state import record
-from rollback.workflow import context
+from rollback.state.journal import Journal
+from rollback.workflow import context, runner
 from tests.faults.scenario import PLANNED, Scene, Told
 from tests.support.rehearsal import Doom, Killed
 
@@ -72,7 +75,7 @@ class RandomRun:
         self.done: list[str] = []  # what happened, for whoever reads a failure
         self.now = Command({})
         self.known: set[str] = set()  # runs before the one that is looked at
-        self._answer = stage.sandbox.front.api.answer
+        self._answer, self._connect = stage.sandbox.front.api.answer, context.target
         stage.sandbox.front.api.answer = self._watched  # type: ignore[method-assign]
         self._change_fleet()
 
@@ -92,6 +95,7 @@ class RandomRun:
         kill = chance.choice((None, None, chance.randint(1, 60)))
         stop = chance.choice((None, None, None, chance.randint(0, 20)))
         self._plan_others()
+        self._plan_second(faults)
         self.known = {path.stem for path in record.files(self.stage.folder)}
         words = ("run", f"--date={chance.choice(dates)}", "--env=prod", "--json", f"--on-failure={policy}")
 
@@ -119,6 +123,7 @@ class RandomRun:
         skip = (f"--skip={','.join(skipped)}",) if skipped else ()
         if skipped and len(skipped) == len(before):
             return
+        self._plan_second([])
 
         told = self._command((*words, *skip))
 
@@ -200,8 +205,42 @@ class RandomRun:
         self.stage.time.after(self.random.randint(1, 20), self._ask_meanwhile)
 
     def _ask_meanwhile(self) -> None:
+        with self._somebody_else():
+            self.now.checks.append(self._check())
+
+    def _plan_second(self, faults: list[Fault]) -> None:
+        """Let somebody else start a run or an undo meanwhile, who calls the cluster by another address."""
+        kind = self.random.choice(("", "run", "undo"))
+        address, after = self.random.choice(self._spellings()), self.random.randint(1, 30)
+        if not kind:
+            return
+        config = self.stage.folder / "other.yaml"
+        settings = json.loads((self.stage.folder / "rollback.yaml").read_text())
+        settings |= {"target": "marathon", "targets": {"marathon": {"kind": "marathon", "url": address}}}
+        config.write_text(json.dumps(settings))
+        words = ("run", f"--date={self.stage.day}", "--env=prod") if kind == "run" else ("undo", "--yes")
+
+        def second() -> None:
+            writes = self.stage.writes()
+            with self._somebody_else():
+                told = self.stage.command(*words, "--json", f"--config={config}", *self.stage.options)
+            self.done.append(f"the second {kind} by {address} ended with {told.code}")
+            assert self.stage.writes() == writes, self.story(told)
+            assert told.code == 3 or (faults and told.code == 1), self.story(told)
+
+        self.stage.time.after(after, second)
+        self.done.append(f"after {after} s somebody else starts a {kind} by {address}")
+
+    def _spellings(self) -> tuple[str, ...]:
+        here = self.stage.sandbox
+        return here.service_url.replace("127.0.0.1", "localhost"), here.dcos_url, f"{here.service_url}/"
+
+    @contextmanager
+    def _somebody_else(self) -> Iterator[None]:
+        """What happens in a process of its own: it is not killed with ours, and has no part in our wish to stop."""
         wish = self.stage.time.wants_to_stop
-        self.now.checks.append(self._check())
+        with patch.object(context, "target", self._connect), patch.object(runner, "Journal", Journal):
+            yield
         self.stage.time.wants_to_stop = wish
 
     # --- how it is looked at ----------------------------------------------------------------------------------
@@ -232,8 +271,9 @@ class RandomRun:
         """Whatever is written was announced in the record, on disk, before."""
         if request.method in {"PATCH", "PUT"} and request.path.startswith("/v2/apps"):
             body = json.loads(request.body)
+            own = "/" + request.path.removeprefix("/v2/apps").strip("/")  # `dcos` names the app there alone
             for one in body if isinstance(body, list) else [body]:
-                app_id, image = str(one["id"]), one["container"]["docker"]["image"]
+                app_id, image = str(one.get("id") or own), one["container"]["docker"]["image"]
                 past = self._newest()
                 assert past is not None, f"{app_id} is written without a record"
                 assert image in past.sent.get(app_id, ()), f"{app_id} to {image} is not announced"

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.program import set_up
+from tests.faults import dcos_in_process
 from tests.faults.random_run import RandomRun
 from tests.faults.scenario import scene
 
 _FEW = "1..6"
+_EACH_DCOS = 5  # so many seeds have one that goes through `dcos`
 
 
 def seeds() -> list[int]:
@@ -30,7 +33,19 @@ def test_whatever_happens_the_verdict_is_true_and_undo_puts_back(
 ) -> None:
     monkeypatch.setattr("urllib3.util.retry.Retry.get_backoff_time", lambda _retry: 0)
     monkeypatch.setattr(os, "fsync", lambda _handle: None)  # no power is cut here
-    with scene(tmp_path) as stage:
+    through_dcos = seed % _EACH_DCOS == 0
+    if through_dcos:
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        monkeypatch.setenv("DCOS_DIR", str(tmp_path / "dot-dcos"))
+        dcos_in_process.install(programs)
+        monkeypatch.setattr("rollback.targets.dcos.program.process", dcos_in_process.processes())
+    folder = tmp_path / "here"
+    folder.mkdir()
+    with scene(folder, target="dcos" if through_dcos else "marathon") as stage:
+        if through_dcos:
+            set_up(tmp_path / "dot-dcos", stage.sandbox.dcos_url, token="run-out")
         story = RandomRun(stage, seed)
         try:
             story.go()

@@ -100,6 +100,7 @@ def test_an_old_instance_on_a_lost_agent_does_not_keep_a_new_version_from_being_
         told = stage.run()
 
         assert told.code == 0, told.out
+        assert told.err.count("1 instance on a lost agent (TASK_UNREACHABLE)") == 1  # in the plan
         assert "1 old unreachable on a lost agent" in told.rows["cart"]["detail"]
         assert task in stage.sandbox.fleet.apps[CART].tasks
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommands, Status
+from rollback.core.apps import App, Change, Deployment, Failure, OperatorCommands, Remark, Status
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
@@ -223,6 +223,12 @@ class Dcos:
         if not self._ids:
             self.apps(env)
         return mark.beside(name, env, self._ids)
+
+    def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
+        """See `ChangeChecks`. One process; that a write would be refused Marathon says only when it is sent."""
+        tasks = self._tasks()
+        remarks = (serialization.lost_instances(change.app.id, tasks.get(change.app.id, ())) for change in changes)
+        return tuple(one for one in remarks if one)
 
     def oldest_starts(self, ids: Collection[str]) -> Mapping[str, Instant]:
         """See `InstanceTimes`. One process."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rollback.core.apps import App, Change, Deployment, OperatorCommands, Status
+from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark, Status
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
@@ -166,13 +166,23 @@ class Marathon:
             self.apps(env)
         return mark.beside(name, env, self._ids)
 
+    def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
+        """See `ChangeChecks`. One request; that a write would be refused Marathon says only when it is sent."""
+        tasks = self._tasks([change.app.id for change in changes])
+        remarks = (serialization.lost_instances(app_id, its) for app_id, its in tasks.items())
+        return tuple(one for one in remarks if one)
+
     def oldest_starts(self, ids: Collection[str]) -> Mapping[str, Instant]:
         """See `InstanceTimes`. One request."""
+        starts = {app_id: serialization.oldest_start(tasks) for app_id, tasks in self._tasks(ids).items()}
+        return {app_id: start for app_id, start in starts.items() if start}
+
+    def _tasks(self, ids: Collection[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """By app id, the tasks of the apps that are there. One request."""
         what = "the tasks of the apps cannot be read"
         response = self._api.read("/v2/apps", what, [("embed", "apps.tasks")])
         entries = [entry for entry in _list(response_errors.parse(response), "apps") if entry.get("id") in ids]
-        starts = {str(entry["id"]): serialization.oldest_start(entry.get("tasks") or ()) for entry in entries}
-        return {app_id: start for app_id, start in starts.items() if start}
+        return {str(entry["id"]): entry.get("tasks") or () for entry in entries}
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
         """See `Markers`. One request."""

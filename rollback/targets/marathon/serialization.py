@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from rollback.core.apps import App, Change, Deployment, Failure, Status
+from rollback.core.apps import App, Change, Deployment, Failure, Remark, Status
 from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 
@@ -161,6 +161,18 @@ def oldest_start(tasks: Iterable[Mapping[str, Any]]) -> Instant | None:
         return min(map(Instant.parse, started), default=None)
     except (ValueError, AttributeError):
         return None
+
+
+def lost_instances(app_id: str, tasks: Iterable[Mapping[str, Any]]) -> Remark | None:
+    """What the user should know of an app's tasks before it is changed; None if there is nothing."""
+    lost = sum(_unreachable(task) for task in tasks)
+    if not lost:
+        return None
+    return Remark(
+        app_id,
+        f"{lost} instance{'s' if lost > 1 else ''} on a lost agent (TASK_UNREACHABLE)",
+        "nobody can end it before the agent is back, and it does not keep the new version from being up",
+    )
 
 
 def failure(entry: Mapping[str, Any], present: Collection[str] = ()) -> Failure | None:
