@@ -24,6 +24,7 @@ from rollback.sandbox.marathon.app_definition import updated
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.state import record
 from rollback.state.journal import Journal
+from rollback.targets.base import Target
 from rollback.workflow import context, runner
 from tests.faults.scenario import PLANNED, Scene, Told
 from tests.support.rehearsal import Doom, Killed
@@ -75,15 +76,20 @@ class RandomRun:
         self.done: list[str] = []  # what happened, for whoever reads a failure
         self.now = Command({})
         self.known: set[str] = set()  # runs before the one that is looked at
+        self._targets: list[Target] = []
         self._answer, self._connect = stage.sandbox.front.api.answer, context.target
         stage.sandbox.front.api.answer = self._watched  # type: ignore[method-assign]
         self._change_fleet()
 
     def go(self) -> None:
         """A few runs, each followed by an undo."""
-        for _ in range(self.random.choice((1, 1, 2))):
-            self.one_run()
-            self.undo_of_it()
+        try:
+            for _ in range(self.random.choice((1, 1, 2))):
+                self.one_run()
+                self.undo_of_it()
+        finally:
+            for target in self._targets:  # a killed one has left its folder behind
+                target.close()
 
     def one_run(self) -> None:
         """A run to some date, under some policy, with some bad luck."""
@@ -263,8 +269,12 @@ class RandomRun:
     @contextmanager
     def _doomed(self, doom: Doom) -> Iterator[dict[str, Any]]:
         """A program that is gone at some step."""
-        connect = context.target
-        with patch.object(context, "target", lambda *args: doom.over(connect(*args))):
+
+        def connect(*args: Any) -> Any:
+            self._targets.append(self._connect(*args))
+            return doom.over(self._targets[-1])
+
+        with patch.object(context, "target", connect):
             yield {"Journal": doom.journal()}
 
     def _watched(self, request: Request) -> Response:

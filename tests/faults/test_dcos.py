@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from rollback.core.apps import Change
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.state.journal import Journal
@@ -79,3 +80,23 @@ def test_a_kill_between_write_and_answer_is_undone(stage: Scene) -> None:
 
     assert told.code == 0, told.err
     assert stage.tags() == before
+
+
+def test_a_service_that_somebody_else_deploys_just_before_the_write_stands_as_it_was_seen_last(stage: Scene) -> None:
+    hotfix = stage.images()[CART].replace(stage.tags()["cart"], "2.99.0-master")
+
+    class Overtaken(Journal):
+        """Between the last look and the write, another deployment begins, and holds its app."""
+
+        def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
+            super().writing(changes, restoring=restoring)
+            container = stage.sandbox.fleet.apps[CART].definition["container"]
+            docker = {**container["docker"], "image": hotfix}
+            stage.sandbox.front.foreign(CART, {"container": {**container, "docker": docker}})
+
+    told = stage.run("--only=cart", Journal=Overtaken)
+
+    assert (told.code, told.states["cart"]) == (1, "not taken"), told.err
+    assert "Changes blocked: deployment already in progress for app" in told.rows["cart"]["detail"]
+    assert "somebody else changed it meanwhile" in told.rows["cart"]["detail"]
+    assert told.rows["cart"]["stands"] == hotfix == stage.images()[CART]
