@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -137,3 +138,54 @@ def test_its_records_are_of_their_address_alone(stage: Scene) -> None:
 
     assert (undone.code, stage.writes()) == (3, writes)
     assert "this run was made on another target" in undone.err
+
+
+def fitted(old: Any, new: Any) -> Any:
+    """A value of a file of version 0.1, with what only this sandbox can know: digests, versions, dates, addresses."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {name: fitted(value, new[name]) if name in new else value for name, value in old.items()}
+    if isinstance(old, list) and isinstance(new, list):
+        return [fitted(*pair) for pair in zip(old, new, strict=True)]
+    return new
+
+
+def written_by_0_1(stage: Scene, folder: Path) -> Path:
+    """The plan of version 0.1 for the same date of this sandbox; it has no member that version did not write."""
+    day = str(stage.sandbox.story.good_day)
+    made = stage.command(
+        "plan", f"--date={day}", "--env=prod", *stage.common(), f"--out={folder / 'new.json'}", "--timeout=8"
+    )
+    assert made.code == 0, made.err
+    old, new = json.loads((LEFT / "plan.json").read_text()), json.loads((folder / "new.json").read_text())
+    assert {"identity", "basis"} == new.keys() - old.keys()
+    content = {**fitted(old, new), "warnings": []}
+    del content["fingerprint"]
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    plan = folder / "plan.json"
+    plan.write_text(json.dumps({**content, "fingerprint": f"sha256:{sha256(canonical.encode()).hexdigest()}"}))
+    return plan
+
+
+def test_its_plan_is_carried_out(stage: Scene, tmp_path: Path) -> None:
+    plan = written_by_0_1(stage, tmp_path)
+    (stage.folder / "rollback.json").unlink()
+
+    told = stage.command("run", f"--plan={plan}", "--json", *stage.common())
+
+    assert (told.code, told.document["verdict"]) == (0, "DONE"), told.err
+    assert all(stage.images()[row["app"]] == row["after"] for row in told.rows.values())
+    assert stage.undo().code == 0
+
+
+def test_its_plan_is_refused_where_something_else_runs_by_now(stage: Scene, tmp_path: Path) -> None:
+    plan = written_by_0_1(stage, tmp_path)
+    stage.sandbox.front.foreign(PLANNED[0], {"env": {"HOTFIX": "yes"}})
+    stage.later()
+
+    told = stage.command("run", f"--plan={plan}", "--json", *stage.common())
+    untouched = stage.command("run", f"--plan={LEFT / 'plan.json'}", "--json", *stage.common())
+
+    assert (told.code, untouched.code, stage.writes()) == (3, 3, [])
+    assert "this plan was made for another target" in untouched.err
+    assert "billing" in told.err
+    assert "then its configuration had the version" in told.err
