@@ -18,6 +18,7 @@ from rollback.registry.retrying_client import RetryingClient
 from rollback.registry.transport import RegistryResponse
 from rollback.secret import Secret
 
+TRY_AGAIN = "try again; if it goes on, check registry.url in the settings and look at the registry's log"
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HOPS = 5
 _SMALL = 1 << 20  # bytes; answers that are no documents of ours
@@ -108,7 +109,9 @@ class RegistryApiClient:
     def failure(self, request: RegistryRequest, cause: str, hint: str = "") -> RegistryError:
         """The error that says which registry and repository cannot be read, and why."""
         return RegistryError(
-            f"{request.repo} cannot be read from {self.address.url}", why=f"{request.about}: {cause}", hint=hint
+            f"{request.repo} cannot be read from {self.address.url}",
+            why=f"{request.about}: {cause}",
+            hint=hint or TRY_AGAIN,
         )
 
     def words(self, answer: RegistryResponse) -> str:

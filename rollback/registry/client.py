@@ -29,6 +29,7 @@ from rollback.registry.vendors import docker_hub
 from rollback.secret import Secret
 from rollback.system import network
 
+_NEW_HISTORY = "make a new history with `rollback get`"
 _log = logging.getLogger(__name__)
 
 
@@ -205,7 +206,9 @@ class Registry:
         except ConnectionLost as error:
             raise RegistryError(f"{self.url} cannot be reached", why=str(error), hint=error.hint) from error
         except TooLarge as error:
-            raise RegistryError(f"{self.url} is no registry", why="its answer is larger than 1 MiB") from error
+            raise RegistryError(
+                f"{self.url} is no registry", why="its answer is larger than 1 MiB", hint="correct registry.url"
+            ) from error
 
     def survey(
         self,
@@ -252,7 +255,7 @@ class Registry:
         """
         _check_repo(repo)
         if not is_tag(tag):
-            raise BadInput(f"{tag!r} is not a tag")
+            raise BadInput(f"{tag!r} is not a tag", hint=_NEW_HISTORY)
         self._api.http.stop.clear()
         return self._reader.digest(repo, tag)
 
@@ -266,7 +269,7 @@ class Registry:
         """
         _check_repo(repo)
         if not is_digest(digest):
-            raise BadInput(f"{digest!r} is not a digest")
+            raise BadInput(f"{digest!r} is not a digest", hint=_NEW_HISTORY)
         self._api.http.stop.clear()
         self._reader.complete(repo, digest)
 

@@ -12,7 +12,7 @@ from rollback.core.image import Skipped
 from rollback.core.image_reference import is_digest, is_tag
 from rollback.errors import NotInRegistry, RegistryError
 from rollback.registry import manifest
-from rollback.registry.api_client import RegistryApiClient, RegistryRequest
+from rollback.registry.api_client import TRY_AGAIN, RegistryApiClient, RegistryRequest
 from rollback.registry.cache_protocol import CacheProtocol, SingleFlight
 from rollback.registry.manifest import ConfigFacts, Facts, ImageFacts, IndexFacts, UnsupportedManifest
 from rollback.registry.request_counts import RequestKind
@@ -22,6 +22,8 @@ from rollback.registry.vendors.tag_info import TagInfo
 MANIFEST_LIMIT = 4 << 20  # bytes; what Distribution takes
 CONFIG_LIMIT = 8 << 20  # bytes
 _DEPTH = 3  # indexes within indexes
+_GONE = "choose another date, or push the image again and run `rollback get`"
+_PUSH_AGAIN = "push it again in a usual form (docker or OCI), or choose another date"
 _log = logging.getLogger(__name__)
 
 
@@ -106,9 +108,15 @@ class ImageResolver:
         # An old Nexus answers 404 to every HEAD, and the digest is an optional header.
         answer = self._whole_manifest(repo, tag)
         if answer.status == 404:
-            raise NotInRegistry(f"{repo}:{tag} is not in {self._api.address.url}", why=self._api.words(answer))
+            raise NotInRegistry(
+                f"{repo}:{tag} is not in {self._api.address.url}", why=self._api.words(answer), hint=_GONE
+            )
         if _is_schema1(answer):
-            raise RegistryError(f"{repo}:{tag} has only a schema 1 manifest", why="it has no dependable digest")
+            raise RegistryError(
+                f"{repo}:{tag} in {self._api.address.url} has only a schema 1 manifest",
+                why="it has no dependable digest",
+                hint=_PUSH_AGAIN,
+            )
         return _digest_of(answer)
 
     def complete(self, repo: str, digest: str) -> None:
@@ -118,27 +126,30 @@ class ImageResolver:
             NotInRegistry: one of them is gone; the text says which.
             RegistryError: the registry cannot be queried, or what it has is no image.
         """
-        name = f"{repo}@{digest}"
+        name = f"{repo}@{digest} in {self._api.address.url}"
         about = "the manifest"
         for _level in range(_DEPTH + 1):
             answer = self._whole_manifest(repo, digest, about)
             if answer.status == 404:
-                raise NotInRegistry(f"{name}: {about} is gone from the registry", why=self._api.words(answer))
+                raise NotInRegistry(f"{name}: {about} is gone", why=self._api.words(answer), hint=_GONE)
             facts = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
             if isinstance(facts, UnsupportedManifest):
-                raise RegistryError(f"{name} cannot be pulled", why=facts.reason)
+                raise RegistryError(f"{name} cannot be pulled", why=facts.reason, hint=_PUSH_AGAIN)
             if isinstance(facts, ImageFacts):
                 break
             digest = facts.child(self._choices.platform).digest
             about = f"the manifest for {self._choices.platform}"
         else:
-            raise RegistryError(f"{name} cannot be pulled", why=f"indexes nested more than {_DEPTH} deep")
+            why = f"indexes nested more than {_DEPTH} deep"
+            raise RegistryError(f"{name} cannot be pulled", why=why, hint=_PUSH_AGAIN)
         rest = f"blobs/{facts.config}"
         answer = self._api.send(self._question(RequestKind.HEAD, repo, rest, "the config", method="HEAD"))
         if answer.status == 404:
-            raise NotInRegistry(f"{name}: the config is gone from the registry", why=self._api.words(answer))
+            raise NotInRegistry(f"{name}: the config is gone", why=self._api.words(answer), hint=_GONE)
         if answer.status != 200:
-            raise RegistryError(f"{name}: the config cannot be requested", why=self._api.words(answer))
+            raise RegistryError(
+                f"{name}: the config cannot be requested", why=self._api.words(answer), hint=TRY_AGAIN
+            )
 
     def _of_tag(self, repo: str, tag: str) -> tuple[str, Facts]:
         """The digest that a tag names, and what its manifest says, by as few requests as will do."""
@@ -228,7 +239,8 @@ class ImageResolver:
             return self._manifest(repo, reference, "", about)
         except TooLarge as error:
             why = f"its manifest is larger than {MANIFEST_LIMIT >> 20} MiB"
-            raise RegistryError(f"{repo}, {reference}: this is no image", why=why) from error
+            what = f"{repo}, {reference} in {self._api.address.url}: this is no image"
+            raise RegistryError(what, why=why, hint=_PUSH_AGAIN) from error
 
     def _manifest(self, repo: str, reference: str, etag: str, about: str = "") -> RegistryResponse:
         about = about or f"tag {reference}"

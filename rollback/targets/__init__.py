@@ -8,13 +8,14 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
-from rollback.errors import BadInput, NoAnswer, TargetError
+from rollback.errors import AppLocked, BadInput, NoAnswer, TargetError
 from rollback.system import files
-from rollback.targets.base import Target, TargetKind, TargetOptions
+from rollback.targets.base import UNREADABLE, Target, TargetKind, TargetOptions
 
 _WANTED = {
     str: "a text",
@@ -109,11 +110,12 @@ _ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
 
 
 class _GuardedTarget:
-    """A target whose odd answers are errors of the target.
+    """A target whose odd answers are errors of the target, and whose errors say which one it is.
 
     What a server or a program sends can be of any form: nested without end, a number where a list belongs, a number
     that no integer holds. An adapter that stumbles over it must not end a run in the middle, so the target counts as
     not reachable at that moment; a write counts as sent and not answered.
+    Every error names the target's address, if that is known.
     """
 
     def __init__(self, target: Target) -> None:
@@ -129,15 +131,27 @@ def _guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     def guarded(*args: Any, **options: Any) -> Any:
         try:
             return method(*args, **options)
+        except TargetError as error:
+            _name_address(error, method.__self__)  # type: ignore[attr-defined]
+            raise
         except _ODD as error:
             error_kind = NoAnswer if name in _WRITES else TargetError
             raise error_kind(
                 f"the answer of {method.__self__.name} cannot be used",  # type: ignore[attr-defined]
                 why=f"{type(error).__name__}: {error}"[:300],
-                hint="run it again; if it stays so, run it with --debug and report what it prints",
+                hint=UNREADABLE,
             ) from error
 
     return guarded
+
+
+def _name_address(error: TargetError, target: Target) -> None:
+    """Let an error of a target say whose it is, unless it does; an app that is locked is not the address's fault."""
+    if isinstance(error, AppLocked):
+        return
+    hosts = re.findall(r"https?://([^/\s,]+)", target.name)
+    if hosts and not any(host in f"{error.what} {error.why}" for host in hosts):
+        error.why = f"{error.why} ({target.name})" if error.why else target.name
 
 
 def _fits(value: Any, wanted: type) -> bool:

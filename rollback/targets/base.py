@@ -18,6 +18,9 @@ from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.secret import Secret
 
+# The next step where an answer is not as the target's documents say: nothing that the user can correct.
+UNREADABLE = "run it again; if it stays so, run it with --debug and report what it prints"
+
 
 @dataclass(frozen=True)
 class TargetOptions:

@@ -110,6 +110,7 @@ class Authenticator:
             raise RegistryError(
                 f"{repo} cannot be read from {self._address.url}",
                 why=f"it requires a login by {wanted}, which we lack",
+                hint="use an address of the registry that takes a user and a password, or a token",
             )
         return False
 
@@ -181,6 +182,7 @@ class Authenticator:
             raise RegistryError(
                 f"{self._address.url} cannot be queried",
                 why=f"it sends us to {scheme}://{host} for a token, and credentials do not leave https",
+                hint="let the registry name its token server with https://",
             )
         if host != origin(self._address.url)[1]:
             _log.info("%s has its tokens from %s", self._address.host, host)

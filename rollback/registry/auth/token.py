@@ -25,6 +25,7 @@ BATCH = 20  # scopes in one token: it grows by some 90 bytes with each, and serv
 _LIFE_S = 60.0  # seconds that a token lives where its server does not say
 _FRESH = 0.8  # part of its life after which it is replaced
 _LIMIT = 1 << 20  # bytes of a token server's answer
+_HINT = "check registry.url in the settings, or ask whoever runs the registry: it names this token server"
 _log = logging.getLogger(__name__)
 
 
@@ -106,7 +107,7 @@ class Tokens:
             except TokenRefused as error:
                 if len(group.scopes) == 1:
                     raise RegistryError(
-                        f"no token for {name} from {urlsplit(self._realm).hostname}",
+                        self._without(name),
                         why=f"requested as {self._who(name)}: {error}",
                         hint="check the credentials: docker login, or podman login",
                     ) from error
@@ -140,6 +141,9 @@ class Tokens:
                 self._groups[name] = Group((_scope(name),))
             return self._groups[name]
 
+    def _without(self, name: str) -> str:
+        return f"no token for {name} from {urlsplit(self._realm).netloc.rpartition('@')[2]}"
+
     def _who(self, name: str) -> str:
         login = self._login(name)
         return f"{login.name} ({login.source})"
@@ -150,9 +154,9 @@ class Tokens:
         try:
             answer = self._send(group.scopes, login)
         except RetriesExhausted as error:
-            raise RegistryError(f"no token for {name}", why=error.cause, hint=error.hint) from error
+            raise RegistryError(self._without(name), why=error.cause, hint=error.hint or _HINT) from error
         except TooLarge as error:
-            raise RegistryError(f"no token for {name}", why="the token server's answer is far too large") from error
+            raise RegistryError(self._without(name), why="the answer is far too large", hint=_HINT) from error
         if answer.status != 200:
             said = self._redact(f"{answer.status} {refusal_reason(answer.body)}".strip())
             raise TokenRefused(f"the token server answered {said}")
@@ -161,9 +165,9 @@ class Tokens:
             token = document.get("token") or document["access_token"]
             life = float(document.get("expires_in") or _LIFE_S)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise RegistryError(f"no token for {name}", why="the token server's answer holds no token") from error
+            raise RegistryError(self._without(name), why="the answer holds no token", hint=_HINT) from error
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
-            raise RegistryError(f"no token for {name}", why="the token server's answer holds no usable token")
+            raise RegistryError(self._without(name), why="the answer holds no usable token", hint=_HINT)
         group.header = Secret(f"Bearer {token}")
         group.until = requested + life * _FRESH
         self.seen.append(Secret(token))

@@ -18,11 +18,11 @@ from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 from rollback.system.bounded_call import each
-from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.base import UNREADABLE, Check, Level, Target, TargetKind, TargetOptions, Unmanaged
 from rollback.targets.dcos import config_dir
 from rollback.targets.dcos.failure_tracker import FailureTracker
 from rollback.targets.dcos.operator_commands import DcosCommands
-from rollback.targets.dcos.program import Absent, Program
+from rollback.targets.dcos.program import WAS_IT_WRITTEN, Absent, Program
 from rollback.targets.marathon import app_ids, drift, pods, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.configurations import Configurations
@@ -125,7 +125,9 @@ class Dcos:
             return list(listed)
         group = self._program.read("the definitions of the apps cannot be read", "marathon", "group", "show", "/")
         if not isinstance(group, dict):
-            raise TargetError("the definitions of the apps cannot be read", why="dcos printed no group")
+            raise TargetError(
+                "the definitions of the apps cannot be read", why="dcos printed no group", hint=UNREADABLE
+            )
         held = {str(entry.get("id")): entry.get("deployments") for entry in listed}
         return [{**entry, "deployments": held.get(str(entry.get("id"))) or ()} for entry in serialization.apps(group)]
 
@@ -152,7 +154,7 @@ class Dcos:
             raise self._with_locks(error, app_id) from error
         found = _CREATED.search(said)
         if not found:
-            raise NoAnswer(what, why="dcos named no deployment")
+            raise NoAnswer(what, why="dcos named no deployment", hint=WAS_IT_WRITTEN)
         return Deployment(found[1], (app_id,))
 
     def status(self, ids: Collection[str]) -> dict[str, Status]:
@@ -210,7 +212,7 @@ class Dcos:
             answer = json.loads(said)
             return Deployment(str(answer["deploymentId"]), deployment.apps, str(answer.get("version") or ""))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NoAnswer(what, why="dcos named no deployment") from error
+            raise NoAnswer(what, why="dcos named no deployment", hint=WAS_IT_WRITTEN) from error
 
     def stop(self, deployment: Deployment) -> None:
         """See `Target`. One process."""
@@ -307,7 +309,7 @@ class Dcos:
         if entries is None:
             return []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise TargetError(what, why="dcos printed no list of objects")
+            raise TargetError(what, why="dcos printed no list of objects", hint=UNREADABLE)
         return entries
 
     def _tasks(self) -> Mapping[str, list[Mapping[str, Any]]]:

@@ -121,7 +121,8 @@ def private_copy(folder: Path) -> PrivateFolder:
     except OSError as error:
         copy.cleanup()
         why = f"{error.filename or folder}: {error.strerror or error}"
-        raise TargetError(f"the folder {folder} of dcos cannot be copied", why=why) from error
+        hint = f"make it readable for you, and see whether there is room in {tempfile.gettempdir()}"
+        raise TargetError(f"the folder {folder} of dcos cannot be copied", why=why, hint=hint) from error
     return copy
 
 

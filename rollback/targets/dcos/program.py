@@ -26,7 +26,7 @@ from rollback.errors import (
 from rollback.secret import Secret
 from rollback.system import files, process
 from rollback.system.process import CompletedProgram
-from rollback.targets.base import Check, Level, TargetOptions
+from rollback.targets.base import UNREADABLE, Check, Level, TargetOptions
 from rollback.targets.dcos import config_dir
 from rollback.targets.dcos.config_dir import PrivateFolder
 
@@ -44,6 +44,7 @@ _EXPIRED = re.compile(r"HTTP 401|dcos auth login|token is invalid|unable to get 
 _UNKNOWN_LOGIN = re.compile(r"Authentication failed|Invalid credentials|HTTP 40[013]", re.IGNORECASE)
 _LOCKED = re.compile(r"Changes blocked|App is locked", re.IGNORECASE)
 _ABSENT = re.compile(r"\b(?:app|deploymentplan|group) \S+ does not exist", re.IGNORECASE)
+_NO_RIGHT = re.compile(r"HTTP 403|not authorized|Permissions '", re.IGNORECASE)
 _NO_CLUSTER = re.compile(r"no cluster is attached|core\.dcos_url|cluster setup|No cluster", re.IGNORECASE)
 _NO_PLUGIN = re.compile(r"is not a dcos command|unknown command", re.IGNORECASE)
 # What the server or the program itself refused. Whatever else goes wrong with a write may have happened after it.
@@ -52,6 +53,8 @@ _REFUSED = re.compile(
     r"|unknown flag|unknown command|is not a dcos command|no cluster is attached|core\.dcos_url|Permissions '",
     re.IGNORECASE,
 )
+_TRY = "check the address, the network and the VPN, then try: dcos marathon about"
+WAS_IT_WRITTEN = "see whether it was carried out: dcos marathon deployment list"
 _REFUSED_S = 30.0  # seconds before a login that was refused is tried again; quicker ones get an account locked
 _CHECK_S = 10.0  # seconds for one answer; whoever runs `doctor` waits for it
 _LONGEST = 400  # characters of the program's words that go into an error
@@ -108,7 +111,7 @@ class Program:
         try:
             result = self._run(argv)
         except ProgramStopped as error:
-            raise TargetError(what, why=error.what) from error
+            raise TargetError(what, why=error.what, hint=_TRY) from error
         if result.code:
             raise _refusal(result, what)
         try:
@@ -128,14 +131,14 @@ class Program:
         try:
             result = self._run(argv, stdin)
         except ProgramStopped as error:
-            raise NoAnswer(what, why=error.what) from error
+            raise NoAnswer(what, why=error.what, hint=WAS_IT_WRITTEN) from error
         if not result.code:
             if "Usage:" in result.stdout:
                 raise _not_understood(result, what)
             return result.stdout
         refusal = _refusal(result, what)
         if type(refusal) is TargetError and not _REFUSED.search(result.said):
-            raise NoAnswer(what, why=refusal.why)
+            raise NoAnswer(what, why=refusal.why, hint=WAS_IT_WRITTEN)
         raise refusal
 
     def check(self) -> Check:
@@ -233,7 +236,7 @@ class Program:
                 self._by_flag = False
                 result = self._call(private, ("auth", "login"), **members)
         except ProgramStopped as error:
-            raise TargetError(what, why=error.what) from error
+            raise TargetError(what, why=error.what, hint=_TRY) from error
         if result.code and _UNKNOWN_LOGIN.search(result.said):
             raise LoginRefused(what, why=_words(result), hint="check --user and --pwd")
         if result.code:
@@ -261,7 +264,7 @@ def _refusal(result: CompletedProgram, what: str) -> TargetError:
     if _NO_PLUGIN.search(said):
         return _not_understood(result, what)
     if _NO_CLUSTER.search(said):
-        return TargetError(what, why=why, hint="dcos cluster setup https://<the cluster>")
+        return TargetError(what, why=why, hint="attach one: dcos cluster setup https://<the cluster>")
     if re.search("unable to get Marathon", said):  # what 0.7 and later say for a 401 as for everything else
         return TargetError(
             what, why=why, hint="the login may have run out: dcos auth login, or give --user and --pwd"
@@ -269,8 +272,13 @@ def _refusal(result: CompletedProgram, what: str) -> TargetError:
     if _EXPIRED.search(said):
         return LoginRefused(what, why=why, hint="dcos auth login, or give --user and --pwd")
     if _ABSENT.search(said):
-        return Absent(what, why=why)
-    return TargetError(what, why=why)
+        return Absent(what, why=why, hint="check the id, and whether this user may see it: dcos marathon app list")
+    if _NO_RIGHT.search(said):
+        return TargetError(what, why=why, hint="does this user have permission for these apps?")
+    if "Max number (" in said:
+        return TargetError(what, why=why, hint="wait until some deployments are done: dcos marathon deployment list")
+    hint = "try again; if it goes on, look at Marathon's log" if _REFUSED.search(said) else _TRY
+    return TargetError(what, why=why, hint=hint)
 
 
 def _not_understood(result: CompletedProgram, what: str) -> TargetError:
@@ -278,7 +286,7 @@ def _not_understood(result: CompletedProgram, what: str) -> TargetError:
     if "Usage:" in result.stdout or _NO_PLUGIN.search(result.said):
         why = "this dcos does not know the marathon command"
         return TargetError(what, why=why, hint="its plug-in is missing: dcos package install dcos-core-cli --cli")
-    return TargetError(what, why=f"dcos printed something else than JSON: {_words(result)}")
+    return TargetError(what, why=f"dcos printed something else than JSON: {_words(result)}", hint=UNREADABLE)
 
 
 def _words(result: CompletedProgram) -> str:

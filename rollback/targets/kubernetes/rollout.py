@@ -13,6 +13,7 @@ from typing import Any
 
 from rollback.core.apps import Status
 from rollback.errors import TargetError
+from rollback.targets.base import UNREADABLE
 from rollback.targets.kubernetes import pods, workloads
 from rollback.targets.kubernetes.workloads import DAEMON_SET, DEPLOYMENT, STATEFUL_SET, WorkloadKind
 
@@ -93,7 +94,9 @@ def status(seen: Observation) -> Status:
         return _status(seen)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TargetError(
-            f"the API server's answer cannot be read: a {seen.kind.title} is not as expected", why=repr(error)
+            f"the API server's answer cannot be read: a {seen.kind.title} is not as expected",
+            why=repr(error),
+            hint=UNREADABLE,
         ) from error
 
 

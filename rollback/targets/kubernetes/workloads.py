@@ -15,6 +15,7 @@ from typing import Any
 from rollback.core.apps import App, Container
 from rollback.core.image_reference import Reference
 from rollback.errors import BadInput, TargetError
+from rollback.targets.base import UNREADABLE
 
 CONTAINER_LISTS = ("initContainers", "containers")
 _PROBE_PERIOD_S, _PROBE_FAILURES = 10, 3  # the API's defaults
@@ -65,7 +66,11 @@ class WorkloadId:
         namespace, _, rest = app_id.partition("/")
         kind, _, name = rest.partition("/")
         if kind not in _BY_NAME or not namespace or not name or "/" in name:
-            raise TargetError(f"{app_id!r:.100} is not the id of a workload", why="expected namespace/kind/name")
+            raise TargetError(
+                f"{app_id!r:.100} is not the id of a workload",
+                why="expected namespace/kind/name",
+                hint="name it like shop-prod/deployment/billing, or choose another target with --target",
+            )
         return cls(namespace, _BY_NAME[kind], name)
 
     def __str__(self) -> str:
@@ -102,7 +107,9 @@ def app(entry: Mapping[str, Any], kind: WorkloadKind) -> App:
         return read.select(_same_repository(read, str(its_template["spec"]["containers"][0]["image"])))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise TargetError(
-            f"the API server's answer cannot be read: a {kind.title} is not as expected", why=repr(error)
+            f"the API server's answer cannot be read: a {kind.title} is not as expected",
+            why=repr(error),
+            hint=UNREADABLE,
         ) from error
 
 

@@ -11,7 +11,7 @@ from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
-from rollback.targets.base import Check, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.base import UNREADABLE, Check, Target, TargetKind, TargetOptions, Unmanaged
 from rollback.targets.marathon import app_ids, drift, pods, response_errors, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.api import MarathonClient
@@ -262,7 +262,9 @@ def _list(answer: Any, member: str) -> list[Mapping[str, Any]]:
     """
     entries = answer.get(member) if member and isinstance(answer, dict) else answer
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise TargetError("Marathon's answer cannot be read", why=f"no list of {member or 'objects'} in it")
+        raise TargetError(
+            "Marathon's answer cannot be read", why=f"no list of {member or 'objects'} in it", hint=UNREADABLE
+        )
     return entries
 
 
@@ -277,5 +279,7 @@ def _accepted(response: Any, ids: tuple[str, ...]) -> Deployment:
         return Deployment(str(body["deploymentId"]), ids, str(body.get("version") or ""))
     except (TargetError, KeyError, TypeError, AttributeError) as error:
         raise NoAnswer(
-            "Marathon took a write, but its answer names no deployment", why=response_errors.words(response)
+            "Marathon took a write, but its answer names no deployment",
+            why=response_errors.words(response),
+            hint=response_errors.WAS_IT_WRITTEN,
         ) from error

@@ -52,7 +52,9 @@ class MarathonClient:
         self._token_file = _path(options, "token_file")
         bundle = _path(options, "ca_bundle")
         if bundle and not bundle.is_file():
-            raise BadInput(f"target {options.name!r}: there is no ca_bundle {bundle}")
+            raise BadInput(
+                f"target {options.name!r}: there is no ca_bundle {bundle}", hint="correct ca_bundle in the settings"
+            )
         insecure = bool(options.settings.get("insecure"))
         if insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was requested, and would come with every request
@@ -129,7 +131,11 @@ class MarathonClient:
         except requests.RequestException as error:
             if _never_sent(error):
                 raise _unreachable(self.url, what, error) from error
-            raise NoAnswer(what, why=f"sent, but no answer came: {_cause(error)}") from error
+            raise NoAnswer(
+                what,
+                why=f"sent to {self.url}, but no answer came: {_cause(error)}",
+                hint=response_errors.WAS_IT_WRITTEN,
+            ) from error
         if not response.ok or response.is_redirect:
             raise self._refusal(response, what)
         return response
@@ -224,7 +230,9 @@ class MarathonClient:
             raise response_errors.refusal(response, what)
         token = response_errors.parse(response)
         if not isinstance(token, dict) or not isinstance(token.get("token"), str):
-            raise TargetError(what, why=f"{root} gave no token")
+            raise TargetError(
+                what, why=f"{root} gave no token", hint="is this a DC/OS cluster? check the url in the settings"
+            )
         return Secret(f"token={token['token']}")
 
     def _locate(self) -> None:
@@ -306,7 +314,7 @@ def _read_token(file: Path) -> Secret:
             f"the token file {file} cannot be read", why=files.why(error), hint="correct token_file in the settings"
         ) from error
     if not token:
-        raise LoginRefused(f"the token file {file} is empty")
+        raise LoginRefused(f"the token file {file} is empty", hint="write a token into it, or correct token_file")
     return Secret(token)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rollback.core.apps import App, Container
 from rollback.errors import TargetError
-from rollback.targets.base import Unmanaged
+from rollback.targets.base import UNREADABLE, Unmanaged
 
 NOT_SUPPORTED = "pods are not supported"
 
@@ -41,4 +41,5 @@ def _app(entry: Mapping[str, Any]) -> App:
         )
         return App(str(entry["id"]), "", "", 1, checked=False, containers=containers, unmanaged=NOT_SUPPORTED)
     except (KeyError, TypeError, AttributeError) as error:
-        raise TargetError("Marathon's answer cannot be read: a pod is not as expected", why=repr(error)) from error
+        what = "Marathon's answer cannot be read: a pod is not as expected"
+        raise TargetError(what, why=repr(error), hint=UNREADABLE) from error

@@ -15,6 +15,7 @@ _LONGEST = 400  # characters of the server's words that go into an error
 _UNKNOWN_OUTCOME = frozenset({502, 503, 504})  # a proxy or the leader gave up; the write may still be carried out
 
 _WRONG_PLACE = "check the address, the url in the settings: is this a Marathon, or a DC/OS cluster?"
+WAS_IT_WRITTEN = "see whether it was carried out, in the list of Marathon's deployments"
 _TRY_AGAIN = "try again; if it goes on, look at the log of what answers there"
 
 
@@ -55,7 +56,8 @@ def refusal(response: requests.Response, what: str) -> TargetError:
         hint = "wait until some deployments are done" if full else "does this user have permission for these apps?"
         return TargetError(what, why=why, hint=hint)
     if status == 404:
-        return NotThere(what, why=why) if _body(response) else NotThere(what, why=at_place, hint=_WRONG_PLACE)
+        hint = "check the id, and whether this user may see it" if _body(response) else _WRONG_PLACE
+        return NotThere(what, why=at_place, hint=hint)
     if status == 409:
         held = locks(response)
         by = f" (deployment {', '.join(held)})" if held and not all(lock in why for lock in held) else ""
@@ -67,7 +69,7 @@ def refusal(response: requests.Response, what: str) -> TargetError:
             hint="give that address as url in the settings",
         )
     if writing and (status in _UNKNOWN_OUTCOME or (status >= 500 and not _body(response))):
-        return NoAnswer(what, why=why)
+        return NoAnswer(what, why=at_place, hint=WAS_IT_WRITTEN)
     return TargetError(what, why=at_place, hint=_TRY_AGAIN if _body(response) or status >= 502 else _WRONG_PLACE)
 
 

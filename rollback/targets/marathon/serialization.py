@@ -14,6 +14,7 @@ from typing import Any
 from rollback.core.apps import App, Change, Deployment, Failure, Remark, Status
 from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
+from rollback.targets.base import UNREADABLE
 
 # What a partial update loses when it is left out, unlike every other member (Marathon 1.10, AppConversion.scala).
 _LOST_WHEN_LEFT_OUT = ("resourceLimits", "executorResources")
@@ -54,7 +55,8 @@ def app(entry: Mapping[str, Any]) -> App:
             stop_grace_s=float(entry.get("taskKillGracePeriodSeconds") or 0),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TargetError("Marathon's answer cannot be read: an app is not as expected", why=repr(error)) from error
+        what = "Marathon's answer cannot be read: an app is not as expected"
+        raise TargetError(what, why=repr(error), hint=UNREADABLE) from error
 
 
 def _mark(member: Any) -> str:
@@ -80,7 +82,9 @@ def update(change: Change) -> dict[str, Any]:
         TargetError: the app has no image that could be replaced.
     """
     if not change.app.image:
-        raise TargetError(f"{change.app.id} runs no image, so there is none to change")
+        raise TargetError(
+            f"{change.app.id} runs no image, so there is none to change", hint="leave it out with --skip"
+        )
     body: dict[str, Any] = {"id": change.app.id, **copy.deepcopy(dict(change.definition))}
     body["container"]["docker"]["image"] = change.image
     return body
@@ -99,7 +103,7 @@ def deployment(entry: Mapping[str, Any]) -> Deployment:
         return Deployment(str(entry["id"]), tuple(map(str, held)), str(entry.get("version") or ""))
     except (KeyError, TypeError, AttributeError) as error:
         raise TargetError(
-            "Marathon's answer cannot be read: a deployment is not as expected", why=repr(error)
+            "Marathon's answer cannot be read: a deployment is not as expected", why=repr(error), hint=UNREADABLE
         ) from error
 
 
@@ -151,7 +155,9 @@ def status(
             unreachable=len(lost),
         )
     except (TypeError, ValueError, AttributeError) as error:
-        raise TargetError(f"Marathon's answer about {seen.id} cannot be read", why=repr(error)) from error
+        raise TargetError(
+            f"Marathon's answer about {seen.id} cannot be read", why=repr(error), hint=UNREADABLE
+        ) from error
 
 
 def oldest_start(tasks: Iterable[Mapping[str, Any]]) -> Instant | None:

@@ -55,30 +55,66 @@ def update(target: Target) -> object:
 
 class TestWords:
     @pytest.mark.parametrize(
-        ("err", "kind"),
+        ("err", "kind", "step"),
         [
-            ("Changes blocked: deployment already in progress for app.", AppLocked),
-            ("Error: App '/a/b' does not exist", Absent),
+            ("Changes blocked: deployment already in progress for app.", AppLocked, "wait for that deployment"),
+            ("Error: App '/a/b' does not exist", Absent, "dcos marathon app list"),
             (
                 "Error decoding response from [http://x/service/marathon/v2/apps/a/b]: HTTP 401: Unauthorized",
                 LoginRefused,
+                "dcos auth login",
             ),
-            ("Your core.dcos_acs_token is invalid. Please run: `dcos auth login`", LoginRefused),
-            ('Error while fetching [http://x]: HTTP 422: "{"message":"Object is not valid"}".', TargetError),
-            ("Error decoding response from [http://x]: HTTP 403: Forbidden", TargetError),
-            ("Error: Max number (100) of running deployments is achieved. Wait until …", TargetError),
-            ("dcos: 'marathon' is not a dcos command. See 'dcos help'.", TargetError),
-            ("Error: no cluster is attached. Please run `dcos cluster attach`", TargetError),
-            ('Missing required config parameter: "core.dcos_url".', TargetError),
-            ("Error loading JSON.", TargetError),
+            ("Your core.dcos_acs_token is invalid. Please run: `dcos auth login`", LoginRefused, "dcos auth login"),
+            (
+                'Error while fetching [http://x]: HTTP 422: "{"message":"Object is not valid"}".',
+                TargetError,
+                "Marathon's log",
+            ),
+            ("Error decoding response from [http://x]: HTTP 403: Forbidden", TargetError, "permission"),
+            (
+                "Error: Max number (100) of running deployments is achieved. Wait until …",
+                TargetError,
+                "wait until some deployments are done",
+            ),
+            ("dcos: 'marathon' is not a dcos command. See 'dcos help'.", TargetError, "dcos package install"),
+            ("Error: no cluster is attached. Please run `dcos cluster attach`", TargetError, "dcos cluster setup"),
+            ('Missing required config parameter: "core.dcos_url".', TargetError, "dcos cluster setup"),
+            ("Error loading JSON.", TargetError, "Marathon's log"),
         ],
     )
-    def test_a_refused_write_was_not_taken(self, saying: Saying, err: str, kind: type[TargetError]) -> None:
+    def test_a_refused_write_was_not_taken_and_has_a_next_step(
+        self, saying: Saying, err: str, kind: type[TargetError], step: str
+    ) -> None:
         with pytest.raises(TargetError) as caught:
             update(saying(err=err, code=1))
 
         assert type(caught.value) is kind
         assert caught.value.what == "the update of /a/b failed"
+        assert step in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("err", "read", "write"),
+        [
+            ("URL [x] is unreachable.", "then try: dcos marathon about", "dcos marathon deployment list"),
+            ("HTTP 502: Bad Gateway", "then try: dcos marathon about", "dcos marathon deployment list"),
+            ("", "then try: dcos marathon about", "dcos marathon deployment list"),
+        ],
+    )
+    def test_the_cluster_and_a_next_step_are_named_whatever_the_program_says(
+        self, saying: Saying, monkeypatch: pytest.MonkeyPatch, err: str, read: str, write: str
+    ) -> None:
+        monkeypatch.setenv("DCOS_URL", "https://u:secret@dcos.example.com")
+        target, hints = saying(err=err, code=1), []
+
+        attempts: tuple[Callable[[], object], ...] = (lambda: target.apps("prod"), lambda: update(target))
+        for attempt in attempts:
+            with pytest.raises(TargetError) as caught:
+                attempt()
+            assert caught.value.why.endswith("(dcos at https://dcos.example.com)")
+            hints.append(caught.value.hint)
+
+        assert read in hints[0]
+        assert write in hints[1]
 
     @pytest.mark.parametrize(
         "err",

@@ -26,6 +26,7 @@ DCOS = "https://dcos.example.com"
 URL = f"{DCOS}/service/marathon"
 LOGIN = f"{DCOS}/acs/api/v1/auth/login"
 APPS = f"{URL}/v2/apps"
+AT = f"(marathon at {URL})"
 HTML = "<html><head><title>401 Authorization Required</title></head><body>nginx</body></html>"
 APP = App("/a/b", "a:1", "v1", 1, False, (), {"container": {"type": "DOCKER", "docker": {"image": "a:1"}}})
 CHANGE = Change(APP, "a:2")
@@ -160,7 +161,7 @@ class TestLogins:
         with pytest.raises(LoginRefused) as caught:
             target(user="u", password=Secret("hunter2")).login()
 
-        assert caught.value.why == "HTTP 401 Unauthorized: Invalid credentials."
+        assert caught.value.why == f"HTTP 401 Unauthorized: Invalid credentials. {AT}"
         assert "hunter2" not in repr(caught.value.__dict__)
 
     def test_a_password_that_the_server_repeats_is_hidden(self, server: responses.RequestsMock) -> None:
@@ -169,7 +170,7 @@ class TestLogins:
         with pytest.raises(LoginRefused) as caught:
             target(user="u", password=Secret("hunter2")).login()
 
-        assert caught.value.why == "HTTP 400 Bad Request: '***' is too short"
+        assert caught.value.why == f"HTTP 400 Bad Request: '***' is too short {AT}"
 
     def test_a_token_that_runs_out_in_the_middle_is_renewed_once(self, server: responses.RequestsMock) -> None:
         server.post(LOGIN, json={"token": "T1"})
@@ -285,7 +286,7 @@ class TestAnswers:
         with pytest.raises(TargetError) as caught:
             target().apps("prod")
 
-        assert caught.value.why == "HTTP 403 Forbidden: 403 Forbidden"
+        assert caught.value.why == f"HTTP 403 Forbidden: 403 Forbidden {AT}"
         assert "permission" in caught.value.hint
 
     def test_too_many_deployments_is_no_question_of_permission(self, server: responses.RequestsMock) -> None:
