@@ -60,7 +60,11 @@ class StatusPoller:
         try:
             return self.clock.call(question, limit_s)
         except TimeoutError as error:
-            raise TargetError("the target cannot be queried", why=str(error)) from error
+            raise TargetError(
+                "the target cannot be queried",
+                why=f"{self.target.name}: {error}",
+                hint="check its address, the network and the VPN",
+            ) from error
 
     def look_at_all(self, apps: Sequence[App]) -> None:
         """Look once more at the end, at apps that were not written, too: what is reported is what was seen last."""

@@ -201,5 +201,9 @@ def trust(
             # An encrypted key would make OpenSSL ask at the terminal; an empty password makes it fail instead.
             context.load_cert_chain(client_cert[0], client_cert[1], password="")
         except (OSError, ssl.SSLError) as error:
-            raise BadInput(f"{client_cert[0]} cannot be used as a client certificate", why=str(error)) from error
+            raise BadInput(
+                f"{client_cert[0]} cannot be used as a client certificate",
+                why=str(error),
+                hint="name a certificate and its key without a password, both in PEM form",
+            ) from error
     return context
