@@ -29,7 +29,7 @@ from tests.support.kubernetes.control_plane import COMPONENTS, join
 
 HERE = Path(__file__).parent
 PARTS = HERE.parent / ".parts" / "bin"
-SERVICES, ROUNDS = 50, 3
+SERVICES, ROUNDS = 30, 3
 DAY = "2026-11-20"
 LIMIT_S = 600.0  # that one command may take
 

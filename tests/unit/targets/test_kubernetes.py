@@ -10,6 +10,7 @@ from rollback.core.apps import App, Change
 from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.system.unix_http import HttpAnswer, NotSent
+from rollback.targets import kubernetes
 from rollback.targets.base import Level
 from rollback.targets.kubernetes.transport import KubernetesRequest
 from tests.support.kubernetes.memory_api import MemoryApi
@@ -71,6 +72,19 @@ def test_a_look_asks_for_each_kind_the_pods_and_at_most_one_thing_more(api: Memo
         counts.append(len(api.requests))
 
     assert max(counts) <= 3 + 2
+
+
+def test_a_run_sends_one_write_per_changed_workload_and_reads_nothing_for_it(api: MemoryApi, make: Make) -> None:
+    fleet(api, 40)
+    target = make()
+    changes = [Change(app, OLD) for app in target.apps("prod")]
+    api.requests.clear()
+
+    for change in changes:
+        target.update([change])
+
+    assert len(api.writes) == len(api.requests) == 40
+    assert kubernetes.KIND.parallel == 16
 
 
 def test_what_runs_an_image_and_is_no_app_is_named_with_what_it_is(api: MemoryApi, make: Make) -> None:
