@@ -66,12 +66,12 @@ integration: $(READY) ## install the real parts (registries, dcos, ansible, …)
 bench: $(READY) ## measure requests, time and memory against other tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	bash .ci/parts-bench
+	bash .ci/parts-kubernetes
+	$(BIN)/python -m benchmarks.kubernetes
 	$(BIN)/python -m benchmarks.registry
 	bash .ci/parts-ci-integrations
 	$(BIN)/python -m benchmarks.ansible_step
 	$(BIN)/python -m benchmarks.first_minute
-	bash .ci/parts-kubernetes
-	$(BIN)/python -m benchmarks.kubernetes
 
 wheel: $(READY) ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist

@@ -177,6 +177,9 @@ def measure(rounds: int) -> dict[str, Any]:
 def page(results: dict[str, Any]) -> str:
     """The measurements as a page."""
     wall = results["wall_s"]
+    busy = (
+        ["The machine was busy with other work: compare the ratios, not the seconds."] if results["load"] > 2 else []
+    )
     rows = [
         f"| {what} | {wall[name]:.2f} | {f'{wall[name] / wall[other]:.2f} times {other}' if other else ''} |"
         for name, other, what in ROWS
@@ -190,6 +193,7 @@ def page(results: dict[str, Any]) -> str:
             f"{results['services']} services, a Deployment of one pod each; all change. The control plane is a",
             "real one on the same machine; a stand-in for the kubelet reports its pods, which start at once. Seconds",
             f"of wall time, starts of the programs included, the best of {results['rounds']} rounds.",
+            *busy,
             "",
             "| | wall s | ratio |",
             "|---|---|---|",

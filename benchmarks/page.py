@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def text(results: Results) -> str:
 
 Other pages: [what the first minute costs](first_minute.md) (clone, demo, help),
 [what a step of the Ansible role costs](ansible_step.md) and
-[what a rollback on Kubernetes costs](kubernetes.md).
+[what a rollback on Kubernetes costs](kubernetes.md): {_on_kubernetes()}.
 
 {results["wanted"]} images of {results["repos"]} repositories are to be dated, out of {results["tags"]:,} tags, in a
 real registry. Measured on {results["made"]} by `make bench`, which writes this page, [registry.json](registry.json)
@@ -101,6 +102,17 @@ of small requests, and requests prepares each again (cookies, hooks, settings of
 
 def _near(results: Results, name: str) -> Results:
     return next(row for row in results["near"] if row["name"].startswith(name))
+
+
+def _on_kubernetes() -> str:
+    """The measurements of `benchmarks.kubernetes` in one sentence."""
+    wall = json.loads((Path(__file__).parent / "kubernetes.json").read_text())["wall_s"]
+    run, undo = wall["rollback run"] / wall["set image, status"], wall["rollback undo"] / wall["rollout undo, status"]
+    return (
+        f"a run takes {run:.2f} times\nas long as a loop of `kubectl set image` and `kubectl rollout status`, an "
+        f"undo {undo:.2f} times as long as one of\n`kubectl rollout undo`, and a plan "
+        f"{wall['rollback plan'] / wall['kubectl get']:.1f} times as long as one `kubectl get`"
+    )
 
 
 def _table(rows: list[Results]) -> str:
