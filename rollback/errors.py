@@ -76,6 +76,12 @@ class Partly(RollbackError):
     exit_code = 4
 
 
+class Interrupted(RollbackError):
+    """A signal came while something was being written: whether it was is not known (exit code 130)."""
+
+    exit_code = 130
+
+
 class RegistryError(Failed):
     """The registry cannot be queried, or its answer cannot be used."""
 

@@ -66,4 +66,7 @@ def _answer(options: dict[str, Any]) -> CommandResult:
 def _next_step(commands: CommandLines, env: str, state: EnvironmentState, now: datetime) -> str:
     if not freeze.objections(state, "", now):  # an image was rolled back, and nothing else is against it
         return "deploy another image than this one"
+    if state.unfinished:
+        cut = state.unfinished[0]
+        return f"wait until that run ends; if it was cut off: {commands.undo(cut.run, cut.dump)}"
     return f"{commands.thaw(env)}, once it may be deployed to again"

@@ -71,7 +71,11 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         password_file=options["--pwd-file"],
         slack=options["--slack"],
         commands=context.command_lines(
-            dump=options["--dump"], config=options["--config"], target=options["--target"], user=options["--user"]
+            dump=options["--dump"],
+            config=options["--config"],
+            target=options["--target"],
+            registry=options["--registry"],
+            user=options["--user"],
         ),
     )
     findings: list[Finding] = []

@@ -79,7 +79,11 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         running = timeline_file.running(made, env, config, login, progress)
         past = timeline_file.past_runs(dump)
         commands = context.command_lines(
-            dump=options["--dump"], config=options["--config"], target=options["--target"], user=options["--user"]
+            dump=options["--dump"],
+            config=options["--config"],
+            target=options["--target"],
+            registry=options["--registry"],
+            user=options["--user"],
         )
         timeline_file.write(page, progress, made, past, running, commands=commands)
     chosen = _chosen(made, as_of)

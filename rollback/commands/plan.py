@@ -80,6 +80,7 @@ def command_lines(options: dict[str, Any]) -> CommandLines:
         dump=options["--dump"],
         config=options["--config"],
         target=options["--target"],
+        registry=options.get("--registry"),  # which `undo` does not have
         owners=options["--accept-owner"],
         user=options["--user"],
     )

@@ -7,8 +7,10 @@ from typing import Any
 
 from rollback.core.plain_text import sanitize
 from rollback.core.timestamps import with_local
+from rollback.errors import Interrupted
 from rollback.output.progress import Progress
 from rollback.state import freeze
+from rollback.state.state_store import StateStore
 from rollback.workflow import cluster_identity, context
 from rollback.workflow.command_result import CommandResult
 
@@ -25,7 +27,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
             raise context.unknown_environment(config.environment(env), config, "no run that is known here")
         before = store.load()
         if before.freeze or before.unfinished:
-            store.change(freeze.thawed)
+            _change(store, env, options)
     lifted, cut_off = before.freeze, before.unfinished
     data = {"env": env, "thawed": asdict(lifted) if lifted else None, "unfinished": [asdict(one) for one in cut_off]}
     if not lifted and not cut_off:
@@ -38,3 +40,20 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     for cut in cut_off:
         facts.append(f"the run {cut.run} of {env} by {cut.by}, which has not ended, no longer blocks deployments")
     return CommandResult(f"DONE: {'; '.join(map(sanitize, facts))}\n", data)
+
+
+def _change(store: StateStore, env: str, options: dict[str, Any]) -> None:
+    """Lift it.
+
+    Raises:
+        Interrupted: a signal came before it was known to be lifted.
+    """
+    try:
+        store.change(freeze.thawed)
+    except KeyboardInterrupt:
+        commands = context.command_lines(
+            config=options["--config"], target=options["--target"], user=options["--user"]
+        )
+        raise Interrupted(
+            f"interrupted: whether {env} is still frozen is not known", hint=commands.check(env)
+        ) from None

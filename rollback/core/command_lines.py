@@ -18,6 +18,7 @@ class CommandLines:
         dump: folder of rollback.json and of the records, as it was given.
         config: the settings file; empty for the one that is found by itself.
         target: name of the target; empty for that of the settings.
+        registry: address of the registry; empty for that of the settings.
         owners: owners that are accepted although they put their own image back; empty for those of the settings.
         user: login name, if it was an option; the password is then read from standard input.
         undo_template: the way to undo where something else starts this program, such as Ansible; `{run}` in it is
@@ -27,6 +28,7 @@ class CommandLines:
     dump: str = "."
     config: str = ""
     target: str = ""
+    registry: str = ""
     owners: str = ""
     user: str = ""
     undo_template: str = ""
@@ -44,11 +46,15 @@ class CommandLines:
 
     def run(self, date: str, env: str) -> str:
         """What goes back to a date."""
-        return self._line("run", [f"--date={date}", f"--env={env}"], dump=self.dump, owners=True)
+        return self._line("run", [f"--date={date}", f"--env={env}", *self._registry], dump=self.dump, owners=True)
 
     def run_plan(self, file: str) -> str:
         """What carries out a plan that was written to a file."""
-        return self._line("run", [f"--plan={file}"], dump=self.dump, owners=True)
+        return self._line("run", [f"--plan={file}", *self._registry], dump=self.dump, owners=True)
+
+    def check(self, env: str) -> str:
+        """What says whether an environment may be deployed to."""
+        return self._line("check", [f"--env={env}"])
 
     def thaw(self, env: str) -> str:
         """What lifts the freeze of an environment."""
@@ -57,15 +63,19 @@ class CommandLines:
     def get(self, repos: str, env: str) -> str:
         """What makes a history; without repositories for those of the settings."""
         words = [f"--repo={repos}"] if repos else []
-        return self._line("get", [*words, f"--env={env}"], dump=self.dump)
+        return self._line("get", [*words, f"--env={env}", *self._registry], dump=self.dump)
 
     def doctor(self) -> str:
         """What looks at settings, registry and target."""
-        return self._line("doctor", [], dump=self.dump)
+        return self._line("doctor", self._registry, dump=self.dump)
 
     def history(self, run: str) -> str:
         """What shows the record of a run."""
         return _typed("history", [f"--run={run}", *_dump(self.dump)])
+
+    @property
+    def _registry(self) -> list[str]:
+        return [f"--registry={self.registry}"] if self.registry else []
 
     def _line(self, command: str, words: Iterable[str], *, dump: str = "", owners: bool = False) -> str:
         """A command that uses the target."""

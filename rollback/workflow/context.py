@@ -345,6 +345,7 @@ def command_lines(
     dump: str = ".",
     config: str | None = None,
     target: str | None = None,
+    registry: str | None = None,
     owners: str | None = None,
     user: str | None = None,
 ) -> CommandLines:
@@ -356,11 +357,12 @@ def command_lines(
         dump: the options of this command, as they were given; None for one that was not.
         config: likewise.
         target: likewise.
+        registry: likewise.
         owners: likewise.
         user: likewise.
     """
     template = sanitize(os.environ.get("ROLLBACK_UNDO_HINT", ""))
-    return CommandLines(dump, config or "", target or "", owners or "", user or "", template)
+    return CommandLines(dump, config or "", target or "", registry or "", owners or "", user or "", template)
 
 
 def user_name(given: str | None) -> str:

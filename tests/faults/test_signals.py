@@ -258,3 +258,14 @@ def test_while_the_last_message_is_sent_the_report_is_that_of_the_fleet(place: P
     assert (told.code, told.document["verdict"]) == (0, "DONE"), told.err
     assert "interrupted: the Slack message may not have been sent" in told.err
     assert "hush" not in told.err
+
+
+def test_a_thaw_does_not_say_that_nothing_was_changed_once_it_was_sent(place: Place) -> None:
+    assert place.run().code == 0
+
+    with place.silent(lambda request, _: request.method in {"PATCH", "DELETE"} and request.path == FREEZE) as held:
+        told = place.command("thaw", "--env=prod", silence=held)
+
+    assert (told.code, "nothing was changed" in told.err) == (130, False), told.err
+    assert "interrupted: whether prod is still frozen is not known" in told.err
+    assert f"next: rollback check --env=prod --config={place.folder / 'rollback.yaml'}" in told.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,14 @@ from rollback.core.command_lines import CommandLines
 from rollback.workflow import context
 
 PACKAGE = Path(rollback.__file__).parent
-HERE = CommandLines("/srv/our dumps", "/etc/rollback.yaml", "prod-eu", "argocd", "ann")
+HERE = CommandLines(
+    "/srv/our dumps", "/etc/rollback.yaml", "prod-eu", "https://registry.example.com", "argocd", "ann"
+)
 LINES = {
     "undo": HERE.undo("r1"),
     "run": HERE.run("2026-11-20", "prod"),
     "run of a plan": HERE.run_plan("plan.json"),
+    "check": HERE.check("prod"),
     "thaw": HERE.thaw("prod"),
     "get": HERE.get("shop/a,shop/b", "prod"),
     "doctor": HERE.doctor(),
@@ -39,15 +43,22 @@ def test_it_has_what_was_given_and_reads_the_password_anew() -> None:
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
-def test_the_program_takes_it_as_it_is_shown(line: str) -> None:
-    import shlex
+def test_the_program_takes_it_as_it_is_shown_with_every_option_that_it_has(line: str) -> None:
+    command, options = cli.parse(shlex.split(line)[1:])
 
-    _, options = cli.parse(shlex.split(line)[1:])
-
-    assert {"--config": options.get("--config"), "--target": options.get("--target")} in (
-        {"--config": "/etc/rollback.yaml", "--target": "prod-eu"},
-        {"--config": None, "--target": None},  # `history` has none
-    )
+    given = {
+        "--dump": HERE.dump,
+        "--config": HERE.config,
+        "--target": HERE.target,
+        "--registry": HERE.registry,
+        "--accept-owner": HERE.owners,
+        "--user": HERE.user,
+        "--pwd": "-",
+    }
+    less = {"--config"} if command == "history" else set()  # it only reads the folder
+    assert {name: options[name] for name in given if name in options and name not in less} == {
+        name: value for name, value in given.items() if name in options and name not in less
+    }
 
 
 def test_what_is_to_be_filled_in_is_not_quoted() -> None:
