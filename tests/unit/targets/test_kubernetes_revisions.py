@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from rollback.targets.kubernetes.revisions import Revision
 
 APP, UID, TIMEOUT_S = "shop/deployment/web", "uid-of-web", 600.0
 NOW = Instant.parse("2026-11-28T12:00:00Z")
+RECORDED = Path(__file__).parents[2] / "data" / "kubernetes" / "revisions.json"
 REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -83,6 +86,26 @@ def of_deployment(*replica_sets: dict[str, Any]) -> list[Revision]:
 
 def of_stateful(*found: dict[str, Any]) -> list[Revision]:
     return revisions.of_stateful(APP, UID, found)
+
+
+@pytest.mark.parametrize("name", ["web", "db", "agent"])
+def test_what_kubernetes_1_37_has_kept_of_three_changes_is_read_as_it_was(name: str) -> None:
+    """Recorded: a Deployment, a StatefulSet and a DaemonSet that had the images 1, 2, 1 and 3, four seconds each."""
+    kept = json.loads(RECORDED.read_text())
+    owners = {
+        owner["name"]: owner["uid"]
+        for one in (*kept["replicasets"], *kept["controllerrevisions"])
+        for owner in one["metadata"]["ownerReferences"]
+    }
+
+    if name == "web":
+        found = revisions.of_deployment(APP, owners[name], kept["replicasets"], NOW)
+    else:
+        found = revisions.of_stateful(APP, owners[name], kept["controllerrevisions"])
+
+    assert [one.configured.containers[0].image.rpartition(":")[2] for one in found] == ["1", "2", "1", "3"]
+    assert [str(one.configured.since)[14:19] for one in found] == ["35:31", "35:35", "35:39", "35:43"]
+    assert [one.configured.certain(1) for one in found] == [True, False, True, True]
 
 
 def test_a_template_that_was_in_force_once_counts_from_its_creation_to_that_of_the_next_one() -> None:
