@@ -12,7 +12,15 @@ from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.system.bounded_call import each
 from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
-from rollback.targets.kubernetes import gitops_owners, pods, rollout, section, unmanaged, workloads
+from rollback.targets.kubernetes import (
+    gitops_owners,
+    observation_rights,
+    pods,
+    rollout,
+    section,
+    unmanaged,
+    workloads,
+)
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
 from rollback.targets.kubernetes.api_errors import Forbidden, NotFound
 from rollback.targets.kubernetes.kubectl import ContextInfo, Kubectl, KubectlOptions
@@ -83,6 +91,7 @@ class Kubernetes:
         self._markers = ConfigMapMarkers(self._api)
         self._writer = Writer(self._api, self._commands)
         self._memory = RevisionMemory(self._api, self._writer.entry)
+        self._pods: dict[str, tuple[JsonObject, ...]] = {}  # by namespace, as `unmanaged` has read them
         self._left: set[str] = set()  # uids of pods that cannot be deleted
         self._uids: dict[str, str] = {}  # by namespace, as far as they were read
 
@@ -186,20 +195,24 @@ class Kubernetes:
         """See `UnmanagedApps`. Four requests per namespace, and one more where there are Argo Rollouts."""
         managed = self._writer.known
 
+        def list_pods(namespace: str) -> tuple[JsonObject, ...]:
+            self._pods[namespace] = self._list_pods(namespace)
+            return self._pods[namespace]
+
         def read(namespace: str) -> Unmanaged:
-            return unmanaged.read(self._api, namespace, managed)
+            return unmanaged.read(self._api, namespace, managed, list_pods)
 
         found = each(read, self._known_namespaces, workers=_AT_A_TIME)
         apps = tuple(app for one in found for app in one.apps)
         return Unmanaged(apps, tuple(words for one in found for words in one.not_looked_at))
 
     def running_digests(self, apps: Sequence[App]) -> Mapping[str, str]:
-        """See `RunningDigests`. One request per namespace."""
+        """See `RunningDigests`. One request per namespace, or none where `unmanaged` has just read the pods."""
         digests: dict[str, set[str | None]] = {}
         by_id = {app.id: app for app in apps}
         for namespace in sorted({WorkloadId.parse(app.id).namespace for app in apps}):
-            path = f"/api/v1/namespaces/{namespace}/pods"
-            for pod in self._api.list(path, f"the pods of {namespace} cannot be read"):
+            listed = self._pods.pop(namespace, None) or self._list_pods(namespace)
+            for pod in listed:
                 kind, name = pods.belongs_to(pod)
                 app = by_id.get(f"{namespace}/{kind.lower()}/{name}")
                 if app and not pods.is_over(pod):
@@ -210,8 +223,12 @@ class Kubernetes:
         return {app_id: digest for app_id, found in known.items() if len(found) == 1 for digest in found if digest}
 
     def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
-        """See `ChangeChecks`. One dry run per change."""
-        return self._writer.try_changes(changes)
+        """See `ChangeChecks`. One dry run per change, and at most three other requests per namespace.
+
+        Two of the three are those of `image_at`, if that was not called before.
+        """
+        tried = self._writer.try_changes(changes)
+        return (*tried, *observation_rights.remarks(self._api, self._memory, changes))
 
     def image_history(self, ids: Sequence[str], most: int) -> Mapping[str, tuple[ConfiguredImages, ...]]:
         """See `ImageMemory`. At most two requests per namespace, and one per further 500 objects."""
@@ -278,6 +295,9 @@ class Kubernetes:
     def close(self) -> None:
         """See `Target`."""
         self._api.close()
+
+    def _list_pods(self, namespace: str) -> tuple[JsonObject, ...]:
+        return self._api.list(f"/api/v1/namespaces/{namespace}/pods", f"the pods of {namespace} cannot be read")
 
     def _namespace(self, name: str) -> JsonObject:
         found = self._api.get(f"/api/v1/namespaces/{name}", f"the namespace {name} cannot be read")

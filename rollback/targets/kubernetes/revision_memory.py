@@ -15,6 +15,7 @@ from rollback.errors import TargetError
 from rollback.system.bounded_call import each
 from rollback.targets.kubernetes import drift, revisions, rollout, workloads
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
+from rollback.targets.kubernetes.api_errors import Forbidden
 from rollback.targets.kubernetes.revisions import Revision
 from rollback.targets.kubernetes.workloads import DEPLOYMENT, WorkloadId
 
@@ -46,6 +47,19 @@ class RevisionMemory:
         """See `ImageMemory.image_at`. One request for the first workload of each kind and namespace."""
         found = self._at(app_id, moment)
         return found.configured if found else None
+
+    def denied(self, app_id: str) -> Forbidden | None:
+        """Why the user may not read what a workload had; None if it may be read. Requests as for `at`.
+
+        Raises:
+            LoginRefused: the credentials are not accepted.
+            TargetError: the API server cannot be queried.
+        """
+        try:
+            self._collection(app_id).entries()
+        except Forbidden as error:
+            return error
+        return None
 
     def drift(self, app_id: str, moment: Instant) -> tuple[str, ...]:
         """See `Remembering.drift`. Requests as for `at`."""

@@ -6,7 +6,7 @@ Rollout would go through all the steps of its own strategy again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from rollback.core.apps import App, Container
@@ -20,7 +20,12 @@ _ARGO_ROLLOUTS = "/apis/argoproj.io/v1alpha1"
 _TITLES = {kind.title for kind in KINDS.values()}
 
 
-def read(api: KubernetesApi, namespace: str, managed: Collection[str]) -> Unmanaged:
+def read(
+    api: KubernetesApi,
+    namespace: str,
+    managed: Collection[str],
+    list_pods: Callable[[str], Iterable[Mapping[str, Any]]],
+) -> Unmanaged:
     """Read everything that runs an image in a namespace and is none of its apps.
 
     Four requests, and one more where there are Argo Rollouts.
@@ -29,6 +34,7 @@ def read(api: KubernetesApi, namespace: str, managed: Collection[str]) -> Unmana
         api: how the cluster is reached.
         namespace: its name.
         managed: ids of its apps.
+        list_pods: returns the pods of a namespace.
 
     Raises:
         TargetError: the API server cannot be queried; what the user may not read is named instead.
@@ -39,7 +45,6 @@ def read(api: KubernetesApi, namespace: str, managed: Collection[str]) -> Unmana
         ("CronJobs", f"/apis/batch/v1/namespaces/{namespace}/cronjobs", found.add_cron_jobs),
         ("Jobs", f"/apis/batch/v1/namespaces/{namespace}/jobs", found.add_jobs),
         ("Argo Rollouts", f"{_ARGO_ROLLOUTS}/namespaces/{namespace}/rollouts", found.add_rollouts),
-        ("pods", f"/api/v1/namespaces/{namespace}/pods", found.add_pods),
     ):
         what = f"the {title} of {namespace} cannot be read"
         try:
@@ -49,6 +54,10 @@ def read(api: KubernetesApi, namespace: str, managed: Collection[str]) -> Unmana
             not_looked_at.append(f"{title} of {namespace}: {error.why}")
         except NotFound:  # there is no such kind, so there are none
             pass
+    try:
+        found.add_pods(list_pods(namespace))
+    except Forbidden as error:
+        not_looked_at.append(f"pods of {namespace}: {error.why}")
     return Unmanaged(found.apps, tuple(not_looked_at))
 
 

@@ -173,6 +173,29 @@ def test_the_image_that_all_pods_report_is_known_by_digest(
     assert found == ({"shop/deployment/web": digest} if digest else {})
 
 
+@pytest.mark.parametrize(
+    ("forbidden", "unverifiable"),
+    [
+        ("pods", {"deployment", "statefulset", "daemonset"}),
+        ("replicasets", {"deployment"}),
+        ("controllerrevisions", {"daemonset"}),
+    ],
+)
+def test_a_change_that_could_not_be_watched_is_refused_before_it_is_written(
+    api: MemoryApi, make: Make, forbidden: str, unverifiable: set[str]
+) -> None:
+    fleet(api, 3)
+    api.forbidden = {PODS if forbidden == "pods" else f"{APPS}/{forbidden}"}
+    target = make()
+
+    remarks = target.check_changes([Change(app, OLD) for app in target.apps("prod")])
+
+    refused = [remark for remark in remarks if remark.blocks]
+    assert {remark.app.split("/")[1] for remark in refused} == unverifiable
+    assert all(remark.what.startswith("it could not be verified: the ") for remark in refused)
+    assert all(f"cannot list {forbidden}" in remark.why and "rbac.yaml" in remark.hint for remark in refused)
+
+
 def test_no_right_to_list_rollouts_says_nothing_where_there_is_no_such_kind(api: MemoryApi, make: Make) -> None:
     api.forbidden = {f"{ROLLOUTS}/namespaces/shop/rollouts"}
 
