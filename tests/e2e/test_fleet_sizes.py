@@ -21,6 +21,8 @@ PLACES = ("eu-central", "eu-west", "us-east", "us-west", "ap-south", "ap-north",
 SIZES = ((80, 24), (120, 40))
 DATES = 12
 COMMIT = re.compile(r"[0-9a-f]{40}")
+WHO = "jenkins-of-the-night-shift"
+WHY = "checkout answers 503 since the release of this afternoon, and nobody awake knows which version goes with which"
 CONTROL = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
 
 
@@ -52,7 +54,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder: Path = tmp_path_factory.mktemp("fleet")
     with serving(story(names), speed=50) as sandbox:
         settings(folder, sandbox)
-        yield Stage(names, Command(folder, variables={"LC_ALL": "C.UTF-8"}), sandbox)
+        yield Stage(names, Command(folder, variables={"LC_ALL": "C.UTF-8", "TZ": "Europe/Berlin"}), sandbox)
 
 
 def screen(stage: Stage, *words: str, columns: int, lines: int) -> list[str]:
@@ -94,8 +96,14 @@ def test_the_terminal_shows_a_fleet_of_any_size(stage: Stage) -> None:
         plan = screen(stage, "plan", f"--date={date}", "--env=prod", **size)
         assert len(rows(plan)) == len(stage.names)
         assert len(set(rows(plan))) == len(stage.names)
+        heads = [place for place, line in enumerate(plan) if line.startswith(f"Plan: prod as of {date}")]
+        assert len(heads) == (2 if tall else 1)
+        assert plan[heads[0] : heads[0] + 3] == plan[heads[-1] : heads[-1] + 3]
+        assert re.search(r"^ +until \S+ 23:59:59 UTC \(\S+ 0[01]:59:59 CES?T\)$", plan[heads[-1] + 1])
+        if tall:
+            assert heads[-1] >= len(plan) - 5  # where the question would be
 
-        run = screen(stage, "run", f"--date={date}", "--env=prod", "--yes", **size)
+        run = screen(stage, "run", f"--date={date}", "--env=prod", "--yes", f"--reason={WHY}", f"--by={WHO}", **size)
         verdicts = [place for place, line in enumerate(run) if line.startswith("DONE after ")]
         undos = [place for place, line in enumerate(run) if line.startswith("Undo: rollback undo --run=")]
         assert len(verdicts) == len(undos) == (2 if tall else 1)
@@ -107,3 +115,13 @@ def test_the_terminal_shows_a_fleet_of_any_size(stage: Stage) -> None:
         live = [line for line in run[: verdicts[0]] if re.search(r" \d+ s$", line) and line.startswith("  customer-")]
         assert live
         assert [line for line in live if "…" in line.split("  ")[-2]] == []  # no state is cut
+
+    for columns, lines in SIZES:
+        past = screen(stage, "history", columns=columns, lines=lines)
+        words = " ".join(" ".join(past).split())
+        assert past[0].split() == ["time", "what", "environment", "as", "of", "by", "outcome"]
+        assert len([line for line in past if re.match(r"  \d{4}-\d\d-\d\d \d\d:\d\d UTC  run  ", line)]) == len(SIZES)
+        assert len(re.findall(r"\b\d{8}-\d{6}-prod-[0-9a-f]{4}\b", words)) == len(SIZES)
+        for date in dates[3 : 3 + len(SIZES)]:
+            assert f" run prod {date} jenkins-" in words
+        assert len(re.findall(rf" \d\d:\d\d CES?T; {re.escape(WHY)}", words)) == len(SIZES)  # every word is whole
