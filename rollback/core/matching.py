@@ -16,7 +16,7 @@ from rollback.core.apps import App
 from rollback.core.image_reference import Reference
 from rollback.errors import BadInput, Reason
 
-_MOST_CANDIDATES = 6
+_MOST_CANDIDATES = 20  # apps of each kind that an error names; how many more there are, it says
 _HUB = "docker.io"
 _HUB_NAMES = {"", _HUB, "index.docker.io", "registry-1.docker.io"}
 _OF_A_SEGMENT = re.compile(r"[^/.]+")  # what an environment's name is compared with, in ids with slashes or dots
@@ -363,11 +363,11 @@ def _none(
     service = service_of(repo)
     if len(strangers) == 1 and not running:
         return _another_image(strangers[0], repo)
-    facts = [f"{app.id} fits, but runs {app.image or 'no image'}" for app in strangers[:_MOST_CANDIDATES]]
-    facts += [f"{app.id} runs {app.image or repo}" for app in running[:_MOST_CANDIDATES]]
+    facts = _some([f"{app.id} fits, but runs {app.image or 'no image'}" for app in strangers], "fit")
+    facts += _some([f"{app.id} runs {app.image or repo}" for app in running], "run it")
     near = [app.id for app in shown if app.id.rpartition("/")[2] == service and app not in strangers]
     if near and not running:
-        facts.append(f"apps of that name elsewhere: {', '.join(sorted(near, key=len)[:_MOST_CANDIDATES])}")
+        facts.append(f"apps of that name elsewhere: {', '.join(_some(sorted(near, key=len), 'have it'))}")
     if not facts:
         facts.append(f"no app is called {service}")
     fits = app_pattern(rules.app_id, env)
@@ -380,6 +380,12 @@ def _none(
         hint=f"name the app in the settings, e.g. apps: {{{service}: {example}}}",
         service=service,
     )
+
+
+def _some(facts: list[str], what: str) -> list[str]:
+    """The first facts, and how many apps there are besides."""
+    more = len(facts) - _MOST_CANDIDATES
+    return [*facts[:_MOST_CANDIDATES], *([f"{more} more {what}"] if more > 0 else [])]
 
 
 def _is_of(image: str, repo: str) -> bool:

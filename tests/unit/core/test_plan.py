@@ -436,3 +436,21 @@ def test_an_undo_writes_the_captured_definition() -> None:
 
     assert changed.changes[0].definition == captured
     assert found.changes[0].definition == NOW[0].definition
+
+
+def test_where_no_app_fits_everyone_that_runs_the_image_is_named_or_counted() -> None:
+    history = built([image("shop/web:1-master", "2026-11-20")])
+    few, many = (
+        plan.build(
+            select(history, day_of("2026-11-20")),
+            [app(f"/elsewhere/web-{number:02}", runs("shop/web:2-master")) for number in range(count)],
+            PROD,
+            "m",
+            Rules(),
+        )
+        for count in (9, 23)
+    )
+
+    assert all(f"/elsewhere/web-{number:02} runs " in few.reasons[0].why for number in range(9))
+    assert all(f"/elsewhere/web-{number:02} runs " in many.reasons[0].why for number in range(20))
+    assert "; 3 more run it; " in many.reasons[0].why
