@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 SCHEMA = 1
 FOLDER = "runs"
 _NOT_RECORDED = frozenset({"owners", "unmanaged"})  # what an undo reads from the target as it is then
+_NEWEST = 3  # runs that an error names
 _RECENT = 20  # runs; an older one's deployment is not what holds an app today
 
 
@@ -313,10 +314,13 @@ def find(folder: Path, run: str) -> Record:
     Raises:
         BadInput: there is none.
     """
-    for path in files(folder):
+    found = files(folder)
+    for path in found:
         if path.stem == run:
             return read(path)
+    more = f" and {len(found) - _NEWEST} older ones" if len(found) > _NEWEST else ""
     raise BadInput(
         f"there is no record of the run {run!r:.80} in {folder / FOLDER}",
+        why=f"it has {', '.join(path.stem for path in found[:_NEWEST])}{more}" if found else "it has none",
         hint="`rollback history` lists the runs; --dump names the folder",
     )

@@ -280,7 +280,19 @@ def test_no_such_run_is_bad_input(tmp_path: Path, run: str) -> None:
     with pytest.raises(BadInput, match="there is no") as caught:
         record.find(tmp_path, run)
 
+    assert (caught.value.why, caught.value.exit_code) == ("it has none", 2)
     assert "rollback history" in caught.value.hint
+
+
+def test_the_newest_runs_are_named_where_one_is_not_there(tmp_path: Path) -> None:
+    runs = [f"2026112{day}-040000-prod-ffff" for day in range(5)]
+    for run in runs:
+        wrote(tmp_path, run)
+
+    with pytest.raises(BadInput) as caught:
+        record.find(tmp_path, "20261120-040000-prod-fffe")
+
+    assert caught.value.why == f"it has {', '.join(reversed(runs[2:]))} and 2 older ones"
 
 
 def test_a_runs_name_sorts_by_time_and_cannot_leave_its_folder() -> None:
