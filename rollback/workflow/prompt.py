@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import select
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,6 +13,8 @@ from rollback.errors import BadInput, Declined
 from rollback.secret import Secret
 
 Value = TypeVar("Value")
+
+_SIGNALS_S = 0.2  # after so many seconds at the latest a signal is noticed
 
 
 def on_terminal() -> bool:
@@ -27,11 +30,22 @@ def line(question: str) -> str:
     """
     sys.stderr.write(f"{sanitize(question)} ")
     sys.stderr.flush()
+    _wait_for_line()
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):  # the cursor is still behind the question
         sys.stderr.write("\n")
         raise Declined
     return answer.strip()
+
+
+def _wait_for_line() -> None:
+    """Wait until there is something to read, however long the user takes.
+
+    Python looks for signals between its own steps: a Ctrl-C that comes after the last one of these and before the
+    read itself has begun would be noticed only with the next line (seen on a busy machine).
+    """
+    while not select.select([sys.stdin], [], [], _SIGNALS_S)[0]:
+        pass
 
 
 def value(question: str, read: Callable[[str], Value]) -> Value:

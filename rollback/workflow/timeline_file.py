@@ -13,6 +13,7 @@ from rollback.core.command_lines import CommandLines
 from rollback.core.history import History
 from rollback.core.image_selection import AsOf
 from rollback.core.plan import Environment
+from rollback.core.timestamps import Instant, with_local
 from rollback.errors import BadInput, Refused, RollbackError
 from rollback.output.progress import Progress
 from rollback.output.timeline import chart
@@ -83,7 +84,7 @@ def running(
             references[step.repo] = tuple(dict.fromkeys((*references.get(step.repo, ()), step.before)))
     return Running(
         references,
-        f"{target.name}, queried at {now:%Y-%m-%d %H:%M} UTC",
+        f"{target.name}, queried at {with_local(str(Instant(now)))}",
     )
 
 

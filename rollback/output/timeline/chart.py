@@ -283,8 +283,3 @@ def _past(record: Record, place: Mapping[date, int], zone: tzinfo) -> PastRun:
         to,
         header.as_of if header.kind != "run" else "",
     )
-
-
-def utc(instant: Instant) -> str:
-    """A time to the minute, in UTC."""
-    return f"{instant.time.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"

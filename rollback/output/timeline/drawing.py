@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rollback.core.image import Basis
+from rollback.core.timestamps import with_local
 from rollback.output.shortening import brief, fit_names
-from rollback.output.timeline.chart import Chart, Mark, PastRun, is_running, utc
+from rollback.output.timeline.chart import Chart, Mark, PastRun, is_running
 from rollback.output.timeline.html_text import escape
 
 ROW = 36  # pixels, like all that follow
@@ -187,7 +188,7 @@ class _SvgWriter:
     def _run(self, run: PastRun, y: int) -> str:
         kind, colour = VERDICTS.get(run.verdict, ("faint", _FAINT))
         x = self._x(run.column)
-        story = f"{utc(run.at)}: {run.what}, by {run.by}: {run.verdict}, {run.summary}"
+        story = f"{with_local(str(run.at))}: {run.what}, by {run.by}: {run.verdict}, {run.summary}"
         words = f"undo {run.verdict}" if run.what.startswith("undo") else run.verdict
         wide = len(words) * _LETTER
         to = run.to

@@ -13,10 +13,11 @@ from itertools import islice
 
 from rollback.core.image import Basis
 from rollback.core.plain_text import printable, sanitize
+from rollback.core.timestamps import with_local
 from rollback.output.shortening import brief, fit_names
 from rollback.output.text_format import short
 from rollback.output.timeline import drawing
-from rollback.output.timeline.chart import NOTHING, Chart, PastRun, built, differs, utc
+from rollback.output.timeline.chart import NOTHING, Chart, PastRun, built, differs
 from rollback.output.timeline.drawing import ROW, VERDICTS, Window
 from rollback.output.timeline.html_text import escape
 
@@ -101,7 +102,7 @@ def _about(chart: Chart) -> str:
     if history.basis is not Basis.BUILT:
         words.append(f"basis: {history.basis.value}")
     if history.generated:
-        words.append(f"as the registry stood at {utc(history.generated)}")
+        words.append(f"as the registry stood at {with_local(str(history.generated))}")
     words.append(f"{len(history.repos)} services, {len(history.dates)} dates, {len(chart.runs)} past runs")
     return " · ".join(words)
 
@@ -303,7 +304,7 @@ def _run_table(runs: Sequence[PastRun], known: Collection[str]) -> str:
         kind = VERDICTS.get(run.verdict, ("faint", ""))[0]
         undone = f'undo of <a href="#run-{escape(run.undoes)}">{escape(run.undoes)}</a>'
         values = (
-            _dated(utc(run.at)),
+            _dated(with_local(str(run.at))),
             escape(run.by) or "-",
             undone if run.undoes in known else _dated(run.what),
             f'<b class="text-{kind}">{escape(run.verdict)}</b>: {_dated(run.summary)}',

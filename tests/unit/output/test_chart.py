@@ -15,6 +15,7 @@ from rollback.output.timeline.chart import NOTHING, Running
 from rollback.output.timeline.page import Commands, page
 from tests.support.fleets import fleet
 from tests.support.image_factory import HOST, built, digest, image, runs
+from tests.support.local_zone import local_zone
 from tests.support.records import past
 
 COMMANDS = Commands("rollback run --date=", " --env=prod")
@@ -153,6 +154,17 @@ def test_every_past_run_is_on_the_page_with_who_and_when_and_what_it_undid() -> 
         assert record.header.by in row
         assert f"{record.header.at[:10]} 04:00 UTC" in row
     assert f'undo of <a href="#run-{records[0].header.run}">' in text
+
+
+def test_when_a_run_was_is_shown_in_utc_and_in_the_local_time_of_this_machine() -> None:
+    made = chart.build(fleet(2, 2), [past("20261122-233000-prod-aaaa", at="2026-11-22T23:30:00Z")])
+
+    with local_zone("Europe/Berlin"):
+        text = page(made, COMMANDS, "prod")
+
+    for time in ("2026-11-22 23:30 UTC", "2026-11-23 00:30"):
+        assert f'<span class="date">{time}</span>' in text
+    assert "2026-11-22 23:30 UTC (2026-11-23 00:30 CET): " in text
 
 
 def test_a_mark_says_what_it_rests_on() -> None:
