@@ -6,14 +6,15 @@ Each collection of a namespace is read once, however many workloads are looked u
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.system.bounded_call import each
-from rollback.targets.kubernetes import drift, revisions, rollout, workloads
+from rollback.targets.kubernetes import drift, pods, revisions, rollout, workloads
 from rollback.targets.kubernetes.api import JsonObject, KubernetesApi
 from rollback.targets.kubernetes.api_errors import Forbidden
 from rollback.targets.kubernetes.revisions import Revision
@@ -40,7 +41,7 @@ class RevisionMemory:
 
     def history(self, ids: Sequence[str], most: int) -> dict[str, tuple[ConfiguredImages, ...]]:
         """See `ImageMemory.image_history`. One request for each kind of collection and namespace."""
-        each(lambda one: one.entries(), sorted({self._collection(one) for one in ids}, key=str), workers=_AT_A_TIME)
+        each(lambda one: one.read(), sorted({self._collection(one) for one in ids}, key=str), workers=_AT_A_TIME)
         return {one: _newest([it.configured for it in self._revisions(one)], most) for one in ids}
 
     def at(self, app_id: str, moment: Instant) -> ConfiguredImages | None:
@@ -56,7 +57,7 @@ class RevisionMemory:
             TargetError: the API server cannot be queried.
         """
         try:
-            self._collection(app_id).entries()
+            self._collection(app_id).read()
         except Forbidden as error:
             return error
         return None
@@ -82,12 +83,12 @@ class RevisionMemory:
             TargetError: it cannot be read.
         """
         kind, entry, collection = WorkloadId.parse(app_id).kind, self._present(app_id), self._collection(app_id)
-        uid, (entries, read_at) = str(entry["metadata"]["uid"]), collection.entries()
+        uid, kept = str(entry["metadata"]["uid"]), collection.read()
         try:
             if kind is DEPLOYMENT:
-                found = revisions.of_deployment(app_id, uid, entries, read_at)
+                found = revisions.of_deployment(app_id, uid, kept.owned.get(uid, ()), kept.read_at)
             else:
-                found = revisions.of_stateful(app_id, uid, entries)
+                found = revisions.of_stateful(app_id, uid, kept.owned.get(uid, ()))
             return revisions.with_doubt(found) if found and rollout.has_old_pods(entry, kind) else found
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TargetError(
@@ -105,6 +106,19 @@ class RevisionMemory:
             )
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What a collection holds.
+
+    Attributes:
+        owned: by uid of the workload, its objects.
+        read_at: when they were read.
+    """
+
+    owned: Mapping[str, Sequence[JsonObject]]
+    read_at: Instant
+
+
 class _Collection:
     """All ReplicaSets or ControllerRevisions of a namespace, read once when first needed.
 
@@ -114,13 +128,13 @@ class _Collection:
     def __init__(self, api: KubernetesApi, namespace: str, plural: str) -> None:
         self._api, self._namespace, self._plural = api, namespace, plural
         self._lock = threading.Lock()
-        self._found: tuple[tuple[JsonObject, ...], Instant] | TargetError | None = None
+        self._found: _Kept | TargetError | None = None
 
     def __str__(self) -> str:
         return f"{self._namespace}/{self._plural}"
 
-    def entries(self) -> tuple[tuple[JsonObject, ...], Instant]:
-        """The objects, and when they were read.
+    def read(self) -> _Kept:
+        """What it holds.
 
         Raises:
             Forbidden: the user may not list them. TargetError: the API server cannot be queried.
@@ -131,7 +145,10 @@ class _Collection:
                 what = f"the {_TITLES[self._plural]} of {self._namespace} cannot be read"
                 read_at = Instant(datetime.now(timezone.utc))
                 try:
-                    self._found = (self._api.list(path, what), read_at)
+                    owned: dict[str, list[JsonObject]] = {}
+                    for entry in self._api.list(path, what):
+                        owned.setdefault(pods.owner(entry), []).append(entry)
+                    self._found = _Kept(owned, read_at)
                 except TargetError as error:
                     self._found = error
             if isinstance(self._found, TargetError):
