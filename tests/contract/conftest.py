@@ -1,17 +1,15 @@
-"""What every test of the contract gets: a stage, and the target under test, logged in."""
+"""What every test of the contract has: assertions that show their values, and no pauses between attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
+from urllib3.util.retry import Retry
 
-from tests.contract.stage import Stage, staged
+for _name in ("target", "reading", "update", "rollout", "marathon"):
+    pytest.register_assert_rewrite(f"tests.contract.{_name}_contract")
+pytest.register_assert_rewrite("tests.contract.optional_contracts", "tests.contract.program")
 
-pytest.register_assert_rewrite("tests.contract.target_contract", "tests.contract.program")
 
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    with staged() as made:
-        yield made
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Retry, "get_backoff_time", lambda _retry: 0)

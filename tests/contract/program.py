@@ -18,8 +18,10 @@ from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect
 from rollback.targets.base import ImageMemory, Target, TargetOptions
-from tests.contract.stage import BILLING, CART, NOW, PASSWORD, USER, WEB, Stage
-from tests.contract.target_contract import TargetContract, change, look
+from tests.contract.marathon_contract import MarathonContract
+from tests.contract.marathon_stage import BILLING, CART, NOW, PASSWORD, USER, WEB, MarathonStage
+from tests.contract.stage import Fate, image
+from tests.contract.steps import change, look
 
 PLUGIN_TOML = 'name = "dcos-core-cli"\n\n[[executables]]\npath = "bin/dcos"\n'
 CLUSTER = "0ad2d02e-3bd5-4cf5-9d3a-5f0ae6a8b0e4"
@@ -39,18 +41,15 @@ class Calls:
         return [" ".join(call["argv"]) for call in self.all()]
 
 
-class ProgramContract(TargetContract):
+class ProgramContract(MarathonContract):
     """A subclass has a fixture `program` with the path of a `dcos`."""
 
     operator_program = "dcos"
     look_calls: tuple[str, ...] = ("marathon app list --json", "marathon task list --json")
     too_slow_s = 3.0  # such a program takes half a second when nothing else goes on
 
-    def make(self, options: TargetOptions) -> Target:
-        return connect(options)
-
     @pytest.fixture
-    def users_folder(self, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def users_folder(self, stage: MarathonStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A folder as `dcos cluster setup` leaves it, with a login that has run out."""
         folder = tmp_path / "dot-dcos"
         set_up(folder, stage.url, token="run-out")
@@ -98,9 +97,9 @@ class ProgramContract(TargetContract):
 
     @pytest.mark.parametrize("password", [USER, "shop", "app"])
     def test_a_password_that_occurs_in_data_disturbs_nothing(
-        self, options: TargetOptions, stage: Stage, password: str
+        self, options: TargetOptions, shop: MarathonStage, password: str
     ) -> None:
-        stage.logins._users[USER] = password
+        shop.logins._users[USER] = password
         target = connect(replace(options, password=Secret(password)))
         target.login()
 
@@ -135,7 +134,7 @@ class ProgramContract(TargetContract):
         assert not folder.exists()
 
     def test_what_disturbs_the_program_stays_out_of_its_environment(
-        self, recorded: Target, calls: Calls, monkeypatch: pytest.MonkeyPatch
+        self, recorded: Target, calls: Calls, shop: MarathonStage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         disturbing = {
             "TERM": "xterm",
@@ -153,9 +152,9 @@ class ProgramContract(TargetContract):
         assert not any(set(disturbing) & set(call["env"]) for call in calls.all())
 
     def test_without_a_user_the_existing_login_is_used(
-        self, options: TargetOptions, stage: Stage, users_folder: Path
+        self, options: TargetOptions, shop: MarathonStage, users_folder: Path
     ) -> None:
-        set_up(users_folder, stage.url, token=stage.logins.token(USER))
+        set_up(users_folder, shop.url, token=shop.logins.token(USER))
         target = connect(replace(options, user="", password=Secret()))
 
         target.login()
@@ -164,18 +163,20 @@ class ProgramContract(TargetContract):
         target.close()
 
     def test_one_cluster_of_several_is_chosen_by_its_name(
-        self, options: TargetOptions, stage: Stage, users_folder: Path, program: str
+        self, options: TargetOptions, shop: MarathonStage, users_folder: Path, program: str
     ) -> None:
         set_up(users_folder, "http://127.0.0.1:9", name="other", cluster_id="1" + CLUSTER[1:])
         chosen = connect(replace(options, settings={"kind": "dcos", "program": program, "cluster": "shop"}))
 
         chosen.login()
 
-        assert stage.url in chosen.name
+        assert shop.url in chosen.name
         assert BILLING in {app.id for app in chosen.apps("prod")}
         chosen.close()
 
-    def test_two_logins_at_the_same_time_do_not_disturb_each_other(self, options: TargetOptions) -> None:
+    def test_two_logins_at_the_same_time_do_not_disturb_each_other(
+        self, options: TargetOptions, shop: MarathonStage
+    ) -> None:
         first, second = connect(options), connect(options)
         first.login()
         second.login()
@@ -207,12 +208,12 @@ class ProgramContract(TargetContract):
         target.close()
 
     def test_a_look_costs_the_same_for_many_apps_as_for_one(
-        self, recorded: Target, calls: Calls, stage: Stage
+        self, recorded: Target, calls: Calls, shop: MarathonStage
     ) -> None:
         recorded.login()
         for app_id in (BILLING, CART, WEB):
-            recorded.update([change(recorded, app_id, "1.0.0-master")])
-        stage.later(30)
+            recorded.update([change(recorded, app_id, "1.0.0")])
+        shop.later(30)
         calls.log.unlink()
 
         recorded.status([BILLING, CART, WEB])
@@ -220,11 +221,11 @@ class ProgramContract(TargetContract):
         assert sorted(calls.commands()) == list(self.look_calls)
 
     def test_a_moment_of_the_past_costs_two_calls_for_each_app(
-        self, recorded: Target, calls: Calls, stage: Stage
+        self, recorded: Target, calls: Calls, shop: MarathonStage
     ) -> None:
-        stage.later(3600)
-        stage.front.foreign(BILLING, {"cpus": 1})
-        stage.later(60)
+        shop.later(3600)
+        shop.front.foreign(BILLING, {"cpus": 1})
+        shop.later(60)
         recorded.login()
         recorded.apps("prod")
         before = len(calls.commands())
@@ -240,12 +241,13 @@ class ProgramContract(TargetContract):
         ]
 
     def test_a_failure_costs_one_call_for_the_app_that_failed(
-        self, recorded: Target, calls: Calls, stage: Stage
+        self, recorded: Target, calls: Calls, shop: MarathonStage
     ) -> None:
+        shop.fail(image("billing", "1.8.0"), Fate.CRASHES)
         recorded.login()
-        recorded.update([change(recorded, BILLING, "crash")])
+        recorded.update([change(recorded, BILLING, "1.8.0")])
         for _ in range(3):
-            stage.later(1)
+            shop.later(1)
             recorded.status([BILLING, CART, WEB])
 
         shown = [command for command in calls.commands() if "app show" in command]
@@ -253,11 +255,12 @@ class ProgramContract(TargetContract):
         assert set(shown) - set(earlier) == {f"marathon app show {BILLING}"}
         assert len(earlier) == len(set(earlier)), "an earlier version is read once"
 
-    def test_a_known_failure_is_told_at_every_look(self, target: Target, stage: Stage) -> None:
-        target.update([change(target, BILLING, "crash")])
+    def test_a_known_failure_is_told_at_every_look(self, target: Target, shop: MarathonStage) -> None:
+        shop.fail(image("billing", "1.8.0"), Fate.CRASHES)
+        target.update([change(target, BILLING, "1.8.0")])
         seen = []
         for _ in range(5):
-            stage.later(1)
+            shop.later(1)
             seen.append(look(target, BILLING).failure is not None)
 
         assert seen == sorted(seen)

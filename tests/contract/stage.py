@@ -1,135 +1,198 @@
-"""A Marathon with a few apps, as the contract's tests need it: its time stands still until a test moves it."""
+"""The small port of the contract: what its tests do to whatever runs the services, behind the back of the target.
+
+    billing = stage.put("billing", "1.9.0", instances=2)
+    words = stage.fail(image("billing", "1.8.0"), Fate.CRASHES)
+    target.update([…])
+    stage.later()
+
+A stage is where a target leads. The one under test is pointed at it by `TargetOptions` and knows nothing of it.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Protocol
 
-from rollback.sandbox.clock import ManualClock
-from rollback.sandbox.container_behavior import ContainerBehavior, ContainerBehaviors, ContainerOutcome
-from rollback.sandbox.http_server import listening
-from rollback.sandbox.marathon.api import MarathonApi
-from rollback.sandbox.marathon.dcos_router import AdminRouter
-from rollback.sandbox.marathon.login import Logins
-from rollback.sandbox.marathon.simulator import Simulator
+from rollback.core.timestamps import Instant
 
-USER = "jenkins"
-PASSWORD = "correct horse"
-BILLING = "/ds/prod/shop/billing"
-CART = "/ds/prod/shop/cart"
-WEB = "/ds/prod/shop/web"
-CLEANER = "/ds/prod/shop/cleaner"
-NOW = datetime(2026, 11, 22, 4, 0, tzinfo=timezone.utc)
-FATES = {
-    "crash": ContainerBehavior(ContainerOutcome.CRASHES),
-    "sick": ContainerBehavior(ContainerOutcome.UNHEALTHY),
-    "dies": ContainerBehavior(ContainerOutcome.DIES),
-    "huge": ContainerBehavior(ContainerOutcome.NO_OFFERS),
-}
-
-APPS: tuple[dict[str, Any], ...] = (
-    {
-        "id": BILLING,
-        "instances": 2,
-        "cpus": 0.5,
-        "mem": 256,
-        "env": {"DB_PASSWORD": "s3cret", "MODE": "live"},
-        "labels": {"team": "shop"},
-        "networks": [{"mode": "container/bridge"}],
-        "container": {
-            "type": "DOCKER",
-            "docker": {
-                "image": "registry:5000/shop/billing:1.9.0-master",
-                "forcePullImage": True,
-                "privileged": True,
-                "parameters": [{"key": "hostname", "value": "billing.example.com"}],
-            },
-            "volumes": [{"containerPath": "/data", "hostPath": "/mnt/billing", "mode": "RW"}],
-            "portMappings": [
-                {"containerPort": 8080, "labels": {"VIP_0": "/billing:80"}, "name": "http"},
-                {"containerPort": 9090, "name": "admin"},
-            ],
-        },
-        "healthChecks": [{"protocol": "HTTP", "path": "/health", "portIndex": 1}],
-        "resourceLimits": {"cpus": "unlimited", "mem": 512},
-        "executorResources": {"cpus": 0.1, "mem": 32},
-    },
-    {
-        "id": CART,
-        "instances": 1,
-        "container": {
-            "type": "MESOS",
-            "docker": {"image": "registry:5000/shop/cart:2.4.0-master", "pullConfig": {"secret": "registry"}},
-            "linuxInfo": {"seccomp": {"unconfined": True}},
-        },
-        "secrets": {"registry": {"source": "shop/registry"}},
-        "resourceLimits": {"cpus": 2},
-    },
-    {
-        "id": WEB,
-        "instances": 1,
-        "container": {"type": "DOCKER", "docker": {"image": "registry:5000/shop/web:5.0.0-master"}},
-        "dependencies": [CART],
-    },
-    {"id": CLEANER, "instances": 1, "cmd": "while true; do sleep 60; done"},
-)
+SECRET, SECRET_NAME = "s3cret", "DB_PASSWORD"  # what every app has in its configuration
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The Marathon behind a target, and its time.
+class Fate(Enum):
+    """What becomes of the containers of an image."""
+
+    CRASHES = "end soon after every start, without ever being ready"
+    NEVER_READY = "run, and are never ready"
+    DIES = "are ready for a while after every start, then end"
+    UNPULLABLE = "never start, because there is no such image"
+
+
+class LostAnswer(Enum):
+    """How the answer to a write is lost that is carried out."""
+
+    RESET = "reset"
+    BAD_GATEWAY = "502"
+    UNAVAILABLE = "503"
+    GATEWAY_TIMEOUT = "504"
+
+
+def image(name: str, tag: str) -> str:
+    """The reference of an image."""
+    return f"registry:5000/shop/{name}:{tag}"
+
+
+class Stage(Protocol):
+    """Runs apps, each with an image `registry:5000/shop/<name>:<tag>` and a secret in its configuration.
 
     Attributes:
-        url: of the cluster.
-        front: what answers there; `front.faults` lets things go wrong.
-        logins: who may come in.
-        clock: to be moved by `later`.
+        address: part of the target's name.
+        identity: of what the target leads to.
+        program: what an operator types first.
+        secret_mark: the name under which a target has the fingerprint of that part which holds the secret.
+        hiding_is_an_error: whether reading fails where the user may not see an app; otherwise the app is absent.
     """
 
-    url: str
-    front: AdminRouter
-    logins: Logins
-    clock: ManualClock
+    address: str
+    identity: str
+    program: str
+    secret_mark: str
+    hiding_is_an_error: bool
 
-    @property
-    def fleet(self) -> Simulator:
-        return self.front.api.fleet
+    def put(self, name: str, tag: str = "1.9.0", *, instances: int = 1, checked: bool = True) -> str:
+        """Run another app of the environment `prod`. It need not be up before `settle`.
 
-    @property
-    def framework_id(self) -> str:
-        return self.front.api.framework_id
+        Args:
+            name: `billing`, `cart` or `web`; a stage may run each as another kind of app.
+            tag: of its image, which does what it should.
+            instances: how many.
+            checked: whether its health or readiness is checked.
 
-    def later(self, seconds: float = 10.0) -> None:
-        """Let time pass, in steps, as it does between two looks."""
-        while seconds > 0:
-            self.clock.advance(min(seconds, 0.5))
-            self.fleet.advance()
-            seconds -= 0.5
+        Returns:
+            Its id.
+        """
+        ...
 
-    def definition(self, app_id: str) -> dict[str, Any]:
-        """An app's whole definition as Marathon has it stored."""
-        self.fleet.advance()
-        return copy.deepcopy(self.fleet.apps[app_id].definition)
+    def put_crowded(self, name: str, tag: str = "1.9.0") -> tuple[str, str]:
+        """Run another app, where there is no room for a new instance beside its own.
+
+        Returns:
+            Its id, and words by which it is said that an instance has no room.
+        """
+        ...
+
+    def fail(self, image: str, fate: Fate) -> str:
+        """Decide what becomes of an image's containers.
+
+        Returns:
+            Words that a target has for it.
+        """
+        ...
+
+    def change(self, app_id: str, *, tag: str = "", instances: int = 0, secret: str = "", team: str = "") -> None:
+        """Change an app as somebody else, without asking anybody: what is given, and nothing else."""
+        ...
+
+    def remove(self, app_id: str) -> None:
+        """Remove an app as somebody else."""
+        ...
+
+    def hide(self, app_id: str) -> None:
+        """Let the user no longer see an app."""
+        ...
+
+    def refuse(self, app_id: str) -> str:
+        """Let the user no longer change an app.
+
+        Returns:
+            Words by which that is said.
+        """
+        ...
+
+    def lose_answer(self, how: LostAnswer) -> None:
+        """Lose the answer to the next write, which is carried out."""
+        ...
+
+    def delay_answer(self, seconds: float) -> None:
+        """Hold up the answer to the next write, which is carried out."""
+        ...
+
+    def settle(self) -> None:
+        """Let time pass until every app is up whose image allows it, and nothing old is left of it."""
+        ...
+
+    def later(self, seconds: float) -> None:
+        """Let time pass: so much where the stage makes the time, else until something has happened."""
+        ...
+
+    def ids(self) -> set[str]:
+        """What there is."""
+        ...
 
     def image(self, app_id: str) -> str:
-        return str(self.definition(app_id)["container"]["docker"]["image"])
+        """The reference in an app's stored configuration."""
+        ...
+
+    def configuration(self, app_id: str) -> Mapping[str, Any]:
+        """An app's whole stored configuration, without what the target's side keeps in it about itself."""
+        ...
 
 
-@contextlib.contextmanager
-def staged() -> Iterator[Stage]:
-    """Serve the apps, all of them running well, while the block runs."""
-    clock = ManualClock(NOW)
-    behaviors = ContainerBehaviors(
-        {f"{name}:{tag}": fate for name in ("billing", "cart", "web") for tag, fate in FATES.items()}
-    )
-    fleet = Simulator(behaviors, clock)
-    for app in APPS:
-        fleet.install(copy.deepcopy(app), NOW - timedelta(days=3))
-    logins = Logins({USER: PASSWORD}, clock)
-    front = AdminRouter(MarathonApi(fleet), logins)
-    with listening(front.answer) as url:
-        yield Stage(url, front, logins, clock)
+class DeploymentStage(Stage, Protocol):
+    """One whose writes make deployments that hold their apps."""
+
+    def hold(self, app_id: str) -> str:
+        """Deploy over an app as somebody else.
+
+        Returns:
+            The id of that deployment.
+        """
+        ...
+
+    def running_deployments(self) -> list[str]:
+        """Ids of the deployments that run."""
+        ...
+
+
+class LoginStage(Stage, Protocol):
+    """One that wants to know who asks."""
+
+    def expire_logins(self) -> None:
+        """End all logins."""
+        ...
+
+    def forget_users(self) -> None:
+        """Accept no password any more."""
+        ...
+
+    def count_logins(self) -> int:
+        """How often somebody has tried to log in."""
+        ...
+
+
+class MemoryStage(Stage, Protocol):
+    """One that remembers earlier configurations."""
+
+    def now(self) -> Instant:
+        """A moment after everything that has happened, and before everything that will."""
+        ...
+
+
+class UnmanagedStage(Stage, Protocol):
+    """One where images run that are none of a target's apps."""
+
+    def put_unmanaged(self, image: str) -> tuple[str, str]:
+        """Run an image as something that the target never changes.
+
+        Returns:
+            Its id, and why it is not changed, as the target says it.
+        """
+        ...
+
+
+class DigestStage(Stage, Protocol):
+    """One whose instances say which image they run."""
+
+    def resolve(self, image: str, digest: str) -> None:
+        """Decide what a tag resolves to, for instances that start from now on."""
+        ...

@@ -10,8 +10,8 @@ import pytest
 from rollback.secret import Secret
 from rollback.targets import connect
 from rollback.targets.base import Target, TargetOptions
+from tests.contract.marathon_stage import BILLING, USER, MarathonStage
 from tests.contract.program import Calls, ProgramContract
-from tests.contract.stage import BILLING, USER, Stage
 
 
 class TestDcos(ProgramContract):
@@ -29,26 +29,26 @@ class TestDcos(ProgramContract):
         ]
 
     def test_a_login_that_is_only_in_the_environment_is_used(
-        self, program: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, program: str, shop: MarathonStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DCOS_DIR", str(tmp_path / "none"))
-        monkeypatch.setenv("DCOS_URL", stage.url)
-        monkeypatch.setenv("DCOS_ACS_TOKEN", stage.logins.token(USER))
+        monkeypatch.setenv("DCOS_URL", shop.url)
+        monkeypatch.setenv("DCOS_ACS_TOKEN", shop.logins.token(USER))
         target = connect(TargetOptions("dcos", {"kind": "dcos", "program": program}))
 
         target.login()
 
         assert BILLING in {app.id for app in target.apps("prod")}
-        assert stage.url in target.name
+        assert shop.url in target.name
         assert not (tmp_path / "none").exists()
         target.close()
 
     def test_the_single_settings_file_of_old_is_read_and_left_alone(
-        self, program: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, program: str, shop: MarathonStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DCOS_DIR", str(tmp_path / "none"))
         single = tmp_path / "dcos.toml"
-        single.write_text(f'[core]\ndcos_url = "{stage.url}"\n')
+        single.write_text(f'[core]\ndcos_url = "{shop.url}"\n')
         single.chmod(0o600)
         monkeypatch.setenv("DCOS_CONFIG", str(single))
         before = single.read_text()

@@ -10,9 +10,9 @@ import pytest
 from rollback.errors import NoAnswer, TargetError
 from rollback.targets import connect
 from rollback.targets.base import Target, TargetOptions
+from tests.contract.marathon_stage import BILLING, MarathonStage
 from tests.contract.program import Calls, ProgramContract, script
-from tests.contract.stage import BILLING, Stage
-from tests.contract.target_contract import change
+from tests.contract.steps import change
 
 STAND_IN = Path(__file__).parent.parent / "data" / "dcos-go"
 
@@ -24,9 +24,11 @@ class TestDcosGo(ProgramContract):
     def program(self, tmp_path: Path) -> str:
         return script(tmp_path / "dcos", STAND_IN.read_text(encoding="utf-8"))
 
-    def test_the_login_falls_back_to_the_environment_once(self, recorded: Target, calls: Calls, stage: Stage) -> None:
+    def test_the_login_falls_back_to_the_environment_once(
+        self, recorded: Target, calls: Calls, shop: MarathonStage
+    ) -> None:
         recorded.login()
-        stage.logins.expire_all()
+        shop.logins.expire_all()
         recorded.deployments()
 
         assert [command.split("=")[0] for command in calls.commands()] == [
@@ -37,12 +39,14 @@ class TestDcosGo(ProgramContract):
             "marathon deployment list --json",
         ]
 
-    def test_definitions_come_from_where_nothing_is_lost(self, recorded: Target, calls: Calls, stage: Stage) -> None:
+    def test_definitions_come_from_where_nothing_is_lost(
+        self, recorded: Target, calls: Calls, shop: MarathonStage
+    ) -> None:
         recorded.login()
 
         billing = next(app for app in recorded.apps("prod") if app.id == BILLING)
 
-        assert billing.definition["resourceLimits"] == stage.definition(BILLING)["resourceLimits"]
+        assert billing.definition["resourceLimits"] == shop.configuration(BILLING)["resourceLimits"]
         assert calls.commands()[-2:] == ["marathon app list --json", "marathon group show /"]
 
     def test_a_missing_plug_in_is_a_clear_error(self, options: TargetOptions, users_folder: Path) -> None:
@@ -58,9 +62,9 @@ class TestDcosGo(ProgramContract):
         target.close()
 
     def test_an_update_without_the_plug_in_was_not_taken(
-        self, target: Target, options: TargetOptions, users_folder: Path
+        self, target: Target, options: TargetOptions, shop: MarathonStage, users_folder: Path
     ) -> None:
-        wanted = change(target, BILLING, "1.8.0-master")
+        wanted = change(target, BILLING, "1.8.0")
         shutil.rmtree(next(users_folder.glob("clusters/*/subcommands")))
         bare = connect(options)
         bare.login()

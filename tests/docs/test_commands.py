@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from rollback.sandbox.http_server import listening
 from rollback.sandbox.launcher import Sandbox, serving
 from tests.docs import documents
 from tests.docs.documents import Call
 
 GOOD_DAY = date(2026, 11, 20)  # of the documents; the sandbox counts back from today
-PACKAGE = Path(__file__).parent.parent.parent / "rollback"
+ROOT = documents.DOCUMENTS.parent
+PACKAGE = ROOT / "rollback"
 
 
 @pytest.fixture
@@ -120,38 +123,109 @@ def test_the_migration_gate_of_the_how_tos_refuses(
     assert bash(folder, shift("rollback plan --date=2026-11-20 --env=prod"))[0] == 0
 
 
+@pytest.fixture
+def copy_of_the_project(tmp_path: Path) -> Path:
+    """A copy of the package and of the contract, with the files of the page about targets."""
+    root = tmp_path / "project"
+    ignored = shutil.ignore_patterns("__pycache__", "controlplane")
+    for name in ("rollback", "tests/contract", "tests/support"):
+        shutil.copytree(ROOT / name, root / name, ignore=ignored)
+    for name in ("pyproject.toml", "tests/__init__.py", "tests/conftest.py"):
+        shutil.copy(ROOT / name, root / name)
+    module, contract = documents.blocks("adding-a-target.md", "python")
+    (root / "rollback" / "targets" / "supervisor.py").write_text(module, encoding="utf-8")
+    (root / "tests" / "contract" / "test_supervisor.py").write_text(contract, encoding="utf-8")
+    return root
+
+
+def run_pytest(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest as the page does."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_target_on_that_page_passes_the_contract(copy_of_the_project: Path) -> None:
+    (call,) = (one for one in documents.calls("adding-a-target.md") if one.line.startswith("python -m pytest"))
+
+    done = run_pytest(copy_of_the_project, "tests/contract/test_supervisor.py")
+
+    assert call.line == "python -m pytest -q tests/contract/test_supervisor.py"
+    assert done.returncode == 0, done.stdout
+    assert documents.fits(call.shown, done.stdout), done.stdout
+
+
+TRAPS = {  # by what finds it: what is right in the module, and what is wrong
+    "a_configuration_has_the_same_marks_in_another_process": (
+        "json.dumps(value, sort_keys=True)",
+        "str(hash(str(value)))",
+    ),
+    "scaling_is_not_another_configuration": ('version=_hash([one["image"],', 'version=_hash([one["count"],'),
+    "a_write_whose_answer_is_lost_says_so": ('method == "GET" else NoAnswer', "method else NoAnswer"),
+    "an_undo_keeps_what_others_changed_meanwhile": ('{"image": change.image}', '{"image": change.image, "count": 1}'),
+}
+
+
+def test_the_traps_on_that_page_are_found_by_the_contract(copy_of_the_project: Path) -> None:
+    (module, contract), names = documents.blocks("adding-a-target.md", "python"), list(TRAPS)
+    for number, (right, wrong) in enumerate(TRAPS.values()):
+        assert module.count(right) == 1
+        wrong_module, its_contract = (
+            module.replace(right, wrong),
+            contract.replace('"supervisor"', f'"wrong{number}"'),
+        )
+        (copy_of_the_project / "rollback" / "targets" / f"wrong{number}.py").write_text(wrong_module)
+        (copy_of_the_project / "tests" / "contract" / f"test_wrong{number}.py").write_text(its_contract)
+
+    files = [f"tests/contract/test_wrong{number}.py" for number in range(len(TRAPS))]
+    done = run_pytest(copy_of_the_project, *files, "-k", " or ".join(names))
+
+    failed = set(re.findall(r"FAILED \S+wrong(\d)\.py::\w+::test_(\w+)", done.stdout))
+    missed = [name for number, name in enumerate(names) if (str(number), name) not in failed]
+    assert not missed, done.stdout
+
+
 def test_a_target_is_added_as_its_page_says(
-    folder: Path, shift: Callable[[str], str], sandbox: Sandbox, tmp_path: Path
+    folder: Path, shift: Callable[[str], str], sandbox: Sandbox, copy_of_the_project: Path
 ) -> None:
-    package = tmp_path / "rollback"
-    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (module,) = documents.blocks("adding-a-target.md", "python")
-    (package / "targets" / "jsonfile.py").write_text(module, encoding="utf-8")
-    (settings,) = documents.blocks("adding-a-target.md", "yaml")
-    (folder / "rollback.yaml").write_text(f"registry: {{url: '{sandbox.registry_url}'}}\n{settings}")
+    package = copy_of_the_project / "rollback"
+    made = runpy.run_path(str(copy_of_the_project / "tests" / "contract" / "test_supervisor.py"))
+    supervisor = made["MemorySupervisor"](time.monotonic)
     host = sandbox.registry_url.partition("//")[2]
-    before = {
-        f"/ds/prod/shop/{name}": {"image": f"{host}/shop/{name}:{tag}-master", "count": 2, "owner": "shop"}
-        for name, tag in {"billing": "1.9.0", "web": "5.4.0"}.items()
-    }
-    (folder / "services.json").write_text(json.dumps(before))
+    for name, tag in {"billing": "1.9.0", "web": "5.4.0"}.items():
+        app_id = supervisor.put(name, instances=2)
+        supervisor.apps[app_id]["image"] = f"{host}/shop/{name}:{tag}-master"
+    before = {app_id: dict(app) for app_id, app in supervisor.apps.items()}
+    (settings,) = documents.blocks("adding-a-target.md", "yaml")
+    commands = [call for call in documents.calls("adding-a-target.md") if call.line.startswith("rollback ")]
 
-    follow(documents.calls("adding-a-target.md"), folder, shift, package)
+    with listening(supervisor.answer) as url:
+        there = settings.replace("http://127.0.0.1:8000", url)
+        assert there != settings
+        (folder / "rollback.yaml").write_text(f"registry: {{url: '{sandbox.registry_url}'}}\n{there}")
+        follow(commands, folder, shift, package)
 
-    assert json.loads((folder / "services.json").read_text()) == before
+    assert supervisor.apps == before
 
 
-def test_the_module_on_that_page_is_in_our_own_style(tmp_path: Path) -> None:
-    (module,) = documents.blocks("adding-a-target.md", "python")
-    path = tmp_path / "jsonfile.py"
-    path.write_text(module, encoding="utf-8")
-    config = PACKAGE.parent / "pyproject.toml"
+def test_the_files_on_that_page_are_in_our_own_style(copy_of_the_project: Path) -> None:
+    files = ("rollback/targets/supervisor.py", "tests/contract/test_supervisor.py")
 
     for tool in (
-        ["ruff", "check", "--config", str(config), "--ignore", "ARG002,INP001"],
-        ["mypy", "--config-file", str(config), "--no-incremental"],
+        ["ruff", "check", "--no-cache", "--extend-ignore", "ARG002"],
+        ["ruff", "format", "--no-cache", "--check"],
+        ["mypy", "--no-incremental"],
     ):
         done = subprocess.run(
-            [sys.executable, "-m", *tool, str(path)], cwd=PACKAGE.parent, capture_output=True, text=True
+            [sys.executable, "-m", *tool, *files],
+            cwd=copy_of_the_project,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, done.stdout + done.stderr

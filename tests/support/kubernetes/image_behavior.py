@@ -42,6 +42,8 @@ class ImageBehavior:
         return replace(self, digest=digest)
 
 
+ANY = "*"  # as an image in a table: all that are not in it
+
 HEALTHY = ImageBehavior()
 CRASHES = ImageBehavior(exits_after_s=0.2, ready_after_s=0.0)  # ready for a moment, as without a readiness probe
 UNPULLABLE = ImageBehavior(pull_error="not found")
@@ -85,11 +87,11 @@ class BehaviorTable:
         temporary.replace(self._folder / f"{namespace}.json")
 
     def find(self, namespace: str, image: str) -> ImageBehavior:
-        """The behavior of an image: of its whole reference, without its digest, or without its tag, in this order."""
+        """The behavior of an image: of its whole reference, without its digest, without its tag, or of `ANY`."""
         table = self._load(namespace)
         name, _, digest = image.partition("@")
         repository = name if ":" not in name.rpartition("/")[2] else name.rpartition(":")[0]
-        for key in (image, name, f"{repository}@{digest}"):
+        for key in (image, name, f"{repository}@{digest}", ANY):
             if key in table:
                 return table[key]
         return HEALTHY
