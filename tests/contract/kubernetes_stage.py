@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
+from rollback.core.timestamps import Instant
 from tests.contract.stage import SECRET, SECRET_NAME, Fate, LostAnswer, image
 from tests.support.kubernetes.client import MERGE_PATCH, Client, RequestFailed
 from tests.support.kubernetes.cluster import Cluster, Namespace
@@ -63,7 +65,7 @@ def gateway(cluster: Cluster) -> Iterator[Gateway]:
 
 
 class KubernetesStage:
-    """See `Stage`; also an `UnmanagedStage` and a `DigestStage`. Each app is another kind of workload.
+    """See `Stage`; also a `MemoryStage`, an `UnmanagedStage` and a `DigestStage`. Each app is of another kind.
 
     A new image comes up when time passes, not before: until then its containers run and are not ready.
     """
@@ -167,6 +169,12 @@ class KubernetesStage:
             if key != "kubernetes.io/change-cause" and not key.startswith(("deployment.", "deprecated.daemonset."))
         }
         return {"labels": found["metadata"].get("labels"), "annotations": annotations, "spec": found["spec"]}
+
+    def now(self) -> Instant:
+        """The middle of the present second, since the API server's times are whole seconds."""
+        second = int(time.time())
+        wait_until(lambda: time.time() >= second + 1)
+        return Instant(datetime.fromtimestamp(second + 0.5, timezone.utc))
 
     def put_unmanaged(self, image: str) -> tuple[str, str]:
         pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": image}]}

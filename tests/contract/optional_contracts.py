@@ -258,6 +258,7 @@ class DriftContract:
         billing = stage.put("billing")
         before = stage.now()
         stage.change(billing, secret="0ther")
+        target.apps("prod")
 
         told = cast(base.Remembering, target).drift(billing, before)
 

@@ -13,6 +13,8 @@ from rollback.targets.base import TargetOptions
 from tests.contract.kubernetes_stage import Gateway, KubernetesStage, gateway
 from tests.contract.optional_contracts import (
     ChangeCheckContract,
+    DriftContract,
+    ImageMemoryContract,
     MarkerContract,
     RunningDigestContract,
     UnmanagedContract,
@@ -28,7 +30,15 @@ def way(cluster: Cluster) -> Iterator[Gateway]:
         yield made
 
 
-class TestKubernetes(TargetContract, MarkerContract, UnmanagedContract, ChangeCheckContract, RunningDigestContract):
+class TestKubernetes(
+    TargetContract,
+    MarkerContract,
+    DriftContract,
+    ImageMemoryContract,
+    UnmanagedContract,
+    ChangeCheckContract,
+    RunningDigestContract,
+):
     too_slow_s = 2.0
 
     @pytest.fixture
