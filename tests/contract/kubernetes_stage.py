@@ -14,7 +14,7 @@ from typing import Any
 from rollback.core.timestamps import Instant
 from tests.contract.stage import SECRET, SECRET_NAME, Fate, LostAnswer, image
 from tests.support.kubernetes.client import MERGE_PATCH, Client, RequestFailed
-from tests.support.kubernetes.cluster import Cluster, Namespace
+from tests.support.kubernetes.cluster import RBAC_PATH, Cluster, Namespace
 from tests.support.kubernetes.control_plane import wait_until
 from tests.support.kubernetes.image_behavior import ANY, HEALTHY, NEVER_READY, UNPULLABLE, ImageBehavior
 from tests.support.registry_proxy import Asked, Go, Reply, front, refusal, reset
@@ -28,7 +28,6 @@ _FATES = {
     Fate.UNPULLABLE: (UNPULLABLE, "failed to resolve reference"),
 }
 _LIMIT_S = 60.0
-_ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles/rollback"
 
 
 class Gateway:
@@ -211,6 +210,7 @@ class KubernetesStage:
         )
         app_id = self._id(kind, name)
         self._kinds[app_id] = kind
+        wait_until(lambda: self._get(app_id)["status"].get("observedGeneration"), limit_s=_LIMIT_S)
         return app_id
 
     def _behave(self, image: str, behavior: ImageBehavior) -> None:
@@ -248,7 +248,7 @@ class KubernetesStage:
 
     def _revoke(self, app_id: str, verb: str, attempt: Callable[[Client], object]) -> None:
         """Take a right for one kind of workload away, and wait until that is in force."""
-        path, plural = _ROLES.format(self.namespace.name), f"{self._kinds[app_id].lower()}s"
+        path, plural = f"{RBAC_PATH.format(self.namespace.name)}/roles/rollback", f"{self._kinds[app_id].lower()}s"
         role = self._admin.request("GET", path)
         for rule in role["rules"]:
             if verb in rule["verbs"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rollback.core.apps import App, Change, Deployment, Status
 from rollback.errors import RollbackError
@@ -19,8 +19,13 @@ def by_id(target: Target, app_id: str) -> App:
 
 def change(target: Target, app_id: str, tag: str) -> Change:
     """That app, with another tag."""
-    app = by_id(target, app_id)
-    return Change(app, f"{app.image.rpartition(':')[0]}:{tag}")
+    return changes(target, [app_id], tag)[0]
+
+
+def changes(target: Target, app_ids: Iterable[str], tag: str) -> list[Change]:
+    """Those apps, with another tag, in this order."""
+    apps = {app.id: app for app in target.apps("prod")}
+    return [Change(apps[one], f"{apps[one].image.rpartition(':')[0]}:{tag}") for one in app_ids]
 
 
 def look(target: Target, app_id: str) -> Status:

@@ -14,7 +14,7 @@ from rollback.errors import NoAnswer, TargetError
 from rollback.targets import connect
 from rollback.targets.base import Target, TargetOptions
 from tests.contract.stage import LostAnswer, Stage, image
-from tests.contract.steps import by_id, change, look, put_back
+from tests.contract.steps import by_id, change, changes, look, put_back
 
 
 class UpdateContract:
@@ -30,27 +30,31 @@ class UpdateContract:
 
         assert stage.image(app.id) == image("billing", "1.8.0")
 
-    @pytest.mark.parametrize("name", ["billing", "cart", "web"])
-    def test_an_update_changes_the_image_and_nothing_else(self, target: Target, stage: Stage, name: str) -> None:
-        app_id = stage.put(name)
-        before, wanted = stage.configuration(app_id), f"{image(name, '1.8.0')}@sha256:{'0' * 64}"
+    def test_an_update_changes_the_image_and_nothing_else(self, target: Target, stage: Stage) -> None:
+        ids = {stage.put(name): name for name in ("billing", "cart", "web")}
+        apps = {app.id: app for app in target.apps("prod")}
 
-        deployment = target.update([Change(by_id(target, app_id), wanted)])
+        for app_id, name in ids.items():
+            before, wanted = stage.configuration(app_id), f"{image(name, '1.8.0')}@sha256:{'0' * 64}"
+            deployment = target.update([Change(apps[app_id], wanted)])
 
-        assert stage.configuration(app_id) == exchanged(before, image(name, "1.9.0"), wanted)
-        assert stage.image(app_id) == wanted
-        assert deployment.apps == (app_id,)
-        assert deployment.version in {"", by_id(target, app_id).version}
+            assert stage.configuration(app_id) == exchanged(before, image(name, "1.9.0"), wanted)
+            assert stage.image(app_id) == wanted
+            assert deployment.apps == (app_id,)
+            assert deployment.version in {"", by_id(target, app_id).version}
 
-    @pytest.mark.parametrize("name", ["billing", "cart", "web"])
-    def test_an_app_goes_back_exactly_as_it_was(self, target: Target, stage: Stage, name: str) -> None:
-        app_id = stage.put(name)
-        before, wanted = stage.configuration(app_id), change(target, app_id, "1.8.0")
+    def test_an_app_goes_back_exactly_as_it_was(self, target: Target, stage: Stage) -> None:
+        ids = [stage.put(name) for name in ("billing", "cart", "web")]
+        all_wanted = changes(target, ids, "1.8.0")
 
-        put_back(target, wanted, target.update([wanted]))
+        for wanted in all_wanted:
+            before = stage.configuration(wanted.app.id)
+            put_back(target, wanted, target.update([wanted]))
 
-        assert stage.configuration(app_id) == before
-        assert by_id(target, app_id).fingerprint == wanted.app.fingerprint
+            assert stage.configuration(wanted.app.id) == before
+        assert {app.id: app.fingerprint for app in target.apps("prod")} == {
+            one.app.id: one.app.fingerprint for one in all_wanted
+        }
 
     def test_an_update_changes_no_other_app(self, target: Target, stage: Stage) -> None:
         billing, cart = stage.put("billing"), stage.put("cart")
@@ -61,8 +65,8 @@ class UpdateContract:
         assert (stage.configuration(cart), by_id(target, cart).version) == before
 
     def test_a_batch_is_written_at_once(self, target: Target, stage: Stage) -> None:
-        changes = [change(target, stage.put(name), "1.0.0") for name in ("billing", "cart", "web")]
-        batch = changes[: target.batch or None]
+        ids = [stage.put(name) for name in ("billing", "cart", "web")]
+        batch = changes(target, ids, "1.0.0")[: target.batch or None]
 
         deployment = target.update(batch)
 
@@ -83,7 +87,7 @@ class UpdateContract:
 
     def test_a_refused_write_says_why_and_has_changed_nothing(self, target: Target, stage: Stage) -> None:
         billing, cart = stage.put("billing"), stage.put("cart")
-        batch = [change(target, one, "1.8.0") for one in (billing, cart)][: target.batch or None]
+        batch = changes(target, [billing, cart], "1.8.0")[: target.batch or None]
         before = stage.configuration(billing), stage.configuration(cart)
         words = stage.refuse(billing)
 

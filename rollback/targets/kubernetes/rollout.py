@@ -119,7 +119,7 @@ def _status(seen: Observation) -> Status:
         deployments=(),
         ready=min(len(ready), counts.updated, counts.available) if known else 0,
         started=sum(map(pods.is_running, alive)) if known else 0,
-        stale=max(len(old), counts.total - counts.updated),
+        stale=_stale(seen, len(old), counts, known=known),
         failure=pods.newest_failure(pod for pod in seen.pods if pods.uid(pod) in current),
         waiting=_waiting(seen, alive, counts),
         images=workloads.images(seen.entry),
@@ -143,6 +143,17 @@ def _counts(entry: Mapping[str, Any], kind: WorkloadKind) -> _Counts:
     if kind is STATEFUL_SET and "availableReplicas" not in found and not entry["spec"].get("minReadySeconds"):
         available = int(found.get("readyReplicas", 0))  # before 1.22 there was no such count
     return _Counts(wanted, total, updated, available)
+
+
+def _stale(seen: Observation, old: int, counts: _Counts, *, known: bool) -> int:
+    """How many instances of older configurations there are.
+
+    Which pods are new is not known for a moment after each change, while the first of them may be there already. The
+    controller's own counts are of the configuration that it has observed; if it is not the present one, all are old.
+    """
+    if known:
+        return max(old, counts.total - counts.updated)
+    return counts.total - counts.updated if is_observed(seen.entry) else counts.total
 
 
 def _waiting(seen: Observation, alive: Iterable[Mapping[str, Any]], counts: _Counts) -> str:

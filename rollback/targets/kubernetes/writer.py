@@ -77,8 +77,7 @@ class Writer:
             if unreachable:  # the others would wait for it, too
                 return found
             try:
-                patch, path = self._patch(entry, change), WorkloadId.parse(change.app.id).path
-                self._api.patch(path, patch, what, dry_run=True)
+                self._send(entry, change, self._own(change), what, dry_run=True)
             except LoginRefused:
                 raise
             except Unreachable as error:
@@ -105,22 +104,21 @@ class Writer:
         goes_forward = change.captured is None and change.image != change.app.image
         if goes_forward and workloads.version(entry) != change.app.version:
             raise self._changed_since(identity)
-        patch = self._patch(entry, change)
+        before = self._own(change)
         with self._lock:
-            before = self._written.get(change.app.id)
             captured = before.captured if before else workloads.template(entry)
             self._written[change.app.id] = _Written(captured, writing.with_image(workloads.template(entry), change))
         try:
-            answer = self._api.patch(identity.path, patch, what)
+            answer = self._send(entry, change, before, what)
         except NoAnswer:
             raise
-        except TargetError as error:
+        except TargetError:
             with self._lock:
                 if before:
                     self._written[change.app.id] = before
                 else:
                     del self._written[change.app.id]
-            raise (self._explained(error, identity, entry) if isinstance(error, Invalid) else error) from error
+            raise
         self.remember({change.app.id: answer})
         with self._lock:
             self._written[change.app.id] = _Written(captured, workloads.template(answer))
@@ -137,32 +135,60 @@ class Writer:
             entry = self._entries.get(app_id)
         return entry or self._api.get(WorkloadId.parse(app_id).path, f"{app_id} cannot be read")
 
-    def _patch(self, entry: JsonObject, change: Change) -> list[dict[str, Any]]:
+    def _own(self, change: Change) -> _Written | None:
+        """What this run has written to the app of a change, or may have."""
+        with self._lock:
+            return self._written.get(change.app.id)
+
+    def _send(
+        self, entry: JsonObject, change: Change, own: _Written | None, what: str, *, dry_run: bool = False
+    ) -> JsonObject:
+        """Send the patch for a change, and return the workload as it is then.
+
+        A refused patch has written nothing. It is sent once more where the workload has got its first annotations
+        since it was read, or lost its last ones: a Deployment gets them from its controller a moment after it was
+        created.
+
+        Raises:
+            TargetError: as for `write`.
+        """
+        identity = WorkloadId.parse(change.app.id)
+        try:
+            return self._api.patch(identity.path, self._patch(entry, change, own), what, dry_run=dry_run)
+        except Invalid as error:
+            now = self._read_again(identity, error)
+            if workloads.version(now) != workloads.version(entry):
+                raise self._changed_since(identity) from error
+            if writing.has_annotations(now) == writing.has_annotations(entry):
+                raise
+        return self._api.patch(identity.path, self._patch(now, change, own), what, dry_run=dry_run)
+
+    def _read_again(self, identity: WorkloadId, refused: Invalid) -> JsonObject:
+        """A workload whose patch was refused; the server does not say whether one of its tests failed.
+
+        Raises:
+            NotFound, Forbidden, LoginRefused: it is not there any more, or not for this user.
+            Invalid: the refusal, where the workload cannot be read.
+        """
+        try:
+            return self._api.get(identity.path, refused.what)
+        except (NotFound, LoginRefused, Forbidden):
+            raise
+        except TargetError:
+            raise refused from None
+
+    def _patch(self, entry: JsonObject, change: Change, own: _Written | None) -> list[dict[str, Any]]:
         """The patch for a change: what this run has written goes back to its whole captured pod template.
 
         Raises:
             TargetError: somebody else has changed what this run has written.
         """
-        with self._lock:
-            own = self._written.get(change.app.id)
         goes_back = change.captured is None and change.image in {change.app.image, change.app.restore_image}
         if own is None or not goes_back:
             return writing.image_patch(entry, change)
         if workloads.template(entry) not in (own.written, own.captured):  # the latter: the write was not carried out
             raise self._changed_since(WorkloadId.parse(change.app.id))
         return writing.restore_patch(entry, change, own.captured)
-
-    def _explained(self, error: Invalid, identity: WorkloadId, entry: JsonObject) -> TargetError:
-        """Why a patch was refused; the server does not say whether one of its tests failed."""
-        try:
-            now = self._api.get(identity.path, error.what)
-        except (NotFound, LoginRefused, Forbidden) as gone:
-            return gone
-        except TargetError:
-            return error
-        if workloads.version(now) == workloads.version(entry):
-            return error
-        return self._changed_since(identity)
 
     def _changed_since(self, identity: WorkloadId) -> TargetError:
         return TargetError(

@@ -68,6 +68,11 @@ def with_image(template: Mapping[str, Any], change: Change) -> dict[str, Any]:
     return copied
 
 
+def has_annotations(entry: Mapping[str, Any]) -> bool:
+    """Whether a workload has any annotation."""
+    return bool(entry["metadata"].get("annotations"))
+
+
 def _tests(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]]:
     """Operations that fail if it is another object, or if its pod template has changed since it was read."""
     app, uid = change.app, entry["metadata"]["uid"]
@@ -107,7 +112,7 @@ def _change_cause(entry: Mapping[str, Any], change: Change) -> list[dict[str, An
     after = change.image or ", ".join(dict.fromkeys(change.images.values())) or "their captured images"
     run = f" {change.run}" if change.run else ""
     cause = f"rollback{run}: {', '.join(change.app.selected)} {before} -> {after}"
-    if entry["metadata"].get("annotations"):
+    if has_annotations(entry):
         pointer = CHANGE_CAUSE.replace("/", "~1")
         return [{"op": "add", "path": f"/metadata/annotations/{pointer}", "value": cause}]
     return [

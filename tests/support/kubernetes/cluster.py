@@ -9,8 +9,11 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.support.kubernetes.client import JSON, STRATEGIC_PATCH, Client
 from tests.support.kubernetes.control_plane import CONTEXT, ROOT, wait_until
@@ -28,6 +31,13 @@ _API_PATHS = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
 }
+RBAC_PATH = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}"
+
+
+@cache
+def _rights() -> tuple[dict[str, Any], ...]:
+    """The manifests in `RBAC`."""
+    return tuple(yaml.safe_load_all(RBAC.read_text(encoding="utf-8")))
 
 
 class Cluster:
@@ -79,7 +89,8 @@ class Cluster:
         made = Namespace(self, name or f"test-{secrets.token_hex(4)}", BehaviorTable(self._folder / "behaviors"))
         self.admin.request("POST", "/api/v1/namespaces", {"metadata": {"name": made.name}})
         try:
-            self.kubectl("apply", "--namespace", made.name, "--filename", str(RBAC))
+            for manifest in _rights():
+                self.admin.request("POST", f"{RBAC_PATH.format(made.name)}/{manifest['kind'].lower()}s", manifest)
             made.grant("viewer", _VIEWER_RULES)
             yield made
         finally:
@@ -183,7 +194,7 @@ class Namespace:
 
     def grant(self, user: str, rules: list[dict[str, Any]]) -> None:
         """Give a user rights in this namespace."""
-        base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.name}"
+        base = RBAC_PATH.format(self.name)
         name = f"{user}-{secrets.token_hex(3)}"
         self.cluster.admin.request("POST", f"{base}/roles", {"metadata": {"name": name}, "rules": rules}, JSON)
         binding = {

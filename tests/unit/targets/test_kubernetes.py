@@ -235,6 +235,39 @@ def test_what_somebody_else_changed_since_our_write_is_not_put_back(api: MemoryA
     assert len(api.writes) == 1
 
 
+def test_the_first_annotation_that_a_workload_gets_meanwhile_does_not_forbid_a_change(
+    api: MemoryApi, make: Make
+) -> None:
+    entry = api.add(f"{APPS}/deployments", "web", **workload(OLD))
+    target = make()
+    (app,) = target.apps("prod")
+    entry["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": "1"}  # as its controller does
+
+    remarks = target.check_changes([Change(app, NEW)])
+    target.update([Change(app, NEW)])
+
+    written = api.objects[f"{APPS}/deployments/web"]
+    assert [one for one in remarks if one.blocks] == []
+    assert written["spec"]["template"]["spec"]["containers"][0]["image"] == NEW
+    assert set(written["metadata"]["annotations"]) == {
+        "deployment.kubernetes.io/revision",
+        "kubernetes.io/change-cause",
+    }
+
+
+def test_a_new_pod_is_not_taken_for_an_old_one_before_its_change_is_observed(api: MemoryApi, make: Make) -> None:
+    entry = api.add(f"{APPS}/deployments", "web", **workload(NEW))
+    for number in (1, 2):  # the second one is there, and the controller's counts are still those of the first
+        name = f"web-{number}"
+        api.add(f"{APPS}/replicasets", name, metadata=owned("Deployment", "web", entry["metadata"]["uid"]))
+        api.add(PODS, name, metadata=owned("ReplicaSet", name, f"{APPS}/replicasets {name}"), status={})
+    entry["metadata"]["generation"] = 2
+
+    seen = make().status(["shop/deployment/web"])["shop/deployment/web"]
+
+    assert (seen.ready, seen.stale) == (0, 1)
+
+
 def test_a_server_that_is_gone_is_one_error_and_not_a_reason_for_each_change(
     api: MemoryApi, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
