@@ -1,4 +1,4 @@
-"""What is promised of both targets that lead to a Marathon: the contract with all its parts but two, and more."""
+"""What is promised of both targets that lead to a Marathon: the contract with all its parts but one, and more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 from rollback.core.apps import Change
 from rollback.errors import NoAnswer, TargetError
-from rollback.targets.base import Markers, Remembering, Target
+from rollback.targets.base import ChangeChecks, Markers, Remembering, Target
 from tests.contract.marathon_stage import BILLING, CART, CLEANER, WEB, MarathonStage, staged
 from tests.contract.optional_contracts import (
+    ChangeCheckContract,
     DeploymentContract,
     DriftContract,
     ImageMemoryContract,
@@ -23,7 +24,7 @@ from tests.contract.optional_contracts import (
     UnmanagedContract,
 )
 from tests.contract.stage import Fate, image
-from tests.contract.steps import by_id, change, failures, look, looks_until
+from tests.contract.steps import by_id, change, changes, failures, look, looks_until
 from tests.contract.target_contract import TargetContract
 
 
@@ -35,6 +36,7 @@ class MarathonContract(
     DriftContract,
     ImageMemoryContract,
     UnmanagedContract,
+    ChangeCheckContract,
     InstanceTimesContract,
 ):
     operator_program: ClassVar[str]  # what an operator types first
@@ -87,6 +89,17 @@ class MarathonContract(
         deployment = target.update([change(target, BILLING, "1.8.0")])
 
         assert look(target, BILLING).deployments == (deployment.id,)
+
+    def test_an_instance_on_a_lost_agent_is_mentioned_before_a_change(
+        self, target: Target, shop: MarathonStage
+    ) -> None:
+        shop.fleet.apps[BILLING].tasks[0].lose()
+
+        remarks = cast(ChangeChecks, target).check_changes(changes(target, [BILLING, CART], "1.8.0"))
+
+        assert [(one.app, one.what, one.blocks) for one in remarks] == [
+            (BILLING, "1 instance on a lost agent (TASK_UNREACHABLE)", False)
+        ]
 
     def test_a_marker_has_no_instances(self, target: Target, shop: MarathonStage) -> None:
         cast(Markers, target).place("/ds/prod/rollback-lock", {"run": "1"})

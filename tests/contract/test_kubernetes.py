@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from rollback.targets.base import TargetOptions
+from rollback.targets.base import ChangeChecks, Target, TargetOptions
 from tests.contract.kubernetes_stage import Gateway, KubernetesStage, gateway
 from tests.contract.optional_contracts import (
     ChangeCheckContract,
@@ -19,6 +20,7 @@ from tests.contract.optional_contracts import (
     RunningDigestContract,
     UnmanagedContract,
 )
+from tests.contract.steps import changes
 from tests.contract.target_contract import TargetContract
 from tests.support.kubernetes.cluster import Cluster, Namespace
 from tests.support.kubernetes.control_plane import kubeconfig
@@ -52,6 +54,19 @@ class TestKubernetes(
     @pytest.fixture
     def dead_options(self, namespace: Namespace, tmp_path: Path) -> TargetOptions:
         return replace(pointed_at("http://127.0.0.1:1", namespace, tmp_path), timeout_s=1.0)
+
+    def test_what_forbids_a_change_is_said_before_it_is_written(self, target: Target, stage: KubernetesStage) -> None:
+        billing, cart = stage.put("billing"), stage.put("cart")
+        both = changes(target, [billing, cart], "1.8.0")
+        words, before = stage.refuse(billing), (stage.configuration(billing), stage.configuration(cart))
+
+        remarks = cast(ChangeChecks, target).check_changes(both)
+
+        forbidden = [one for one in remarks if one.blocks]
+        assert [one.app for one in forbidden] == [billing]
+        assert words in forbidden[0].why
+        assert forbidden[0].hint
+        assert (stage.configuration(billing), stage.configuration(cart)) == before
 
 
 def pointed_at(server: str, namespace: Namespace, folder: Path) -> TargetOptions:
