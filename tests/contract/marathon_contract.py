@@ -23,8 +23,8 @@ from tests.contract.optional_contracts import (
     MarkerContract,
     UnmanagedContract,
 )
-from tests.contract.stage import Fate, image
-from tests.contract.steps import by_id, change, changes, failures, look, looks_until
+from tests.contract.stage import image
+from tests.contract.steps import by_id, change, changes, look
 from tests.contract.target_contract import TargetContract
 
 
@@ -75,14 +75,6 @@ class MarathonContract(
 
         assert not isinstance(caught.value, NoAnswer)
         assert "portMappings" in caught.value.why
-
-    def test_what_dies_after_its_start_is_no_longer_held(self, target: Target, stage: MarathonStage) -> None:
-        stage.put("cart", checked=False)
-        stage.fail(image("cart", "1.8.0"), Fate.DIES)
-        target.update([change(target, CART, "1.8.0")])
-        looks_until(target, stage, CART, lambda seen: len(failures(seen)) >= 2)
-
-        assert stage.fleet.deployments == {}
 
     def test_an_update_waits_at_the_app_that_it_deploys(self, target: Target, stage: MarathonStage) -> None:
         stage.put("billing", instances=2)

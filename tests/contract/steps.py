@@ -9,6 +9,7 @@ from rollback.errors import RollbackError
 from rollback.targets.base import Target
 from tests.contract.stage import Stage
 
+_BETWEEN_S = 2.5  # long enough for something to happen, since each look costs some targets several processes
 _MOST_LOOKS = 60  # a stage that does not make the time lets up to a second pass between two
 
 
@@ -36,13 +37,13 @@ def look(target: Target, app_id: str) -> Status:
 def looks_until(
     target: Target, stage: Stage, app_id: str, seen_enough: Callable[[list[Status]], bool]
 ) -> list[Status]:
-    """One look after the other, with a second between them, until what was seen is enough."""
+    """One look after the other, with some time between them, until what was seen is enough."""
     seen: list[Status] = []
     for _ in range(_MOST_LOOKS):
         seen.append(look(target, app_id))
         if seen_enough(seen):
             return seen
-        stage.later(1)
+        stage.later(_BETWEEN_S)
     raise AssertionError(f"not within {_MOST_LOOKS} looks; the last one was {seen[-1]}")
 
 

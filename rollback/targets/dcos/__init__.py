@@ -239,10 +239,14 @@ class Dcos:
         return {app_id: start for app_id, start in starts.items() if start}
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
-        """See `Markers`. One process."""
+        """See `Markers`. One process; one more where somebody else makes it at the same moment."""
         what = f"the marker {marker} cannot be made"
         try:
             self._program.write(what, "marathon", "app", "add", stdin=json.dumps(mark.body(marker, labels)))
+        except AppLocked:  # what dcos says of every 409, also where the app exists by now
+            if self.labels(marker) is None:
+                raise
+            return False
         except TargetError as error:
             if mark.is_taken(error):
                 return False
