@@ -202,9 +202,12 @@ def test_a_second_signal_ends_at_once(shop: Shop, start: Start) -> None:
 
     running.send_signal(signal.SIGINT)
 
-    running.communicate(timeout=_PATIENCE_S)
+    _, err = running.communicate(timeout=_PATIENCE_S)
     assert running.returncode == 130
     assert time.monotonic() - began < 2
+    run = shop.newest().header.run
+    assert "ended at once; what was sent goes on at the target" in err
+    assert f"next: rollback history --run={run}, then rollback undo --run={run}" in err
     shop.sandbox.faults.clear()
     assert shop.newest().outcome == {}
     assert shop.undo().code == 0

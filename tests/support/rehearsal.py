@@ -19,6 +19,7 @@ from rollback.core.image_selection import Match
 from rollback.core.matching import service_of
 from rollback.core.plan import Action, Environment, OnFailure, Plan, Step
 from rollback.errors import RollbackError
+from rollback.execution.outcome import INTERRUPTED
 from rollback.output.progress import Progress
 from rollback.secret import Secret
 from rollback.state import record, undo_choice
@@ -139,7 +140,10 @@ class Rehearsal:
         how = policy(config, on_failure=OnFailure(on_failure))
         request = RunRequest("run", config, self.folder, how, Secret(), "ann", freeze_s=config.run.freeze_s)
         with self._place(doom) as target:
-            return {**vars(runner.perform(request, plan, target, Progress(StringIO())))}
+            try:
+                return {**vars(runner.perform(request, plan, target, Progress(StringIO())))}
+            except KeyboardInterrupt:  # a wish to stop before there is a record
+                return {"code": INTERRUPTED}
 
     def undo(self, run: str = "", *, accept: str = "", doom: Doom | None = None) -> dict[str, Any]:
         """Undo a run, the newest one if none is named; what the command's JSON says.
@@ -155,7 +159,10 @@ class Rehearsal:
             patch.object(context, "target", lambda *_: target),
             redirect_stderr(StringIO()),
         ):
-            data: dict[str, Any] = undo.main(options, Progress(StringIO())).data
+            try:
+                data: dict[str, Any] = undo.main(options, Progress(StringIO())).data
+            except KeyboardInterrupt:
+                return {"code": INTERRUPTED, "exit_code": INTERRUPTED}
             return data
 
     def newest(self) -> Record | None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -146,6 +147,23 @@ def test_a_full_disk_leaves_whole_lines_and_is_told(tmp_path: Path, monkeypatch:
     found = record.read(journal.path)
     assert found.sent == {}
     assert found.outcome["verdict"] == "FAILED"
+
+
+def test_what_is_sent_without_a_record_counts_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancels, restores, runs = (started(tmp_path / name) for name in ("cancels", "restores", "runs"))
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "write", Mock(side_effect=full))
+
+    with pytest.raises(RecordError):
+        cancels.cancelling(Deployment("d1", ("/a",)))
+    with pytest.raises(RecordError):
+        restores.writing([Change(A, "r/a:1")], restoring=True)
+    with pytest.raises(RecordError):  # this one is not sent then
+        runs.writing([Change(A, "r/a:1")], restoring=False)
+    for journal in (cancels, restores, runs):
+        journal.close()
+
+    assert (cancels.began_writing, restores.began_writing, runs.began_writing) == (True, True, False)
 
 
 def test_a_record_cut_anywhere_tells_at_least_what_was_sent(tmp_path: Path) -> None:
