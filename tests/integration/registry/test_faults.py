@@ -236,7 +236,7 @@ def test_a_schema_1_manifest_is_never_read_for_the_date(fleet: Fleet, tmp_path: 
 
     with front("", fronts.deaf(fleet.url)) as registry:
         survey = look(registry.url, ["other/old"], cache=tmp_path)
-        with pytest.raises(RegistryError, match="other/old:1-master has only a schema 1 manifest"):
+        with pytest.raises(RegistryError, match=r"other/old:1-master in http://\S+ has only a schema 1 manifest"):
             connect(RegistryOptions(registry.url), budget=EAGER).digest("other/old", "1-master")
     again = look(fleet.url, ["other/old"], cache=tmp_path)
 
