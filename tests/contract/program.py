@@ -259,8 +259,8 @@ class ProgramContract(MarathonContract):
         shop.fail(image("billing", "1.8.0"), Fate.CRASHES)
         target.update([change(target, BILLING, "1.8.0")])
         seen = []
-        for _ in range(5):
-            shop.later(1)
+        for _ in range(3):
+            shop.later(2)
             seen.append(look(target, BILLING).failure is not None)
 
         assert seen == sorted(seen)

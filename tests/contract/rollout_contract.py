@@ -58,6 +58,7 @@ class RolloutContract:
         seen = looks_until(target, stage, billing, lambda seen: bool(failures(seen)))
 
         assert any(words in message for message in failures(seen).values())
+        assert set(failures([look(target, billing)])) <= set(failures(seen)), "a failure that is seen twice is one"
         assert {(one.ready, one.started, one.stale) for one in seen} == {(0, 0, 1)}
 
     def test_a_failure_of_the_configuration_before_is_history(self, target: Target, stage: Stage) -> None:

@@ -44,13 +44,14 @@ class TargetContract(ReadingContract, UpdateContract, RolloutContract):
     def test_what_cannot_be_reached_is_a_clear_error(self, dead_options: TargetOptions) -> None:
         target = connect(dead_options)
 
-        with pytest.raises(TargetError) as caught:
-            target.login()
+        for read in (target.login, lambda: target.apps("prod")):
+            with pytest.raises(TargetError) as caught:
+                read()
 
-        assert not isinstance(caught.value, (LoginRefused, NoAnswer))
-        assert caught.value.why
-        assert caught.value.hint
-        assert not dead_options.password or dead_options.password.reveal() not in everything(caught.value)
+            assert not isinstance(caught.value, (LoginRefused, NoAnswer))
+            assert caught.value.why
+            assert caught.value.hint
+            assert not dead_options.password or dead_options.password.reveal() not in everything(caught.value)
         target.close()
 
     def test_the_name_says_where_it_is(self, target: Target, options: TargetOptions, stage: Stage) -> None:

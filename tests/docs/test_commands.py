@@ -167,6 +167,9 @@ TRAPS = {  # by what finds it: what is right in the module, and what is wrong
     ),
     "scaling_is_not_another_configuration": ('version=_hash([one["image"],', 'version=_hash([one["count"],'),
     "a_write_whose_answer_is_lost_says_so": ('method == "GET" else NoAnswer', "method else NoAnswer"),
+    "an_update_can_be_followed_until_it_is_up": ('ready=one["ready"]', 'ready=one["count"]'),
+    "a_crash_loop_shows_one_failure_after_the_other": ('Failure(failed["id"],', 'Failure("failed",'),
+    "another_change_is_noticed_without_carrying_what_may_be_secret": ('{"image": one["image"]}', "dict(one)"),
     "an_undo_keeps_what_others_changed_meanwhile": ('{"image": change.image}', '{"image": change.image, "count": 1}'),
 }
 
