@@ -99,6 +99,13 @@ class App:
         """Its containers; one without a name where the target knows no containers."""
         return self.containers or ((Container("", self.image),) if self.image else ())
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The image references that a change of it replaces, each once; several where its containers differ."""
+        if self.image:
+            return (self.image,)
+        return tuple(dict.fromkeys(part.image for part in self.parts if part.name in self.selected))
+
     def select(self, names: Iterable[str]) -> App:
         """The same app, reduced to the containers that a change is about.
 
@@ -142,6 +149,11 @@ class Change:
     captured: Mapping[str, Any] | None = field(default=None, repr=False)
     run: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def brings(self) -> tuple[str, ...]:
+        """The image references that it writes, each once."""
+        return tuple(dict.fromkeys(self.images.values())) or (self.image,)
 
     @property
     def definition(self) -> Mapping[str, Any]:

@@ -289,10 +289,9 @@ def image_of(app: App) -> str:
     Raises:
         BadInput: there is none.
     """
-    image = app.image or next((part.image for part in app.parts if part.name in app.selected), "")
-    if not image:
+    if not app.images:
         raise BadInput("it runs a command, not an image")
-    return image
+    return app.images[0]
 
 
 def images_text(app: App) -> str:

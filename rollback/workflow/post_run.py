@@ -67,9 +67,11 @@ def finish(
         app_id: watch for app_id, watch in execution.forward.items() if app_id not in (execution.restored or {})
     }
     out = [
-        Withdrawn(watch.change.app.image, header.by, stamp(), header.reason, header.run) for watch in changed.values()
+        Withdrawn(image, header.by, stamp(), header.reason, header.run)
+        for watch in changed.values()
+        for image in watch.change.app.images
     ]
-    brought = [watch.change.image for watch in changed.values()]
+    brought = [image for watch in changed.values() for image in watch.change.brings]
 
     whole = {app_id for app_id, watch in execution.forward.items() if watch.state is RolloutState.UP}
     whole |= {step.app.id for step in plan.steps if step.app and step.action is Action.SAME}

@@ -109,7 +109,7 @@ def _pointers(template: Mapping[str, Any], change: Change, entry: Mapping[str, A
 def _change_cause(entry: Mapping[str, Any], change: Change) -> list[dict[str, Any]]:
     images = workloads.images(entry)
     before = ", ".join(dict.fromkeys(images.get(name, "") for name in change.app.selected))
-    after = change.image or ", ".join(dict.fromkeys(change.images.values())) or "their captured images"
+    after = ", ".join(change.brings) or "their captured images"
     run = f" {change.run}" if change.run else ""
     cause = f"rollback{run}: {', '.join(change.app.selected)} {before} -> {after}"
     if has_annotations(entry):

@@ -102,6 +102,8 @@ def test_containers_that_had_different_images_get_them_back(api: MemoryApi, make
     made = undone(past, make())
 
     assert [one["image"] for one in containers(api)] == [NEW, older, "r.example.com/proxy:1"]
+    assert past.captured["shop/deployment/web"].app.images == (NEW, older)  # a run withdraws them, and `check` knows
+    assert made.changes[0].brings == (NEW, older)
     assert f"its containers get different images: c0 {NEW}, c1 {older}" in made.steps[0].notes
     assert api.writes[-1][-1]["value"] == f"rollback: c0, c1 {OLD} -> {NEW}, {older}"
 
