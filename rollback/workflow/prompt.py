@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from rollback.core.plain_text import sanitize
 from rollback.errors import BadInput, Declined
+from rollback.output.terminal import TerminalInfo
+from rollback.output.text_format import paragraph
 from rollback.secret import Secret
 
 Value = TypeVar("Value")
@@ -23,12 +25,12 @@ def on_terminal() -> bool:
 
 
 def line(question: str) -> str:
-    """The user's answer, without blanks around it.
+    """The user's answer, without blanks around it; the question is in lines that fit the terminal.
 
     Raises:
         Declined: the user ends the input (Ctrl-D).
     """
-    sys.stderr.write(f"{sanitize(question)} ")
+    sys.stderr.write("\n".join(paragraph("", question, TerminalInfo.of(sys.stderr))) + " ")
     sys.stderr.flush()
     _wait_for_line()
     answer = sys.stdin.readline()

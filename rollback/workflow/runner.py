@@ -16,6 +16,7 @@ from pathlib import Path
 from rollback.core.apps import App, Change, Status
 from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import moved
+from rollback.core.timestamps import with_local
 from rollback.errors import Partly, Reason, RecordError, Refused, RollbackError
 from rollback.execution import outcome as outcomes
 from rollback.execution.executor import Execution, execute, put_back
@@ -332,9 +333,12 @@ def _title(request: RunRequest, plan: Plan) -> str:
 
 def _question(request: RunRequest, plan: Plan) -> str:
     if request.undoes is None:
-        return f"Change {plan.count(Action.CHANGE)} services of {plan.env.name} to their images as of {plan.as_of}?"
+        count = plan.count(Action.CHANGE)
+        which, whose = ("1 service", "its image") if count == 1 else (f"{count} services", "their images")
+        return f"Change {which} of {plan.env.name} to {whose} as of {plan.as_of}?"
     past = request.undoes.header
-    return f"Put {len(plan.changes)} services of {past.env} back to before the run of {past.at[:10]} ({past.run})?"
+    which = "1 service" if len(plan.changes) == 1 else f"{len(plan.changes)} services"
+    return f"Put {which} of {past.env} back to before the run of {with_local(past.at)}, {past.run}?"
 
 
 def _footer(plan: Plan, request: RunRequest) -> str:

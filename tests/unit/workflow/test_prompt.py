@@ -14,6 +14,7 @@ import pytest
 
 from rollback.errors import Declined
 from rollback.workflow import prompt
+from tests.unit.output.terminal import Stream
 
 
 @pytest.fixture
@@ -34,6 +35,24 @@ def test_an_answer_is_read_without_its_blanks_and_the_end_of_the_input_is_a_no(k
     os.write(keyboard, b"\x04")
     with pytest.raises(Declined):
         prompt.line("Go on?")
+
+
+def test_a_question_that_is_wider_than_the_terminal_breaks_between_words(
+    keyboard: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Stream(terminal=True)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("COLUMNS", "60")
+    question = (
+        "Put 3 services of prod back to before the run of 2026-11-22 03:12 UTC (04:12 CET), 20261122-031207-prod?"
+    )
+    os.write(keyboard, b"y\n")
+
+    assert prompt.line(f"{question} [y/N]") == "y"
+
+    lines = screen.getvalue().split("\n")
+    assert max(map(len, lines)) <= 60
+    assert " ".join(lines) == f"{question} [y/N] "
 
 
 def test_the_wait_for_an_answer_pauses_often_so_that_python_looks_for_signals(
