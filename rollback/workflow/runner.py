@@ -153,6 +153,10 @@ def perform(request: RunRequest, plan: Plan, target: Target, progress: Progress)
                 ended = _concluded(request, plan, stopped, began, header)
                 _close(journal, ended, stopped)
                 return ended
+            except RollbackError as error:
+                failed = Execution(stopped_because=f"{error.what}: {error.why}" if error.why else error.what)
+                _close(journal, _concluded(request, plan, failed, began, header), failed)
+                raise
 
             def in_order(execution: Execution) -> None:
                 unless_stopped(

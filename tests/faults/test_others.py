@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rollback.core.rollout_status import RolloutState, RolloutStatus
+from rollback.errors import Failed
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from rollback.state.journal import Journal
 from rollback.state.lock import FileLock
@@ -289,6 +290,17 @@ def test_what_changes_between_plan_and_lock_is_noticed(stage: Scene) -> None:
     assert "billing" in told.err
     assert "has changed since the plan was shown" in told.err
     assert stage.writes() == []
+
+
+def test_a_run_whose_state_cannot_be_kept_has_failed_and_was_not_cut_off(stage: Scene) -> None:
+    def refuse(*_: object) -> None:
+        raise Failed("the state cannot be written", why="No space left on device")
+
+    told = stage.run(begin=refuse)
+
+    assert (told.code, stage.writes()) == (1, [])
+    assert "No space left on device" in told.err
+    assert stage.newest().outcome["summary"].startswith("nothing was changed: the state cannot be written")
 
 
 def test_a_mistake_of_ours_in_the_middle_is_no_failure_without_changes(
