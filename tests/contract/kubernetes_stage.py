@@ -47,6 +47,11 @@ class Gateway:
         with self._lock:
             self._faults.append(fault)
 
+    def clear(self) -> None:
+        """Let every write be answered again."""
+        with self._lock:
+            self._faults.clear()
+
     def rule(self, asked: Asked, go: Go) -> Reply:
         """Pass on a request."""
         with self._lock:
@@ -83,6 +88,7 @@ class KubernetesStage:
         self._known: dict[str, ImageBehavior] = {}
         self._seen: object = None
         namespace.set_behavior(ANY, NEVER_READY)
+        way.clear()  # what a test that has failed did not use up
 
     def put(self, name: str, tag: str = "1.9.0", *, instances: int = 1, checked: bool = True) -> str:
         return self._put(name, tag, instances, {}, checked=checked)
@@ -225,9 +231,10 @@ class KubernetesStage:
                 self._behave(reference, _UP)
 
     def _is_settled(self) -> bool:
-        if any(pod["metadata"].get("deletionTimestamp") for pod in self.namespace.pods()):
+        if not all(_is_up(kind, one) for kind, one in self._workloads()):
             return False
-        return all(_is_up(kind, one) for kind, one in self._workloads())
+        # Read after the counts, in which a pod that is being deleted is left out.
+        return not any(pod["metadata"].get("deletionTimestamp") for pod in self.namespace.pods())
 
     def _state(self) -> object:
         """What changes when something happens."""

@@ -98,14 +98,14 @@ class MarathonContract(
 
         assert shop.configuration("/ds/prod/rollback-lock")["instances"] == 0
 
-    def test_another_size_is_told_with_both(self, target: Target, stage: MarathonStage) -> None:
+    def test_another_size_is_named_beside_the_former_one(self, target: Target, stage: MarathonStage) -> None:
         stage.put("billing")
         before = stage.now()
         stage.front.foreign(BILLING, {"env": {"DB_PASSWORD": "0ther", "NEW": "1"}, "mem": 4096})
 
-        told = cast(Remembering, target).drift(BILLING, before)
+        named = cast(Remembering, target).drift(BILLING, before)
 
-        assert "env DB_PASSWORD has another value" in told
-        assert "env NEW is new" in told
-        assert any(line.startswith("mem was ") and line.endswith("is 4096") for line in told)
-        assert "0ther" not in " ".join(told)
+        assert "env DB_PASSWORD has another value" in named
+        assert "env NEW is new" in named
+        assert any(line.startswith("mem was ") and line.endswith("is 4096") for line in named)
+        assert "0ther" not in " ".join(named)

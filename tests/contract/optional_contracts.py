@@ -251,18 +251,18 @@ class MarkerContract:
 class DriftContract:
     """`Remembering`: the target keeps earlier definitions."""
 
-    def test_what_changed_since_a_time_is_told_without_values(self, target: Target, stage: MemoryStage) -> None:
+    def test_what_changed_since_a_time_is_named_without_values(self, target: Target, stage: MemoryStage) -> None:
         billing = stage.put("billing")
         before = stage.now()
         stage.change(billing, secret="0ther")
         target.apps("prod")
 
-        told = cast(base.Remembering, target).drift(billing, before)
+        named = cast(base.Remembering, target).drift(billing, before)
 
-        assert any(SECRET_NAME in line for line in told)
-        assert "0ther" not in " ".join(told)
+        assert any(SECRET_NAME in line for line in named)
+        assert "0ther" not in " ".join(named)
 
-    def test_nothing_is_told_of_a_past_that_is_forgotten(self, target: Target, stage: Stage) -> None:
+    def test_nothing_is_said_of_a_past_that_is_forgotten(self, target: Target, stage: Stage) -> None:
         assert cast(base.Remembering, target).drift(stage.put("billing"), _LONG_AGO) == ()
 
 

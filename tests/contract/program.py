@@ -255,7 +255,7 @@ class ProgramContract(MarathonContract):
         assert set(shown) - set(earlier) == {f"marathon app show {BILLING}"}
         assert len(earlier) == len(set(earlier)), "an earlier version is read once"
 
-    def test_a_known_failure_is_told_at_every_look(self, target: Target, shop: MarathonStage) -> None:
+    def test_a_known_failure_is_seen_at_every_look(self, target: Target, shop: MarathonStage) -> None:
         shop.fail(image("billing", "1.8.0"), Fate.CRASHES)
         target.update([change(target, BILLING, "1.8.0")])
         seen = []

@@ -90,7 +90,7 @@ class Stage(Protocol):
         ...
 
     def change(self, app_id: str, *, tag: str = "", instances: int = 0, secret: str = "", team: str = "") -> None:
-        """Change an app as somebody else, without asking anybody: what is given, and nothing else."""
+        """Change an app as somebody else, by force: what is given, and nothing else."""
         ...
 
     def remove(self, app_id: str) -> None:
@@ -155,7 +155,7 @@ class DeploymentStage(Stage, Protocol):
 
 
 class LoginStage(Stage, Protocol):
-    """One that wants to know who asks."""
+    """One that requires a login."""
 
     def expire_logins(self) -> None:
         """End all logins."""
