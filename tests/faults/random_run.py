@@ -77,6 +77,7 @@ class RandomRun:
         self.now = Command({})
         self.known: set[str] = set()  # runs before the one that is looked at
         self._targets: list[Target] = []
+        self._partly_undone = False  # whether an undo has left out what somebody else changed
         self._answer, self._connect = stage.sandbox.front.api.answer, context.target
         stage.sandbox.front.api.answer = self._watched  # type: ignore[method-assign]
         self._change_fleet()
@@ -127,6 +128,7 @@ class RandomRun:
         skipped = sorted(self.now.foreign & set(before))
         words = ("undo", "--yes", "--json", f"--run={past.header.run}")
         skip = (f"--skip={','.join(skipped)}",) if skipped else ()
+        self._partly_undone = self._partly_undone or bool(skipped)
         if skipped and len(skipped) == len(before):
             return
         self._plan_second([])
@@ -144,7 +146,9 @@ class RandomRun:
             assert now[app_id]["container"] == body["container"], self.story(told)
         if not skipped:
             answer = self.stage.command("check", "--env=prod", *self.stage.common())
-            assert answer.code == 0, f"{answer}\n{self.story(told)}"
+            # A run that was put back leaves the freeze that an earlier one, which was undone in part, has left.
+            earlier = self._partly_undone and past.header.run not in answer.out
+            assert answer.code == 0 or (earlier and answer.code == 1), f"{answer}\n{self.story(told)}"
 
     def story(self, told: Told | None = None) -> str:
         """What happened so far."""
