@@ -268,6 +268,8 @@ def _row(step: Step, execution: Execution) -> Row:
             stands = _runs(seen, back, step, sure=back.state is RolloutState.UP, image=step.before)
         elif forward.state is RolloutState.UP:
             state, detail = "changed", forward.detail
+            if seen and seen.ready < seen.instances:
+                detail = _ready(seen)  # the verdict speaks of the same look
             stands = _runs(seen, forward, step, sure=True, image=step.after)
         else:
             state, detail = ("failed" if forward.state is RolloutState.FAILED else "unknown"), forward.detail

@@ -176,6 +176,7 @@ def test_what_is_not_ready_is_never_called_up() -> None:
 
     assert (found.verdict, found.code) == (Verdict.DONE, 0)
     assert found.summary == "2 changed; billing is down (0 of 2 ready), as it was before that run"
+    assert found.rows[0].detail == "0 of 2 ready"  # the same look
     assert not found.good
 
 
