@@ -12,7 +12,7 @@ from rollback.sandbox.launcher import Sandbox
 from tests.contract.program import Calls, script, set_up
 from tests.e2e.command import Command
 
-ONCE = ("auth login", "marathon app list", "marathon pod list", "marathon deployment list")
+ONCE = ("auth login", "marathon app list", "marathon pod list", "marathon deployment list", "marathon task list")
 VERSIONS, SHOW = "marathon app version list", "marathon app show"
 
 
