@@ -29,17 +29,8 @@ ALLOWED = {
 def allowed(
     namespace: Namespace, verb: str, group: str, resource: str, name: str = "", subresource: str = ""
 ) -> bool:
-    attributes = {
-        "namespace": namespace.name,
-        "verb": verb,
-        "group": group,
-        "resource": resource,
-        "name": name or (namespace.name if resource == "namespaces" else ""),
-        "subresource": subresource,
-    }
-    review = {"spec": {"user": "rollback", "resourceAttributes": attributes}}
-    answer = namespace.cluster.admin.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-    return bool(answer["status"]["allowed"])
+    name = name or (namespace.name if resource == "namespaces" else "")
+    return namespace.allows("rollback", verb, group, resource, name=name, subresource=subresource)
 
 
 def test_exactly_the_listed_rights_are_given(namespace: Namespace) -> None:
@@ -67,4 +58,4 @@ def test_nothing_is_run_in_a_container_and_no_other_namespace_is_reached(namespa
         namespace.cluster.admin.request(
             "DELETE", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{other.name}/rolebindings/rollback"
         )
-        assert not allowed(other, "list", "apps", "deployments")
+        other.wait_until(lambda: not allowed(other, "list", "apps", "deployments"))

@@ -9,7 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,8 @@ class Cluster:
             for manifest in _rights():
                 self.admin.request("POST", f"{RBAC_PATH.format(made.name)}/{manifest['kind'].lower()}s", manifest)
             made.grant("viewer", _VIEWER_RULES)
+            for user in ("rollback", "viewer"):  # the API server reads rights from a cache
+                wait_until(partial(made.allows, user, "list", "apps", "deployments"))
             yield made
         finally:
             self.admin.request("DELETE", f"/api/v1/namespaces/{made.name}")
@@ -191,6 +193,22 @@ class Namespace:
         """Change the image of the container `main` as somebody else."""
         containers = [{"name": "main", "image": image}]
         return self.patch(kind, name, {"spec": {"template": {"spec": {"containers": containers}}}})
+
+    def allows(
+        self, user: str, verb: str, group: str, resource: str, *, name: str = "", subresource: str = ""
+    ) -> bool:
+        """Whether a user may do something in this namespace."""
+        attributes = {
+            "namespace": self.name,
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "name": name,
+            "subresource": subresource,
+        }
+        review = {"spec": {"user": user, "resourceAttributes": attributes}}
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return bool(self.cluster.admin.request("POST", path, review)["status"]["allowed"])
 
     def grant(self, user: str, rules: list[dict[str, Any]]) -> None:
         """Give a user rights in this namespace."""
