@@ -221,12 +221,15 @@ def _never_up(watch: RolloutStatus, status: Status) -> str:
     A task that its own executor kills for a failed check leaves no failure behind on Marathon: it is only known by
     another one in its place, again and again (seen on Marathon 1.10 with `MESOS_HTTP`).
     """
-    if status.failure and len(watch.failures) >= CRASHES:
-        return f"it fails again and again: {status.failure.message}"
     gone = len(watch.unhealthy - status.live)
-    if gone >= max(CRASHES, status.instances + 1):
-        words = status.failure.message if status.failure else status.waiting
-        return f"{gone} of its instances ended without ever being ready{f': {words}' if words else ''}"
+    replaced = gone >= max(CRASHES, status.instances + 1)
+    # The same words whichever evidence is there first: how many failures are seen depends on when the looks come.
+    if status.failure and (replaced or len(watch.failures) >= CRASHES):
+        return f"it fails again and again: {status.failure.message}"
+    if replaced:
+        return (
+            f"{gone} of its instances ended without ever being ready{f': {status.waiting}' if status.waiting else ''}"
+        )
     return ""
 
 

@@ -240,6 +240,14 @@ def test_instances_that_end_again_and_again_without_ever_being_ready_are_a_failu
     assert failed.detail == "3 of its instances ended without ever being ready: health check: 503"
 
 
+def test_a_crash_loop_has_the_same_words_though_the_looks_miss_most_of_its_failures() -> None:
+    crash = Failure("t1", "exit status 1")
+    rounds = [(float(n), look(ready=0, live=frozenset({f"t{n}"}), failure=crash)) for n in range(CRASHES + 1)]
+
+    failed = watched(*rounds)
+    assert (failed.state, failed.detail) == (RolloutState.FAILED, "it fails again and again: exit status 1")
+
+
 def test_instances_that_were_ready_once_may_be_replaced() -> None:
     ids = [frozenset({f"t{number}"}) for number in range(10)]
     rounds = [
