@@ -9,7 +9,7 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from rollback.core import matching, plan_reasons, unchanged_apps
+from rollback.core import matching, plan_reasons, plan_rows, unchanged_apps
 from rollback.core.apps import App, Change
 from rollback.core.image import Basis, Image
 from rollback.core.image_reference import Reference
@@ -151,9 +151,9 @@ def build(
     """
     running = tuple(apps)
     found = {choice.repo: matching.find(choice.repo, running, env.name, rules) for choice in selection.choices}
-    rows = matching.row_names(found.values())
-    only = matching.wanted(rules.only, tuple(found.values()), rows, "only")
-    skip = matching.wanted(rules.skip, tuple(found.values()), rows, "skip")
+    rows = plan_rows.row_names(found.values())
+    only = plan_rows.select(rules.only, tuple(found.values()), rows, "only")
+    skip = plan_rows.select(rules.skip, tuple(found.values()), rows, "skip")
     steps: list[Step] = []
     reasons: list[Reason] = []
     kept: list[Found] = []
