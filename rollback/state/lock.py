@@ -21,7 +21,7 @@ from rollback.core.timestamps import with_local
 from rollback.errors import Failed, NoAnswer, Reason, Refused, TargetError
 from rollback.state.state_store import file_name
 from rollback.system import files
-from rollback.targets.base import Markers
+from rollback.targets.capabilities import Markers
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from rollback.state.freeze import EnvironmentState
 from rollback.state.known_addresses import Cluster
 from rollback.system import files
 from rollback.system.files import write_whole
-from rollback.targets.base import Markers
+from rollback.targets.capabilities import Markers
 
 _LABEL = "rollback-state"
 

@@ -19,7 +19,8 @@ from rollback.core.image import Basis
 from rollback.core.plan import Action, Plan, Step
 from rollback.core.timestamps import Instant
 from rollback.errors import RollbackError
-from rollback.targets.base import ImageMemory, Target
+from rollback.targets.base import Target
+from rollback.targets.capabilities import ImageMemory
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from rollback.state.freeze import EnvironmentState
 from rollback.state.known_addresses import Cluster, KnownAddresses
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore, of_unknown_addresses
 from rollback.system import user_folders
-from rollback.targets.base import Markers, Target
+from rollback.targets.base import Target
+from rollback.targets.capabilities import Markers
 from rollback.workflow import context
 from rollback.workflow.context import Access
 

@@ -15,7 +15,8 @@ from rollback.core.plan import Environment
 from rollback.errors import NotInRegistry, TargetError
 from rollback.registry.client import Registry
 from rollback.system.bounded_call import each
-from rollback.targets.base import ImageMemory, Target
+from rollback.targets.base import Target
+from rollback.targets.capabilities import ImageMemory
 from rollback.workflow import context
 from rollback.workflow.context import Access
 

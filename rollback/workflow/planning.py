@@ -30,7 +30,8 @@ from rollback.state import record, undo_plan
 from rollback.state.record import Record
 from rollback.state.undo_plan import UndoRules
 from rollback.system.bounded_call import each
-from rollback.targets.base import ChangeChecks, Target, Unmanaged, UnmanagedApps
+from rollback.targets.base import Target
+from rollback.targets.capabilities import ChangeChecks, Unmanaged, UnmanagedApps
 from rollback.workflow import context, known_environments, running_images
 from rollback.workflow.built_vs_deployed import MemoryComparison
 from rollback.workflow.context import Access

@@ -23,7 +23,8 @@ from rollback.state.record import Header
 from rollback.state.state_store import StateStore
 from rollback.state.undo_plan import LEFT_OUT as LEFT_OUT_OF_UNDO
 from rollback.system.bounded_call import each
-from rollback.targets.base import Remembering, Target
+from rollback.targets.base import Target
+from rollback.targets.capabilities import Remembering
 from rollback.workflow import cluster_identity
 from rollback.workflow.run_request import RunRequest
 

@@ -20,7 +20,8 @@ from rollback.core.timestamps import Instant
 from rollback.errors import RegistryError, TargetError
 from rollback.registry.client import Registry
 from rollback.system.bounded_call import each
-from rollback.targets.base import InstanceTimes, RunningDigests, Target
+from rollback.targets.base import Target
+from rollback.targets.capabilities import InstanceTimes, RunningDigests
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ import pytest
 
 from rollback.core.apps import Change
 from rollback.errors import NoAnswer, TargetError
-from rollback.targets.base import ChangeChecks, Markers, Remembering, Target
+from rollback.targets.base import Target
+from rollback.targets.capabilities import ChangeChecks, Markers, Remembering
 from tests.contract.marathon_stage import BILLING, CART, CLEANER, WEB, MarathonStage, staged
 from tests.contract.optional_contracts import (
     ChangeCheckContract,

@@ -17,7 +17,7 @@ from rollback.core.apps import Deployment
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
-from rollback.targets import base, connect
+from rollback.targets import capabilities, connect
 from rollback.targets.base import Target, TargetKind, TargetOptions
 from rollback.workflow import cluster_identity
 from tests.contract.stage import (
@@ -257,13 +257,13 @@ class DriftContract:
         stage.change(billing, secret="0ther")
         target.apps("prod")
 
-        named = cast(base.Remembering, target).drift(billing, before)
+        named = cast(capabilities.Remembering, target).drift(billing, before)
 
         assert any(SECRET_NAME in line for line in named)
         assert "0ther" not in " ".join(named)
 
     def test_nothing_is_said_of_a_past_that_is_forgotten(self, target: Target, stage: Stage) -> None:
-        assert cast(base.Remembering, target).drift(stage.put("billing"), _LONG_AGO) == ()
+        assert cast(capabilities.Remembering, target).drift(stage.put("billing"), _LONG_AGO) == ()
 
 
 class ImageMemoryContract:
@@ -276,7 +276,7 @@ class ImageMemoryContract:
         stage.change(billing, tag="2.0.0")
         stage.settle()
         target.apps("prod")
-        memory = cast(base.ImageMemory, target)
+        memory = cast(capabilities.ImageMemory, target)
 
         found = memory.image_history([billing, cart], 10)
         then = memory.image_at(billing, moment)
@@ -302,7 +302,7 @@ class UnmanagedContract:
         app_id, why = stage.put_unmanaged(image("billing", "1"))
         apps = target.apps("prod")
 
-        found = cast(base.UnmanagedApps, target).unmanaged()
+        found = cast(capabilities.UnmanagedApps, target).unmanaged()
 
         assert [(one.id, one.unmanaged) for one in found.apps] == [(app_id, why)]
         assert [part.image for part in found.apps[0].containers] == [image("billing", "1")]
@@ -320,7 +320,7 @@ class ChangeCheckContract:
         both = changes(target, [billing, cart], "1.8.0")
         before = stage.configuration(billing), stage.configuration(cart)
 
-        remarks = cast(base.ChangeChecks, target).check_changes(both)
+        remarks = cast(capabilities.ChangeChecks, target).check_changes(both)
 
         assert [one for one in remarks if one.blocks] == []
         assert (stage.configuration(billing), stage.configuration(cart)) == before
@@ -335,14 +335,16 @@ class RunningDigestContract:
         billing = stage.put("billing", "1.9.0", instances=2)
         stage.settle()
 
-        assert cast(base.RunningDigests, target).running_digests([by_id(target, billing)]) == {billing: digest}
+        assert cast(capabilities.RunningDigests, target).running_digests([by_id(target, billing)]) == {
+            billing: digest
+        }
 
 
 class InstanceTimesContract:
     """`InstanceTimes`: the target knows when instances were started."""
 
     def test_the_oldest_instance_is_known_and_younger_after_an_update(self, target: Target, stage: Stage) -> None:
-        billing, times = stage.put("billing"), cast(base.InstanceTimes, target)
+        billing, times = stage.put("billing"), cast(capabilities.InstanceTimes, target)
         stage.settle()
         before = times.oldest_starts([billing])
         target.update([change(target, billing, "1.8.0")])
@@ -372,13 +374,13 @@ def _members(part: type) -> Callable[[Target, TargetKind], bool]:
 PARTS: Mapping[type, Callable[[Target, TargetKind], bool]] = {
     DeploymentContract: lambda target, _kind: target.has_deployments,
     LoginContract: lambda _target, kind: kind.has_login,
-    MarkerContract: _members(base.Markers),
-    DriftContract: _members(base.Remembering),
-    ImageMemoryContract: _members(base.ImageMemory),
-    UnmanagedContract: _members(base.UnmanagedApps),
-    ChangeCheckContract: _members(base.ChangeChecks),
-    RunningDigestContract: _members(base.RunningDigests),
-    InstanceTimesContract: _members(base.InstanceTimes),
+    MarkerContract: _members(capabilities.Markers),
+    DriftContract: _members(capabilities.Remembering),
+    ImageMemoryContract: _members(capabilities.ImageMemory),
+    UnmanagedContract: _members(capabilities.UnmanagedApps),
+    ChangeCheckContract: _members(capabilities.ChangeChecks),
+    RunningDigestContract: _members(capabilities.RunningDigests),
+    InstanceTimesContract: _members(capabilities.InstanceTimes),
 }
 
 

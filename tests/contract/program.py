@@ -17,7 +17,8 @@ from rollback.core.timestamps import Instant
 from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.secret import Secret
 from rollback.targets import connect
-from rollback.targets.base import ImageMemory, Target, TargetOptions
+from rollback.targets.base import Target, TargetOptions
+from rollback.targets.capabilities import ImageMemory
 from tests.contract.marathon_contract import MarathonContract
 from tests.contract.marathon_stage import BILLING, CART, NOW, PASSWORD, USER, WEB, MarathonStage
 from tests.contract.stage import Fate, image

@@ -10,7 +10,8 @@ from typing import cast
 
 import pytest
 
-from rollback.targets.base import ChangeChecks, Target, TargetOptions
+from rollback.targets.base import Target, TargetOptions
+from rollback.targets.capabilities import ChangeChecks
 from tests.contract.kubernetes_stage import Gateway, KubernetesStage, gateway
 from tests.contract.optional_contracts import (
     ChangeCheckContract,

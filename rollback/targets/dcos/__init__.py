@@ -18,7 +18,8 @@ from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, LoginRefused, NoAnswer, TargetError
 from rollback.system.bounded_call import each
-from rollback.targets.base import UNREADABLE, Check, Level, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.base import UNREADABLE, Check, Level, Target, TargetKind, TargetOptions
+from rollback.targets.capabilities import Unmanaged
 from rollback.targets.dcos import config_dir
 from rollback.targets.dcos.failure_tracker import FailureTracker
 from rollback.targets.dcos.operator_commands import DcosCommands

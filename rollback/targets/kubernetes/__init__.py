@@ -11,7 +11,8 @@ from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import TargetError
 from rollback.system.bounded_call import each
-from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.base import Check, Level, Target, TargetKind, TargetOptions
+from rollback.targets.capabilities import Unmanaged
 from rollback.targets.kubernetes import (
     gitops_owners,
     observation_rights,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from rollback.core.apps import App, Container
-from rollback.targets.base import Unmanaged
+from rollback.targets.capabilities import Unmanaged
 from rollback.targets.kubernetes import pods, workloads
 from rollback.targets.kubernetes.api import KubernetesApi
 from rollback.targets.kubernetes.api_errors import Forbidden, NotFound

@@ -11,7 +11,8 @@ from rollback.core.apps import App, Change, Deployment, OperatorCommands, Remark
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
 from rollback.errors import AppLocked, NoAnswer, TargetError
-from rollback.targets.base import UNREADABLE, Check, Target, TargetKind, TargetOptions, Unmanaged
+from rollback.targets.base import UNREADABLE, Check, Target, TargetKind, TargetOptions
+from rollback.targets.capabilities import Unmanaged
 from rollback.targets.marathon import app_ids, drift, pods, response_errors, serialization
 from rollback.targets.marathon import placeholder_app as mark
 from rollback.targets.marathon.api import MarathonClient

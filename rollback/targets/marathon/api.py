@@ -59,7 +59,9 @@ class MarathonClient:
         if insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was requested, and would come with every request
         self._session = http_session.connect(
-            verify=False if insecure else (bundle or True), read_s=options.timeout_s, total_s=options.timeout_s
+            verify=False if insecure else (bundle or True),  # False only by `insecure: true` in the target's section
+            read_s=options.timeout_s,
+            total_s=options.timeout_s,
         )
         self.info: Mapping[str, Any] = {}
         self._authorization = Secret()  # the header's whole value

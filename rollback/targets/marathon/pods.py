@@ -11,7 +11,8 @@ from typing import Any
 
 from rollback.core.apps import App, Container
 from rollback.errors import TargetError
-from rollback.targets.base import UNREADABLE, Unmanaged
+from rollback.targets.base import UNREADABLE
+from rollback.targets.capabilities import Unmanaged
 
 NOT_SUPPORTED = "pods are not supported"
 
