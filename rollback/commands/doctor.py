@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rollback import __version__
+from rollback.commands.plan import command_lines
 from rollback.config import option_values, settings
 from rollback.config.settings import Settings
 from rollback.core import matching
@@ -70,13 +71,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         password=options["--pwd"],
         password_file=options["--pwd-file"],
         slack=options["--slack"],
-        commands=context.command_lines(
-            dump=options["--dump"],
-            config=options["--config"],
-            target=options["--target"],
-            registry=options["--registry"],
-            user=options["--user"],
-        ),
+        commands=command_lines(options),
     )
     findings: list[Finding] = []
     for check in (_program, _settings, _hooks, _history, _registry, _target, _clock, _folders, _slack):

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rollback.commands.plan import command_lines
 from rollback.config import option_values
 from rollback.config.settings import Settings
 from rollback.core import history, history_file, image_selection
@@ -78,13 +79,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     if page:
         running = timeline_file.running(made, env, config, login, progress)
         past = timeline_file.past_runs(dump)
-        commands = context.command_lines(
-            dump=options["--dump"],
-            config=options["--config"],
-            target=options["--target"],
-            registry=options["--registry"],
-            user=options["--user"],
-        )
+        commands = command_lines(options)
         timeline_file.write(page, progress, made, past, running, commands=commands)
     chosen = _chosen(made, as_of)
     return CommandResult(

@@ -75,12 +75,12 @@ def plan_request(options: dict[str, Any], config: Settings) -> PlanRequest:
 
 
 def command_lines(options: dict[str, Any]) -> CommandLines:
-    """What users of `plan`, `run` and `undo` are shown to type next."""
+    """What users of `get`, `plan`, `run`, `undo` and `doctor` are shown to type next; not all have all of these."""
     return context.command_lines(
         dump=options["--dump"],
         config=options["--config"],
         target=options["--target"],
-        registry=options.get("--registry"),  # which `undo` does not have
-        owners=options["--accept-owner"],
+        registry=options.get("--registry"),
+        owners=options.get("--accept-owner"),
         user=options["--user"],
     )
