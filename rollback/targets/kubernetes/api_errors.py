@@ -9,7 +9,7 @@ from typing import Any
 from rollback.errors import LoginRefused, NoAnswer, TargetError
 from rollback.system.unix_http import HttpAnswer, NotSent
 from rollback.targets.kubernetes.kubectl import ContextInfo, words
-from rollback.targets.kubernetes.kubectl_failures import LoginFailed, Untrusted
+from rollback.targets.kubernetes.kubectl_failures import LoginFailed, LoginUnknown, Untrusted
 from rollback.targets.kubernetes.transport import KubernetesRequest
 
 
@@ -75,6 +75,11 @@ def refusal(answer: HttpAnswer, request: KubernetesRequest, what: str, context: 
 def not_sent(error: NotSent, what: str, context: ContextInfo) -> TargetError:
     """The error for a request that did not reach the API server: nothing was written."""
     why, kubectl = place(str(error), context), f"kubectl --context {context.name}"
+    if isinstance(error, LoginUnknown):
+        hint = (
+            f"kubectl is too old or too new for the login of {context.user!r}: set `program` to another version of it"
+        )
+        return LoginRefused(what, why=why, hint=hint)
     if isinstance(error, LoginFailed):
         return LoginRefused(what, why=why, hint=f"log in again as {context.user}, then try: {kubectl} version")
     if isinstance(error, Untrusted):

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.e2e.command import Command, Said
 from tests.integration.kubernetes.conftest import BAD, GOOD, GOOD_DAY, Shop
+from tests.integration.kubernetes.login_plugin import logins, with_login
 from tests.support.kubernetes.cluster import Cluster
 from tests.support.kubernetes.control_plane import kubeconfig, wait_until
 from tests.support.kubernetes.image_behavior import (
@@ -275,20 +276,20 @@ def test_a_write_whose_answer_is_lost_is_read_back_and_not_sent_again(shop: Shop
 def test_two_runs_at_once_are_one_run_and_one_refusal_and_one_login_each(shop: Shop, tmp_path: Path) -> None:
     good = stands(shop, "web", good=NEVER_READY)  # until the second run has ended
     up(shop, "web")
-    shop.settings(kubeconfig=str(with_login(shop.namespace.cluster, tmp_path, valid_s=3600)))
+    shop.settings(kubeconfig=str(with_login(shop.namespace.cluster, tmp_path)))
     shop.get()
     words = ("run", f"--date={GOOD_DAY}", "--env=prod", "--timeout=60")
     elsewhere = Command(shop.command.folder, variables={"XDG_STATE_HOME": str(tmp_path / "another machine")})
 
     with started(shop.command, *words) as process:
         wait_until(lambda: GOOD in shop.image("Deployment", "web"), limit_s=60)
-        logins = logged_in(tmp_path)
+        logged_in = logins(tmp_path)
         second = elsewhere(*words)
         shop.namespace.set_behavior(good, HEALTHY)
         first = ended(process)
 
     assert first.code == 0, first.err + first.out
-    assert logins == 1
+    assert logged_in == 1
     assert second.code == 3, second.err + second.out
     assert f"run {first.out.partition('Run:  ')[2].split()[0]}" in second.err
     assert "rollback-lock" not in shop.namespace.cluster.kubectl("-n", shop.namespace.name, "get", "cm", "-o", "name")
@@ -341,32 +342,5 @@ def test_a_restart_of_the_api_server_and_tokens_that_expire_are_lived_through(
 
         assert ran.code == 0, ran.err + ran.out
         assert ran.out.startswith("DONE")
-        assert logged_in(tmp_path) > 1
+        assert logins(tmp_path) > 1
         assert shop.image("Deployment", "web") == shop.pinned("web", GOOD)
-
-
-def with_login(cluster: Cluster, folder: Path, *, valid_s: int) -> Path:
-    """A kubeconfig whose exec plug-in hands out tokens for so many seconds; it counts its calls in `login.count`."""
-    config = json.loads(cluster.kubeconfig().read_text())
-    (folder / "login.token").write_text(config["users"][0]["user"]["token"])
-    plugin, kind = folder / "login", '"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential"'
-    plugin.write_text(
-        f"""#!/bin/sh
-printf x >> "$0.count"
-ends=$(date -u -d '+{valid_s} seconds' +%Y-%m-%dT%H:%M:%SZ)
-printf '{{{kind},"status":{{"token":"%s","expirationTimestamp":"%s"}}}}' "$(cat "$0.token")" "$ends"
-"""
-    )
-    plugin.chmod(0o755)
-    login = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": str(plugin),
-        "interactiveMode": "Never",
-    }
-    file = folder / "kubeconfig"
-    file.write_text(json.dumps(kubeconfig(config["clusters"][0]["cluster"], {"exec": login})))
-    return file
-
-
-def logged_in(folder: Path) -> int:
-    return len((folder / "login.count").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -20,8 +19,9 @@ from rollback.targets.kubernetes import kubectl_proxy
 from rollback.targets.kubernetes.api import KubernetesApi
 from rollback.targets.kubernetes.kubectl import Kubectl, KubectlOptions
 from rollback.targets.kubernetes.kubectl_proxy import KubectlProxy, end_leftovers, leftovers
+from tests.integration.kubernetes.login_plugin import logins, with_login
 from tests.support.kubernetes.cluster import Cluster, Namespace
-from tests.support.kubernetes.control_plane import kubeconfig, wait_until
+from tests.support.kubernetes.control_plane import wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -79,25 +79,24 @@ def test_only_its_owner_can_enter_the_folder_of_the_socket(options: KubectlOptio
 def test_many_requests_start_one_proxy_and_log_in_once(
     connect: Connect, cluster: Cluster, namespace: Namespace, runtime_folder: Path, tmp_path: Path
 ) -> None:
-    api = connect(with_login(cluster, tmp_path, 'cat "$0.token"'))
+    api = connect(login(cluster, tmp_path))
 
     for _ in range(20):
         api.get(f"/api/v1/namespaces/{namespace.name}", "x")
 
     assert len(list(runtime_folder.iterdir())) == 1
-    assert (tmp_path / "login.count").read_text() == "x"
+    assert logins(tmp_path) == 1
 
 
 def test_a_token_that_is_no_longer_accepted_is_replaced_without_an_error(
     connect: Connect, cluster: Cluster, namespace: Namespace, tmp_path: Path
 ) -> None:
-    api = connect(
-        with_login(cluster, tmp_path, 'if [ "$(cat "$0.count")" = x ]; then echo expired; else cat "$0.token"; fi')
-    )
+    expired_first = 'if [ "$(cat "$0.count")" = x ]; then echo expired; else cat "$0.token"; fi'
+    api = connect(login(cluster, tmp_path, source=expired_first))
 
     api.get(f"/api/v1/namespaces/{namespace.name}", "x")
 
-    assert (tmp_path / "login.count").read_text() == "xx"
+    assert logins(tmp_path) == 2
 
 
 def test_a_proxy_that_dies_is_started_again(
@@ -218,25 +217,6 @@ def test_a_restart_of_the_api_server_is_survived(connect: Connect, own_cluster: 
     assert api.get("/api/v1/namespaces/default", "x")["metadata"]["uid"] == before["metadata"]["uid"]
 
 
-def with_login(cluster: Cluster, folder: Path, prints_token: str) -> KubectlOptions:
-    """Log in by an exec plug-in that counts its calls in `login.count`."""
-    config = json.loads(cluster.kubeconfig().read_text())
-    (folder / "login.token").write_text(config["users"][0]["user"]["token"])
-    plugin = folder / "login"
-    plugin.write_text(
-        f"""#!/bin/sh
-printf x >> "$0.count"
-token=$({prints_token})
-printf '{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{{"token":"%s"}}}}' "$token"
-"""
-    )
-    plugin.chmod(0o755)
-    exec_plugin = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": str(plugin),
-        "interactiveMode": "Never",
-    }
-    content: dict[str, Any] = kubeconfig(config["clusters"][0]["cluster"], {"exec": exec_plugin})
-    file = folder / "kubeconfig"
-    file.write_text(json.dumps(content))
-    return KubectlOptions(cluster.context, cluster.program, str(file))
+def login(cluster: Cluster, folder: Path, **options: Any) -> KubectlOptions:
+    """Log in by an exec plug-in that counts its calls."""
+    return KubectlOptions(cluster.context, cluster.program, str(with_login(cluster, folder, **options)))

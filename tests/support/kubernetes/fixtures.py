@@ -1,4 +1,7 @@
-"""The fixtures `cluster`, `own_cluster` and `namespace`; their tests need what `.ci/parts-kubernetes` builds."""
+"""The fixtures `cluster`, `own_cluster` and `namespace`, of which tests need what `.ci/parts-kubernetes` builds.
+
+`oldest_kubectl` is what `.ci/parts-kubectl-1.20` builds.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,12 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
     """A namespace of the shared cluster for one test."""
     with cluster.namespace() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def oldest_kubectl(part: Callable[[str], str]) -> str:
+    """Path of the oldest kubectl that the target works with; `Cluster.program` is as new as the cluster."""
+    return part("kubectl-1.20")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rollback.system.unix_http import AnswerLost, AnswerTooLarge, HttpAnswer, No
 from rollback.targets.kubernetes.api import KubernetesApi
 from rollback.targets.kubernetes.api_errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from rollback.targets.kubernetes.kubectl import KubectlOptions
-from rollback.targets.kubernetes.kubectl_failures import LoginFailed, Untrusted
+from rollback.targets.kubernetes.kubectl_failures import LoginFailed, LoginUnknown, Untrusted, raise_if_not_sent
 from rollback.targets.kubernetes.transport import KubernetesRequest
 
 PODS = "/api/v1/namespaces/shop/pods"
@@ -203,6 +203,29 @@ def test_what_was_not_written_says_why_where_and_what_next(
     assert type(caught.value) is kind
     assert "the server's words (context prod, https://k8s.example.com:6443)" in caught.value.why
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'error: exec plugin: invalid apiVersion "client.authentication.k8s.io/v1"',
+        "Unable to connect to the server: getting credentials: exec plugin is configured to use API version a, "
+        "plugin returned version b",
+        "Error in configuration: interactiveMode must be specified for deployer to use exec authentication plugin",
+        'error: no Auth Provider found for name "gcp"',
+        "error: The azure auth plugin has been removed.",
+    ],
+)
+def test_a_login_that_this_kubectl_does_not_know_is_not_repeated_and_says_what_helps(make: Make, said: str) -> None:
+    with pytest.raises(LoginUnknown) as found:
+        raise_if_not_sent(said)
+
+    with pytest.raises(LoginRefused) as caught:
+        make(found.value).api.get(PODS, "x")
+
+    assert said in caught.value.why
+    assert "'deployer'" in caught.value.hint
+    assert "`program`" in caught.value.hint
 
 
 def test_a_dry_run_without_an_answer_has_written_nothing(make: Make) -> None:
