@@ -108,6 +108,7 @@ the first write; 4 partly applied, manual intervention needed; 5 failed, and eve
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -117,17 +118,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rollback import __version__
 from rollback.config import arguments, usage
 from rollback.config.usage_errors import UsageError
+from rollback.system import standard_streams
 
 if TYPE_CHECKING:
     from rollback.errors import Refused, RollbackError
     from rollback.workflow.command_result import CommandResult
 
 _WRITING = ("run", "undo")  # their result is a report, whose first line is the verdict in every case
+_CHANGING = (*_WRITING, "thaw")  # what they came to is so, whether it can be printed or not
+_CANNOT_TELL = 2  # of `check`, whatever goes wrong: neither free nor frozen
 _BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 
 def entry() -> NoReturn:
     """The installed command."""
+    standard_streams.open_closed()
     try:
         code = main(sys.argv[1:])
     except BrokenPipeError:
@@ -135,8 +140,8 @@ def entry() -> NoReturn:
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
-        except OSError:  # its reader has left; what is still in the buffer must not become an error at the very end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        except OSError:  # its reader has left, or its disk is full
+            standard_streams.discard(number)
     sys.exit(code)
 
 
@@ -170,7 +175,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(*parse(argv))
     except UsageError as error:
-        sys.stderr.write(f"rollback: {error.what}\n  why:  {error.why}\n  next: {error.hint}\n")
+        _say(f"rollback: {error.what}\n  why:  {error.why}\n  next: {error.hint}\n")
         return 2
 
 
@@ -203,31 +208,29 @@ def _run(command: str, options: dict[str, Any]) -> int:
     debug = bool(options.get("--debug"))
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        result = _command(command, options)
-        _print(result, as_json=bool(options.get("--json")))
-        return result.code
+        return _deliver(_command(command, options), command, options)
     except RollbackError as error:
         if debug:
             _show_origin()
-        sys.stderr.write(_without_settings(options, error) + _error_text(error))
+        _say(_without_settings(options, error) + _error_text(error))
         as_json = bool(options.get("--json"))
         if isinstance(error, Refused) and command in _WRITING and (as_json or not isinstance(error, Declined)):
-            _print(_refusal(error), as_json=as_json)
+            return _deliver(_refusal(error), command, options)
         return error.exit_code
     except BrokenPipeError:  # whoever read us has left: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        standard_streams.discard(1)
         return _BROKEN_PIPE
     except KeyboardInterrupt:
-        sys.stderr.write("\nrollback: interrupted; nothing was changed\n")
+        _say("\nrollback: interrupted; nothing was changed\n")
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: an exit code and a next step instead of a traceback
         if debug:
             _show_origin()
-        sys.stderr.write(
+        _say(
             f"rollback: a mistake in this program ({type(error).__name__})\n"
             "  next: run it again with --debug and report what it prints\n"
         )
-        return 1
+        return _CANNOT_TELL if command == "check" else 1
 
 
 def _command(command: str, options: dict[str, Any]) -> CommandResult:
@@ -251,6 +254,49 @@ def _command(command: str, options: dict[str, Any]) -> CommandResult:
         logger.removeHandler(handler)
 
 
+def _deliver(result: CommandResult, command: str, options: dict[str, Any]) -> int:
+    """Print a result; the exit code.
+
+    Raises:
+        Failed: it cannot be printed, and nothing else came of the command.
+        Undecided: likewise, of `check`.
+        BrokenPipeError: nobody reads it, and nothing else came of the command.
+    """
+    try:
+        _print(result, as_json=bool(options.get("--json")))
+    except OSError as error:
+        standard_streams.discard(1)
+        from rollback.errors import Failed, Undecided
+
+        why = error.strerror or str(error)
+        if command in _CHANGING:
+            _say(f"rollback: the report could not be printed: {why}{_where_else(result, options)}\n")
+            return result.code
+        failed = Failed("the result could not be printed", why=why, hint="let standard output lead elsewhere")
+        if command == "check":
+            raise Undecided(failed) from error
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise failed from error
+    return result.code
+
+
+def _where_else(result: CommandResult, options: dict[str, Any]) -> str:
+    """Where a report can be read that could not be printed; empty for one of which there is no record."""
+    run = result.data.get("run") if isinstance(result.data, dict) else None
+    if not run or "--dump" not in options:
+        return ""
+    from rollback.workflow import context
+
+    return f"\n  next: {context.command_lines(dump=options['--dump']).history(run)}"
+
+
+def _say(text: str) -> None:
+    """Write to standard error. That nobody can read it changes no exit code."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+
+
 def _print(result: CommandResult, *, as_json: bool) -> None:
     text = result.text
     if as_json and result.data is not None:
@@ -264,7 +310,7 @@ def _print(result: CommandResult, *, as_json: bool) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
-    sys.stderr.write(result.remarks)
+    _say(result.remarks)
 
 
 def _without_settings(options: dict[str, Any], error: RollbackError) -> str:
@@ -312,7 +358,7 @@ def _show_origin() -> None:
 
     from rollback.core.plain_text import printable_lines
 
-    sys.stderr.write(printable_lines(traceback.format_exc()))
+    _say(printable_lines(traceback.format_exc()))
 
 
 def _as_interrupt(number: int, frame: object) -> None:  # noqa: ARG001

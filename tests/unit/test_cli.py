@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
+import io
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -100,6 +104,77 @@ def test_the_result_goes_to_standard_output_alone(
     assert said.out == "the result\n"
     assert "on the way" in said.err
     assert "warning: a warning" in said.err
+
+
+class Full(io.StringIO):
+    """A stream that cannot be written to the end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def write(self, text: str) -> int:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPIPE])
+@pytest.mark.parametrize(
+    ("words", "came_to", "code"),
+    [
+        (["run", "--date=2026-11-20", "--env=prod"], 0, 0),
+        (["run", "--date=2026-11-20", "--env=prod"], 5, 5),
+        (["undo", "--yes"], 4, 4),
+        (["thaw", "--env=prod"], 0, 0),
+        (["check", "--env=prod"], 0, 2),
+        (["check", "--env=prod"], 1, 2),
+        (["history"], 0, {errno.ENOSPC: 1, errno.EPIPE: 141}),
+    ],
+)
+def test_a_result_that_cannot_be_printed_makes_no_other_truth(
+    words: list[str],
+    came_to: int,
+    code: int | dict[int, int],
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    result = CommandResult("the result\n", {"run": "20261122-041512-prod-1a2b"}, came_to)
+    monkeypatch.setattr(importlib.import_module(f"rollback.commands.{words[0]}"), "main", lambda *_: result)
+    monkeypatch.setattr("sys.stdout", Full(number))
+
+    ended = cli.main([*words, "--config=c.yaml"])
+
+    said = capfd.readouterr().err
+    assert ended == (code[number] if isinstance(code, dict) else code)
+    assert "Traceback" not in said
+    assert "mistake" not in said
+    if words[0] in {"run", "undo"}:
+        assert "the report could not be printed" in said
+        assert "rollback history --run=20261122-041512-prod-1a2b" in said
+
+
+@pytest.mark.parametrize("words", [["check", "--env=prod"], ["thaw", "--env=prod"], ["check"]])
+def test_an_error_that_nobody_can_read_keeps_its_code(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def main(*_: object) -> CommandResult:
+        raise BadInput("it is wrong")
+
+    for command in ("check", "thaw"):
+        monkeypatch.setattr(importlib.import_module(f"rollback.commands.{command}"), "main", main)
+    monkeypatch.setattr("sys.stderr", Full(errno.ENOSPC))
+
+    assert cli.main(words) == 2
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError("yaml"), RecursionError(), MemoryError(), OSError(5, "x")])
+def test_a_check_that_crashes_anywhere_has_said_neither_yes_nor_no(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> CommandResult:
+        raise error
+
+    monkeypatch.setattr(cli, "_command", broken)
+
+    assert cli.main(["check", "--env=prod"]) == 2
 
 
 def test_foreign_loggers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
