@@ -100,7 +100,8 @@ Files and output:
   --version            Show the version.
 
 Exit codes: 0 done or nothing to do; 1 failed, nothing was changed; 2 wrong usage or bad input; 3 refused before
-the first write; 4 partly applied, manual intervention needed; 5 failed, and everything was restored; 130 interrupted.
+the first write; 4 partly applied, or a deployment of ours still hangs: manual intervention needed; 5 failed, and
+everything was restored; 130 interrupted.
 """
 
 # An option is added in two places above, and nowhere else: in the usage of each command that takes it, and once under

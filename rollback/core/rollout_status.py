@@ -147,8 +147,8 @@ def extended(watches: Mapping[str, RolloutStatus], statuses: Mapping[str, Status
     """Apps whose turn has not come yet: their time begins again.
 
     One deployment may bring several apps up after each other, in the order of their dependencies. While one of them
-    gets further, or still has time to start or to drain, those that wait behind it in the same deployment, not
-    started yet, do not run out of theirs.
+    gets further, or still has time to start or to drain, those that wait behind it in the same deployment do not run
+    out of theirs. On the way back these may have some instances already: those that the run has not replaced.
 
     Args:
         watches: by app id, what is known after a look.
@@ -166,19 +166,20 @@ def extended(watches: Mapping[str, RolloutStatus], statuses: Mapping[str, Status
         for app_id, status in statuses.items()
         if app_id in watches
         and watches[app_id].state is RolloutState.WAITING
-        and not _has_begun(status)
+        and _waits_for_its_turn(status)
         and not moving.isdisjoint(status.deployments)
     )
 
 
-def _has_begun(status: Status) -> bool:
-    """Whether there is a sign of any new instance."""
-    return bool(status.started or status.live or status.failure or status.waiting or status.unplaced)
+def _waits_for_its_turn(status: Status) -> bool:
+    """Whether there is no sign of an instance that starts or drains."""
+    starting = status.started > status.ready or status.live - status.healthy
+    return not (starting or status.draining or status.failure or status.waiting or status.unplaced)
 
 
 def _is_on_its_way(watch: RolloutStatus, status: Status) -> bool:
     """Whether an app has begun and is judged by a time of its own; one that is only held by others has none."""
-    return watch.state is RolloutState.WAITING and _has_begun(status) and not _only_held(status)
+    return watch.state is RolloutState.WAITING and not _waits_for_its_turn(status) and not _only_held(status)
 
 
 def _is_foreign(watch: RolloutStatus, status: Status) -> bool:

@@ -115,6 +115,10 @@ class StatusPoller:
         now = self.clock.now()
         for app_id, watch in list(self.watches.items()):
             self.keep(judge(watch, statuses.get(app_id), now, self.policy.limits))
+        self.extend(statuses, now)
+
+    def extend(self, statuses: Mapping[str, Status], now: float) -> None:
+        """Let the time begin again of apps that wait for their turn in a deployment."""
         for app_id in extended(self.watches, statuses, now):
             self.watches[app_id] = replace(self.watches[app_id], since=now)
 

@@ -155,6 +155,7 @@ class Revert(StatusPoller):
                 self.keep(replace(watch, since=now, image=status.image))  # its time begins once it is free
             elif now - watch.since >= watch.limit_s(limits):
                 self.keep(self._late(watch))
+        self.extend(statuses, now)
 
     def _still_back(self, watch: RolloutStatus, status: Status) -> RolloutStatus:
         """What the last look of all says of an app that was back."""

@@ -180,10 +180,10 @@ class Cache:
         except sqlite3.OperationalError as error:  # locked for too long, or the disk is full
             _log.warning("the cache %s is not used: %s", self._path, error)
         except sqlite3.DatabaseError as error:
-            _log.warning("the cache %s is damaged and is started again, empty,: %s", self._path, error)
+            _log.warning("the cache %s is damaged and starts again empty: %s", self._path, error)
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("the cache %s is not used: %s", self._path, error.strerror)
+            _log.warning("the cache %s is not used: %s", error.filename or self._path, error.strerror)
         if self._file:
             self._file.close()
         self._file = None

@@ -34,6 +34,7 @@ def test_where_all_is_well_it_says_so_and_changes_nothing(offered: Command, sand
     assert said.out.splitlines()[-1] == "All is well."
     assert "4 services, 10 dates" in said.out
     assert "each of 4 services has its apps in prod (4 in all)" in said.out
+    assert "if there are more users or machines, set shared_state: target in the settings" in said.out
     assert written(sandbox) == []
     assert sorted(path.name for path in offered.folder.iterdir()) == before
 

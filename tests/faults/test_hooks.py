@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,10 +49,11 @@ def test_a_hook_that_refuses_keeps_a_run_and_an_undo_from_beginning(stage: Scene
     written = stage.writes()
     hook(stage, "preflight", "sys.exit('the schema of cart is newer')")
 
-    undone = stage.undo()
+    never = SimpleNamespace(require=lambda *_args, **_options: pytest.fail("the user was asked"))
+    undone = stage.undo(consent=never)
     newest = next(iter(json.loads((stage.folder / "rollback.json").read_text())["rollbacks"]))
     planned = stage.command("plan", f"--date={newest}", "--env=prod", *stage.common())
-    run = stage.command("run", f"--date={newest}", "--env=prod", *stage.common())
+    run = stage.command("run", f"--date={newest}", "--env=prod", *stage.common(), consent=never)
 
     assert (undone.code, planned.code, run.code) == (3, 3, 3)
     for told in (undone, planned, run):

@@ -91,6 +91,21 @@ def test_old_instances_that_drain_for_as_long_as_announced_fail_nothing(tmp_path
         assert stage.sandbox.fleet.apps[CART].outdated() == []
 
 
+def test_instances_of_this_run_may_drain_as_long_on_the_way_back(tmp_path: Path) -> None:
+    with scene(tmp_path, timeout_s=20) as stage:
+        change(stage, BILLING, taskKillGracePeriodSeconds=100)
+        before = stage.tags()
+        stage.sandbox.behaviors.attach(stage.target_image(BILLING), ContainerBehavior(drains_s=90))
+        stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
+
+        told = stage.run()
+
+        assert told.code == 5, told.out
+        assert "old draining" in told.err
+        assert stage.tags() == before
+        assert stage.sandbox.fleet.apps[BILLING].outdated() == []
+
+
 def test_an_old_instance_on_a_lost_agent_does_not_keep_a_new_version_from_being_up(tmp_path: Path) -> None:
     with scene(tmp_path, timeout_s=20) as stage:
         task = stage.sandbox.fleet.apps[CART].tasks[0]
@@ -147,6 +162,7 @@ def dripping() -> Iterator[str]:
 def test_a_slack_that_drips_costs_a_run_its_limit_and_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert 2 * slack_client._IN_ALL_S <= 5  # a run posts two messages
     monkeypatch.setattr(slack_client, "_IN_ALL_S", 0.3)
     with scene(tmp_path) as stage, dripping() as url:
         told = stage.run(f"--slack={url}")

@@ -299,3 +299,15 @@ def test_who_waits_behind_an_app_that_gets_further_has_not_begun_yet() -> None:
     assert extended(failed, {"/a": moving, "/b": behind}, 100) == frozenset()
     held = look(deployments=("d1",))
     assert extended(watches, {"/a": held, "/b": behind}, 100) == frozenset()
+
+
+def test_on_the_way_back_it_may_have_some_of_its_instances_while_it_waits_for_its_turn() -> None:
+    behind = look(id="/b", ready=1, started=1, live=frozenset("x"), healthy=frozenset("x"), deployments=("d1",))
+    draining = look(stale=1, draining=1, deployments=("d1",))
+    waiting = RolloutStatus(CHANGE, 0.0, version="v2")
+    watches = {"/a": waiting, "/b": replace(waiting, change=Change(app("/b", OLD), NEW))}
+
+    assert extended(watches, {"/a": draining, "/b": behind}, 90) == {"/b"}
+    assert extended(watches, {"/a": draining, "/b": replace(behind, live=frozenset("xy"))}, 90) == frozenset()
+    # Two of these do not give each other time without end.
+    assert extended(watches, {"/a": replace(behind, id="/a"), "/b": behind}, 90) == frozenset()

@@ -94,6 +94,17 @@ def test_the_first_line_of_the_end_is_the_verdict_and_decides_the_colour(verdict
     assert texts(message)[0] == f"*{message['text']}*"
 
 
+@pytest.mark.parametrize("found", [{"but": "web is down (0 of 2 ready)", "down": True}, {"down": True}])
+@pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.NOTHING])
+def test_what_is_down_is_never_green(verdict: Verdict, found: dict[str, Any]) -> None:
+    ended = replace(outcome(2, verdict), **found)
+
+    message = slack_messages.ended("run of prod to 2026-11-20", ended, HEADER)
+
+    assert message["attachments"][0]["color"] == "#c98a00"
+    assert found.get("but", "") in message["text"]
+
+
 def test_the_end_names_what_differs_worst_first_and_then_the_undo_command() -> None:
     rows = (
         Row("web", "/a/w", f"{HOST}/w:2", f"{HOST}/w:1", "", "same"),

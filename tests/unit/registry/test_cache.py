@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,18 @@ def test_runs_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
         for number in range(20):
             assert cache.facts(f"sha256:{number + 100 * run:064x}") == UnsupportedManifest("x")
     cache.close()
+
+
+@pytest.mark.parametrize("name", [FILE, f"{FILE}-journal"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_file_that_is_none_is_named_and_not_waited_for(
+    tmp_path: Path, name: str, make: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    make(tmp_path / name)
+
+    cache = Cache(tmp_path, URL)
+    cache.keep_hint("shop/cart", "1-master", ONE)
+    cache.close()
+
+    assert f"{tmp_path / name} is not used" in caplog.text
+    assert "not a regular file" in caplog.text

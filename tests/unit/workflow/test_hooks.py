@@ -16,9 +16,12 @@ import pytest
 
 from rollback.config.settings import HookSettings, Settings
 from rollback.core.plan import Environment, Plan
+from rollback.errors import Reason
 from rollback.secret import Secret
-from rollback.workflow import hooks
+from rollback.workflow import hooks, runner
+from rollback.workflow.planning import PreparedPlan
 from rollback.workflow.run_request import RunRequest, policy
+from tests.unit.output.test_hostile_text import plan
 
 PLAN = Plan(Environment("prod", "master"), "marathon at http://here", "2026-11-20", ())
 
@@ -71,6 +74,17 @@ def test_whatever_is_not_a_yes_refuses(code: str, why: str) -> None:
     (reason,) = hooks.preflight(request(preflight=hook(code), timeout_s=1.0), PLAN)
 
     assert reason.why.split("\n")[0] == why
+
+
+def test_a_hook_is_not_called_for_what_is_refused_already() -> None:
+    asked = request(preflight=hook("open('called', 'w')"))
+    reasons = (Reason("an app is locked"),)
+
+    assert runner._all_reasons(PreparedPlan(plan("web"), reasons), asked) == reasons
+    assert runner._all_reasons(PreparedPlan(PLAN, ()), asked) == ()  # there is nothing to change
+    assert not Path("called").exists()
+    assert runner._all_reasons(PreparedPlan(plan("web"), ()), asked) == ()
+    assert Path("called").exists()
 
 
 def test_a_hook_gets_the_plan_and_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ MEANINGS = {
     1: "failed; nothing was changed",
     2: "did not accept what it was given; nothing was changed",
     3: "was refused before the first write; nothing was changed",
-    4: "was completed in part only: manual intervention is needed",
+    4: "was completed in part only, or a deployment still hangs: manual intervention is needed",
     5: "failed; everything was restored",
     127: "could not be started; nothing was changed",
     130: "was interrupted",
