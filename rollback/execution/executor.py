@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rollback.core.apps import Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, Status
 from rollback.core.plan import OnFailure
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.execution.policy import Clock, Policy, RunJournal
@@ -28,7 +28,7 @@ class Execution:
         restored: by app id, the same for what was put back; None if nothing was put back.
         interrupted: whether it was stopped from outside.
         stopped_because: why nothing more was written; empty if that was not so.
-        last: by app id, the last look at each app of the run, those included that were not written; an app that is
+        last: by app id, the last look at each app of the plan, those included that were not written; an app that is
             gone is absent, and without a look all are.
         hanging: ids of deployments that this run began and that still hold an app.
     """
@@ -66,6 +66,7 @@ def execute(
     journal: RunJournal,
     was_ready: Mapping[str, bool],
     look: Callable[[RolloutStatus], None] = lambda _: None,
+    beside: Sequence[App] = (),
 ) -> Execution:
     """Write the changes, watch them come up, and do what the policy says where one does not.
 
@@ -77,13 +78,14 @@ def execute(
         journal: called before and after each write.
         was_ready: by app id, whether the app was ready before; one that was not need not be once it is put back.
         look: called each time that an app's state or detail changes.
+        beside: apps that are not written; the last look of all is at these, too.
 
     Raises:
         RecordError: the very first write cannot be recorded; nothing was written.
     """
     rollout = Rollout(target, policy, clock, journal, look)
     rollout.deploy(changes)
-    rollout.look_at_all([change.app for change in changes])
+    rollout.look_at_all([*(change.app for change in changes), *beside])
     result = Execution(
         rollout.watches,
         rollout.refused,
@@ -113,6 +115,7 @@ def execute(
             for watch in touched
             if watch.change.app.id in rollout.unanswered
         },
+        beside=beside,
     )
     return replace(
         result,
@@ -140,6 +143,7 @@ def put_back(
     versions: Mapping[str, str] | None = None,
     before: Mapping[str, str] | None = None,
     late: Mapping[str, float] | None = None,
+    beside: Sequence[App] = (),
 ) -> Execution:
     """Bring apps back to what they were: roll our running deployments back, write again what is left, watch it.
 
@@ -162,9 +166,10 @@ def put_back(
             does not name the image exactly, the exact one is written over it.
         late: by app id, until when, in seconds of the clock, a write of ours without an answer may yet be carried
             out; until then an app is not back, whatever it runs.
+        beside: apps that are not written; the last look of all is at these, too.
     """
     away = OwnChanges(ours, versions or {}, before or {}, late or {}, is_ours)
-    restore = Revert(target, policy, clock, journal, look, changes, away, was_ready)
+    restore = Revert(target, policy, clock, journal, look, changes, away, was_ready, beside)
     restore.run()
     return Execution(
         restore.watches,

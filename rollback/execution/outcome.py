@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from rollback.core.apps import Status
@@ -34,7 +34,7 @@ CODES: Mapping[Verdict, int] = {
     Verdict.RESTORED: 5,
 }
 INTERRUPTED = 130
-_NOT_WRITTEN = frozenset({"not taken", "not reached"})
+_NOT_WRITTEN = frozenset({"not taken", "not reached", "same", "stays"})
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Outcome:
         touched: how many apps were written.
         remains: what did not go back with the images, a line each.
         others: apps that run a selected repository and were not changed.
-        down: whether an app of the run or of the plan does not run, though nothing failed.
+        down: whether an app of the run or of the plan does not run, or not what it is to run, though nothing failed.
         next_step: what the user may do; empty where nothing went wrong.
         but: what the verdict alone does not say: `web is down (0 of 2 ready)`; empty if there is nothing.
     """
@@ -126,14 +126,14 @@ def conclude(
     if execution.clean and not execution.hanging:
         not_up = _down(plan, execution)
         changed = f"{touched} changed; {not_up}" if not_up else f"{touched} changed and up"
-        verdict, summary = Verdict.DONE, f"{changed}{_but(plan)}"
+        verdict, summary = Verdict.DONE, f"{changed}{_but(plan, rows)}"
     elif execution.clean:
         held = ", ".join(sorted(execution.hanging))
         verdict, summary = Verdict.PARTLY, f"{touched} changed; a deployment of this run still hangs: {held}"
     elif not touched:
         verdict, summary = Verdict.FAILED, f"nothing was changed: {problem}"
     elif execution.is_back:
-        foreign = [row.service for row in rows if row.state in _NOT_WRITTEN and row.stands != row.before]
+        foreign = [row.service for row in _changed_by_others(rows)]
         back = f"what this run changed is as it was, and {', '.join(foreign)} was changed by somebody else"
         verdict, summary = Verdict.RESTORED, f"{back if foreign else 'everything is as it was'}: {problem}"
     elif execution.restored is not None:
@@ -146,7 +146,7 @@ def conclude(
         code = INTERRUPTED
         summary = f"interrupted; {summary}" if touched else "interrupted; nothing was changed"
     shown = undo if touched and not execution.is_back else ""
-    down = verdict is Verdict.DONE and bool(_down(plan, execution))
+    down = verdict is Verdict.DONE and bool(_down(plan, execution) or _changed_by_others(rows))
     return Outcome(
         verdict,
         code,
@@ -182,13 +182,19 @@ def nothing_to_do(
         last: by app id, a look at its apps.
         begun: by id, deployments of earlier runs of this tool.
     """
-    rows = tuple(_row(step, Execution()) for step in plan.steps)
+    shown = {
+        s.app.id: replace(last[s.app.id], image=last[s.app.id].image_of(s.app))
+        for s in plan.steps
+        if s.app and s.app.id in last
+    }
+    rows = tuple(_row(step, Execution(last=shown)) for step in plan.steps)
     stays = plan.count(Action.STAYS)
     summary = "every service runs its image of that date already"
     if stays:
         summary = f"{plan.count(Action.SAME)} run their image of that date already, {stays} stay as they are"
     same = [(s.service, last[s.app.id]) for s in plan.steps if s.action is Action.SAME and s.app and s.app.id in last]
     down = [f"{name} is down ({_ready(status)})" for name, status in same if status.ready < status.instances]
+    down += [f"{row.service}: {row.detail}" for row in _changed_by_others(rows)]
     ours = sorted({held for _, status in same for held in status.deployments if held in begun})
     for held in ours:
         names = ", ".join(name for name, status in same if held in status.deployments)
@@ -200,7 +206,7 @@ def nothing_to_do(
     return Outcome(
         Verdict.NOTHING,
         code,
-        f"{summary}{_but(plan)}",
+        f"{summary}{_but(plan, ())}",
         rows,
         took_s,
         others=plan.others,
@@ -230,9 +236,15 @@ def _ready(status: Status) -> str:
     return f"{status.ready} of {status.instances} ready"
 
 
-def _but(plan: Plan) -> str:
+def _changed_by_others(rows: Sequence[Row]) -> list[Row]:
+    """Apps that this run has not written and that are to run another image now than when it was planned."""
+    return [row for row in rows if row.state in _NOT_WRITTEN and row.stands != row.before]
+
+
+def _but(plan: Plan, rows: Sequence[Row]) -> str:
     """What the first line has to say besides: apps of these repositories that run another image."""
-    differing = [str(other) for other in plan.others if other.matters]
+    differing = [f"{row.service}: {row.detail}" for row in _changed_by_others(rows)]
+    differing += [str(other) for other in plan.others if other.matters]
     return f", but {'; '.join(differing)}" if differing else ""
 
 
@@ -258,10 +270,7 @@ def _row(step: Step, execution: Execution) -> Row:
         back = (execution.restored or {}).get(app_id)
         if app_id in execution.refused or forward is None:
             state = "not taken" if app_id in execution.refused else "not reached"
-            stands = (seen.image or "no image") if seen else step.before
-            foreign = (
-                f"somebody else changed it meanwhile: it is to run {stands} now" if stands != step.before else ""
-            )
+            stands, foreign = _not_written(step, seen)
             detail = "; ".join(text for text in (execution.refused.get(app_id, ""), foreign) if text) or "as it was"
         elif back is not None:
             state, detail = _restored(forward, back)
@@ -274,7 +283,17 @@ def _row(step: Step, execution: Execution) -> Row:
         else:
             state, detail = ("failed" if forward.state is RolloutState.FAILED else "unknown"), forward.detail
             stands = _runs(seen, forward, step, sure=forward.answered, image=step.after)
+    elif seen:
+        stands, foreign = _not_written(step, seen)
+        detail = foreign or detail
     return Row(step.service, app_id, step.before, step.after, stands, state, detail)
+
+
+def _not_written(step: Step, seen: Status | None) -> tuple[str, str]:
+    """The image that an app is to run which was not written, and that somebody else changed it if that is so."""
+    stands = (seen.image or "no image") if seen else step.before
+    foreign = f"somebody else changed it meanwhile: it is to run {stands} now" if stands != step.before else ""
+    return stands, foreign
 
 
 def _runs(seen: Status | None, watch: RolloutStatus, step: Step, *, sure: bool, image: str) -> str:

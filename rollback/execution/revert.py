@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rollback.core.apps import Change, Deployment, Status
+from rollback.core.apps import App, Change, Deployment, Status
 from rollback.core.rollout_status import FOREIGN, RolloutState, RolloutStatus, judge
 from rollback.errors import NoAnswer, RecordError, TargetError
 from rollback.execution.policy import Clock, Policy, RunJournal
@@ -66,8 +66,10 @@ class Revert(StatusPoller):
         changes: Sequence[Change],
         away: OwnChanges,
         was_ready: Mapping[str, bool],
+        beside: Sequence[App] = (),
     ) -> None:
         super().__init__(target, policy, clock, journal, look)
+        self._beside = beside
         self._away = away
         self._cancelled: set[str] = set()
         self.returning: set[str] = set()  # deployments of ours that bring apps back
@@ -86,10 +88,10 @@ class Revert(StatusPoller):
         """Go on until every app is back, given up, or the time for the whole way back is over."""
         self._bring_back()
         self._end_deployments()
-        self.look_at_all([watch.change.app for watch in self.watches.values()])
-        for app_id, status in self.seen.items():
-            if self.watches[app_id].state is RolloutState.UP:
-                self.keep(self._still_back(self.watches[app_id], status))
+        self.look_at_all([*(watch.change.app for watch in self.watches.values()), *self._beside])
+        for app_id, watch in list(self.watches.items()):
+            if watch.state is RolloutState.UP and app_id in self.seen:
+                self.keep(self._still_back(watch, self.seen[app_id]))
 
     def _bring_back(self) -> None:
         deadline = self.clock.now() + self.policy.deadline_s

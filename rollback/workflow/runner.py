@@ -221,6 +221,7 @@ def _execute(
     captured: list[Captured],
     progress: Progress,
 ) -> Execution:
+    beside = [step.app for step in plan.steps if step.app and step.action is not Action.CHANGE]
     if request.undoes is None:
         ready = {before.app.id: before.ready for before in captured}
         return execute(
@@ -231,6 +232,7 @@ def _execute(
             journal=journal,
             was_ready=ready,
             look=progress.look,
+            beside=beside,
         )
     past = request.undoes
     return put_back(
@@ -245,6 +247,7 @@ def _execute(
         is_ours=lambda held: undo_plan.is_of(past, plan, held),
         late={app_id: clock.now() + seconds for app_id, seconds in request.unanswered.items()},
         before={app_id: before.app.image for app_id, before in past.captured.items()},
+        beside=beside,
     )
 
 

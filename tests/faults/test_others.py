@@ -104,6 +104,25 @@ def test_a_service_that_is_back_and_then_changed_by_others_is_not_called_restore
     assert change.items() <= definition(stage, BILLING).items()
 
 
+@pytest.mark.parametrize("outcome", [ContainerOutcome.RUNS, ContainerOutcome.CRASHES])
+def test_what_a_run_does_not_write_is_shown_as_it_was_seen_last(stage: Scene, outcome: ContainerOutcome) -> None:
+    change = other_image(stage, CART)
+    stage.sandbox.behaviors.attach(stage.target_image(BILLING), ContainerBehavior(outcome, start_s=8))
+    stage.time.after(3, lambda: stage.sandbox.front.foreign(CART, change))
+
+    told = stage.run("--only=billing")
+
+    words = f"cart: somebody else changed it meanwhile: it is to run {change['container']['docker']['image']} now"
+    if outcome is ContainerOutcome.RUNS:
+        assert (told.code, told.document["summary"]) == (0, f"1 changed and up, but {words}")
+    else:
+        assert told.code == 5, told.out
+        assert "cart was changed by somebody else" in told.document["summary"]
+    assert f"cart: {told.rows['cart']['detail']}" == words
+    assert told.rows["cart"]["stands"] == change["container"]["docker"]["image"]
+    assert stage.tags()["cart"] == OTHER_TAGS[CART]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -189,6 +189,25 @@ def test_what_stands_is_what_was_seen_last() -> None:
     assert row.detail == "HTTP 409: locked; somebody else changed it meanwhile: it is to run r/x:hotfix now"
 
 
+def test_what_a_run_leaves_alone_is_shown_as_it_was_seen_last() -> None:
+    last = {WEB: seen(WEB, image="r/x:hotfix")}
+    words = "somebody else changed it meanwhile: it is to run r/x:hotfix now"
+
+    done = ended(Execution(watches(), last=last))
+    restored = ended(
+        Execution({CART: watches(cart=RolloutState.FAILED)[CART]}, restored={CART: watches()[CART]}, last=last)
+    )
+    nothing = outcome.nothing_to_do(replace(PLAN, steps=PLAN.steps[2:]), 1, last, {})
+
+    for found in (done, restored, nothing):
+        row = found.rows[-1]
+        assert (row.service, row.state, row.stands, row.detail) == ("web", "same", "r/x:hotfix", words)
+        assert not found.good
+    assert done.summary == f"2 changed and up, but web: {words}"
+    assert "web was changed by somebody else" in restored.summary
+    assert nothing.headline == f"NOTHING TO DO, but web: {words}"
+
+
 def test_restored_does_not_claim_what_somebody_else_changed() -> None:
     forward = {CART: watches(cart=RolloutState.FAILED)[CART]}
     back = {CART: watches()[CART]}
@@ -210,7 +229,7 @@ def test_a_deployment_that_hangs_is_not_restored() -> None:
 def seen(app_id: str, **members: Any) -> Status:
     whole: dict[str, Any] = {
         "id": app_id,
-        "image": "r/a:1",
+        "image": next(app.image for app in APPS if app.id == app_id),
         "version": "v1",
         "instances": 2,
         "deployments": (),
