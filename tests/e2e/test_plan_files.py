@@ -18,8 +18,11 @@ def test_an_approved_plan_is_run_without_a_history(sandbox: Sandbox, offered: Co
     planned(offered, sandbox)
     (offered.folder / "rollback.json").unlink()
 
+    declined = offered("run", "--plan=p.json", stdin="n\n")
+    unwritten = written(sandbox)
     said = offered("run", "--plan=p.json", "--by=carol")
 
+    assert (declined.code, unwritten) == (3, [])
     assert (said.code, said.out.partition(" ")[0]) == (0, "DONE")
     assert ":1.8.0-master@" in running(sandbox, "billing")
 

@@ -275,6 +275,7 @@ class Dcos:
     def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
         """See `Remembering`. Three processes."""
         version = drift.version_at(self._version_list(app_id), until)
+        self._versions.require_trusted(app_id, version)
         then = self._version(app_id, version) if version else None
         if then is None:
             return ()

@@ -22,6 +22,7 @@ from typing import Any
 from rollback.core.apps import App
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
+from rollback.errors import TargetError
 from rollback.system.bounded_call import each
 from rollback.targets.marathon import serialization
 
@@ -62,6 +63,22 @@ class ImageVersions:
         """Remember the apps as they are now, so that their present definitions are not read again."""
         with self._lock:
             self._present.update({str(entry.get("id")): entry for entry in entries})
+
+    def require_trusted(self, app_id: str, version: str) -> None:
+        """Make sure that a version is not known to hold what a rolled back deployment has stored under it.
+
+        Raises:
+            TargetError: it is.
+        """
+        with self._lock:
+            left_behind = version in self._left_behind
+        if left_behind:
+            raise TargetError(
+                f"the past of {app_id} is not known",
+                why=f"a deployment was rolled back, and Marathon has stored what it brought back under {version}, "
+                "over what was there",
+                hint="compare its present configuration with what you know of that day",
+            )
 
     def history(self, ids: Sequence[str], most: int) -> dict[str, tuple[ConfiguredImages, ...]]:
         """See `ImageMemory.image_history`. One call for each app, and one for each version that is looked at."""

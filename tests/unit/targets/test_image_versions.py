@@ -10,6 +10,7 @@ import pytest
 
 from rollback.core.deployed import ConfiguredImages
 from rollback.core.timestamps import Instant
+from rollback.errors import TargetError
 from rollback.targets.marathon.image_versions import ImageVersions
 from tests.support.sandbox import NOW, Bench, definition
 
@@ -109,6 +110,25 @@ def test_a_rolled_back_deployment_makes_its_stamp_and_the_newest_version_uncerta
     last = memory.at(Instant(NOW + timedelta(days=9)))
     assert last is not None
     assert not last.certain(600)
+
+
+def test_what_was_stored_over_a_version_of_long_ago_is_no_past_to_compare_with(memory: Memory) -> None:
+    memory.deploy("2")
+    memory.bench.later(DAY_S)
+    deployment = memory.bench.deploy(APP, "crashes").json()["deploymentId"]
+    memory.bench.later(5)
+    memory.bench.send("DELETE", f"/v2/deployments/{deployment}")
+    memory.bench.later(60)
+    memory.at(Instant(NOW))
+    stamp = memory.bench.get(f"/v2/apps{APP}")["app"]["version"]
+    memory.deploy("3")
+
+    with pytest.raises(TargetError, match="the past of /shop/billing is not known") as caught:
+        memory.versions.require_trusted(APP, stamp)
+
+    assert stamp in caught.value.why
+    for version in set(memory.listed(APP)) - {stamp}:
+        memory.versions.require_trusted(APP, version)
 
 
 def test_a_refused_update_is_uncertain(memory: Memory) -> None:
