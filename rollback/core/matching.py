@@ -295,21 +295,39 @@ def _none(
         return _another_image(strangers[0], repo)
     facts = _some([f"{app.id} fits, but runs {app.image or 'no image'}" for app in strangers], "fit")
     facts += _some([f"{app.id} runs {app.image or repo}" for app in running], "run it")
-    near = [app.id for app in shown if app.id.rpartition("/")[2] == service and app not in strangers]
+    near = sorted((app.id for app in shown if app.id.rpartition("/")[2] == service and app not in strangers), key=len)
     if near and not running:
-        facts.append(f"apps of that name elsewhere: {', '.join(_some(sorted(near, key=len), 'have it'))}")
+        facts.append(f"apps of that name elsewhere: {', '.join(_some(near, 'have it'))}")
     if not facts:
         facts.append(f"no app is called {service}")
     fits = app_pattern(rules.app_id, env)
     if not any(env in _OF_A_SEGMENT.findall(app.id) or fits.fullmatch(app.id) for app in shown):
         facts.insert(0, f"no app at all has a segment {env!r} ({len(shown)} apps seen)")
-    example = next((app.id for app in running), near[0] if near else f"/…/{service}")
     return Reason(
         f"{service}: no app of {env} runs {repo}",
         why=f"{'; '.join(facts)}; an app that this user may not see is absent too",
-        hint=f"name the app in the settings, e.g. apps: {{{service}: {example}}}",
+        hint=_named_by_hand(service, [*(app.id for app in running), *near], env, rules),
         service=service,
     )
+
+
+def _named_by_hand(service: str, candidates: Sequence[str], env: str, rules: Rules) -> str:
+    """The line of the settings that would help, with an app that may be meant; never with one of another environment.
+
+    Args:
+        service: the service without an app.
+        candidates: ids of apps that run it or have its name, the better ones first.
+        env: deployment name of the environment.
+        rules: how apps are found.
+    """
+    own = [app_id for app_id in candidates if env in _OF_A_SEGMENT.findall(app_id)]
+    possible = own or [app_id for app_id in candidates if not of_another(app_id, env, rules)]
+    line = f"in the settings, e.g. apps: {{{service}: {possible[0] if possible else '<id>'}}}"
+    if own:
+        return f"name the app {line}; if all ids have this form, correct app_id"
+    if possible or not candidates:
+        return f"name the app {line}"
+    return f"correct --env if another environment is meant, or name the app {line}"
 
 
 def _some(facts: list[str], what: str) -> list[str]:

@@ -33,9 +33,11 @@ def gone(choice: Choice, name: str) -> Reason:
 def nothing_selected(choice: Choice) -> Reason:
     """With `--strict`: a service has no image."""
     service = service_of(choice.repo)
+    # Of a missing one the first words say what the line above has said.
+    cause = choice.reason.partition(": ")[2] if choice.match is Match.MISSING else choice.reason
     return Reason(
         f"{service}: {_NO_IMAGE[choice.match]}",
-        why=f"{choice.reason}; --strict requires an image of every service",
+        why=f"{cause}{'; ' if cause else ''}--strict requires an image of every service",
         hint=f"{REMEDY[choice.match]}, or leave out --strict to let it stay as it is",
         service=service,
     )

@@ -131,19 +131,23 @@ def of_plan(
     return (*_by_cause(reasons, registry), *of_locks(plan, deployments, begun, operator))
 
 
-def _by_cause(reasons: Iterable[Reason], registry: str) -> Iterator[Reason]:
-    """Reasons, with those of one cause as one: the registry that cannot be reached is not four faults."""
+def _by_cause(reasons: Iterable[Reason], registry: str = "") -> Iterator[Reason]:
+    """Reasons, with those of one cause as one: the registry that cannot be reached is not four faults.
+
+    Nor is what is said of several services in the same words, such as a right that is missing.
+    """
     causes: dict[tuple[str, str, str], list[Reason]] = {}
     for reason in reasons:
-        about = "" if reason.service and reason.why and reason.hint.startswith(_REACH) else reason.what
+        of_registry = reason.service and reason.why and reason.hint.startswith(_REACH)
+        about = "" if of_registry else reason.what.removeprefix(f"{reason.service}: ")
         causes.setdefault((about, reason.why, reason.hint), []).append(reason)
     for (about, why, hint), same in causes.items():
-        if about or len(same) == 1:
+        services = ", ".join(dict.fromkeys(reason.service for reason in same if reason.service))
+        if len(same) == 1 or not services:
             yield same[0]
         else:
-            services = ", ".join(reason.service for reason in same)
-            what = f"{services}: whether their {len(same)} images are still there cannot be looked up in {registry}"
-            yield Reason(what, why, hint, services)
+            rest = about or f"whether their {len(same)} images are still there cannot be looked up in {registry}"
+            yield Reason(f"{services}: {rest}", why, hint, services)
 
 
 def of_locks(
@@ -180,13 +184,14 @@ def of_locks(
 
 
 def of_remarks(plan: Plan, remarks: Iterable[Remark]) -> tuple[Reason, ...]:
-    """Every remark of a target that forbids a change of a plan."""
+    """Every remark of a target that forbids changes of a plan: one reason, however many services it is about."""
     services = _services(plan)
-    return tuple(
+    reasons = (
         Reason(f"{services[one.app]}: {one.what}", one.why, one.hint, services[one.app])
         for one in remarks
         if one.blocks and one.app in services
     )
+    return tuple(_by_cause(reasons))
 
 
 def with_remarks(plan: Plan, remarks: Iterable[Remark]) -> Plan:

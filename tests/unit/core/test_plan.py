@@ -239,6 +239,27 @@ def test_no_app_names_those_that_run_the_image_elsewhere_and_the_line_that_helps
     assert "apps: {billing: /ds/preprod/shop/billing}" in reason.hint
 
 
+@pytest.mark.parametrize(
+    ("ids", "line"),
+    [
+        (
+            ("/ds/dev/shop/billing", "/web/prod/billing"),
+            "{billing: /web/prod/billing}; if all ids have this form",
+        ),
+        (("/ds/dev/shop/billing", "/legacy/accounting"), "apps: {billing: /legacy/accounting}"),
+        (("/ds/dev/shop/billing",), "correct --env if another environment is meant"),
+    ],
+)
+def test_no_app_of_another_environment_is_offered_as_the_missing_one(ids: tuple[str, ...], line: str) -> None:
+    apps = (app(name, f"{HOST}/shop/billing:1-master") for name in ids)
+
+    (reason,) = made(*apps, NOW[1], environments=frozenset({"prod", "dev"})).reasons
+
+    assert line in reason.hint
+    assert "/ds/dev/shop/billing runs" in reason.why
+    assert "/dev/" not in reason.hint
+
+
 def test_an_environment_that_the_target_does_not_know_is_named_as_such() -> None:
     found = made(env=Environment("canary", "master"))
 

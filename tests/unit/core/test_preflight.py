@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rollback.core import plan, preflight
-from rollback.core.apps import Deployment
+from rollback.core.apps import Deployment, Remark
 from rollback.core.environment_tags import EnvironmentTags
 from rollback.core.image_selection import select
 from rollback.core.matching import Rules
@@ -107,6 +107,28 @@ def test_a_registry_that_cannot_be_reached_is_one_reason_for_all_and_a_gone_imag
     assert URL in one.what
     assert one.why == "connection refused"
     assert [reason.service for reason in two] == ["billing", "cart"]
+
+
+def test_what_is_said_of_several_services_in_the_same_words_is_one_reason() -> None:
+    apps = (APPS[0], app("cart", f"{HOST}/shop/cart:2-master"))
+    older = built([*HELD.images, image("shop/catalog:1-master", "2026-11-10")])
+    catalog = app("catalog", f"{HOST}/shop/catalog:1-master")
+    early = plan.build(select(older, day_of("2026-11-10")), (*apps, catalog), PROD, "m", Rules(strict=True))
+    both = plan.build(select(HELD, day_of(DAY)), apps, PROD, "m", Rules())
+    forbidden = [
+        Remark(step.app.id, "may not be patched", "403", "grant it", blocks=True) for step in both.steps if step.app
+    ]
+
+    (missing,) = preflight.of_plan(early, {}, (), URL)
+    (right,) = preflight.of_remarks(both, forbidden)
+
+    assert missing == Reason(
+        "billing, cart: nothing on or before this date",
+        "--strict requires an image of every service",
+        "choose a later date, or leave out --strict to let it stay as it is",
+        "billing, cart",
+    )
+    assert right == Reason("billing, cart: may not be patched", "403", "grant it", "billing, cart")
 
 
 def test_deployments_of_others_do_not_matter() -> None:
