@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 HEX_SHOWN = 10  # digits of a commit or digest in a tag; git shows 7 to 12
+HEX_LEAST = 7  # where there is less room
 _COMMIT = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-f]{40}|[0-9a-f]{64})(?![0-9A-Za-z])")  # SHA-1, SHA-256
 _PARTS = re.compile(r"(?<=[-_./])")
 _ENOUGH = 0.6  # of the width that whole parts of a name have to fill, or it is cut within a part
@@ -17,6 +18,26 @@ _ENOUGH = 0.6  # of the width that whole parts of a name have to fill, or it is 
 def brief(tag: str, digits: int = HEX_SHOWN) -> str:
     """A tag with each commit's hash in it cut to so many digits."""
     return _COMMIT.sub(lambda found: found[0][:digits], tag)
+
+
+def fit_tags(tags: Collection[str], width: int, more: str = "…") -> dict[str, str]:
+    """Tags cut to a width: of a commit's hash its first digits stay, other tags are cut in the middle.
+
+    Args:
+        tags: all that are shown together.
+        width: letters that there is room for.
+        more: the mark for what is left out.
+
+    Returns:
+        The form of each tag.
+    """
+    forms: dict[str, str] = {}
+    for digits in range(HEX_SHOWN, HEX_LEAST - 1, -1):
+        forms = {tag: brief(tag, digits) for tag in tags}
+        if all(len(form) <= width for form in forms.values()):
+            break
+    cut = fit_names(set(forms.values()), width, more)
+    return {tag: cut[form] for tag, form in forms.items()}
 
 
 def fit_names(names: Collection[str], width: int, more: str = "…") -> dict[str, str]:

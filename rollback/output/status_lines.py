@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from rollback.core.plain_text import sanitize
 from rollback.core.plan import Action, Plan
 from rollback.core.rollout_status import RolloutState, RolloutStatus
-from rollback.output.shortening import HEX_SHOWN, brief, fit_names, shrink
+from rollback.output.shortening import HEX_LEAST, HEX_SHOWN, brief, fit_names, fit_tags, shrink
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
 
@@ -17,7 +18,6 @@ _ROOMY = 100  # columns
 _STATE = 56  # columns of a state: `2 of 12 ready; 1 old draining; 10 old still there; …`
 _FAILURE = 40  # columns of a failure's cause that names and tags give way for; the report has it whole
 _NAME, _TAGS = 0, (1, 2)  # columns of the live part
-_LEAST_TAG = 6  # columns of a tag, or no tags are shown
 _STYLES = {RolloutState.UP: "green", RolloutState.FAILED: "red", RolloutState.WAITING: ""}
 _WORDS = {RolloutState.UP: "up", RolloutState.FAILED: "failed", RolloutState.WAITING: "under way"}
 
@@ -142,29 +142,32 @@ class RunStatus:
             word = line.detail
         elif line.state is RolloutState.FAILED:
             word = f"failed: {line.detail}"
-        old, new = (brief(tag).removesuffix(ending) for tag in (line.old, line.new))
+        old, new = (tag.removesuffix(ending) for tag in (line.old, line.new))
         return line.service, old, new, f"back: {word}" if line.back else word, self.elapsed(line)
 
     def draw(self, surface: TerminalInfo) -> list[tuple[str, str]]:
         """The lines of text and their styles, for a surface that has a width and a height."""
         lines = self.shown(max(surface.height - _SPARE, 3))
+        services = frozenset(line.service for line in self.lines.values())  # also those that have no line now
         width = (surface.width or 80) - 1
         for bare in (False, True):
             rows = [self._cells(line, bare=bare or width < _ROOMY) for line in lines]
             states = [min(len(row[3]), _limit(line)) for row, line in zip(rows, lines, strict=True)]
             self._widest = max([self._widest, *states])
             took = max([6, *(len(row[4]) for row in rows)])
-            wanted = [max([len(row[place]) for row in rows], default=1) for place in range(3)]
+            wanted = [max([len(brief(row[place])) for row in rows], default=1) for place in range(3)]
+            wanted[_NAME] = max(map(len, services), default=1)
             room = width - len("  ") - 3 * len("  ") - self._widest - took - len(f" {surface.arrow} ")
             if sum(wanted) <= room:
                 break
         # The state comes first: tags give way to it, then names, then the tags as a whole.
-        order = ((_TAGS, HEX_SHOWN), ((_NAME,), 16), (_TAGS, _LEAST_TAG), ((_NAME,), 10))
+        order = ((_TAGS, HEX_SHOWN), ((_NAME,), 16), (_TAGS, HEX_LEAST), ((_NAME,), 10))
         name, *tags = shrink(wanted, room, order)
-        if name + sum(tags) > room:
+        names = _forms(services, name, surface.more)
+        if name + sum(tags) > room or not _legible(names, surface.more):
             name, tags = min(wanted[_NAME], max(room + len(f" {surface.arrow}   "), 10)), []
-        names = fit_names([row[0] for row in rows], name, surface.more)
-        forms = [fit_names([cell for row in rows for cell in row[1:3]], size, surface.more) for size in tags]
+            names = _forms(services, name, surface.more)
+        forms = [fit_tags([cell for row in rows for cell in row[1:3]], size, surface.more) for size in tags]
         drawn = []
         for row, line in zip(rows, lines, strict=True):
             head = f"  {names[row[0]]:<{name}}  "
@@ -176,6 +179,18 @@ class RunStatus:
         hidden = len(self.lines) - len(lines)
         parts = f"  {self.summary()}" + (f"   ({hidden} more not shown)" if hidden else "")
         return [*drawn, (surface.fit(parts, width), "bold")]
+
+
+@lru_cache(maxsize=8)
+def _forms(names: frozenset[str], width: int, more: str) -> Mapping[str, str]:
+    """Names cut to a width; they are drawn several times per second, and stay the same during a run."""
+    return fit_names(names, width, more)
+
+
+def _legible(forms: Mapping[str, str], more: str) -> bool:
+    """Whether cut names still begin like themselves, and no two look alike."""
+    begin = all(form == name or not form.startswith(more) for name, form in forms.items())
+    return begin and len(set(forms.values())) == len(forms)
 
 
 def _limit(line: Line) -> int:

@@ -200,6 +200,33 @@ def test_the_state_is_never_cut_however_long_names_and_tags_are(width: int, cloc
     assert max(map(len, lines)) < width
 
 
+PARTS = ("profile", "payment", "notification", "subscription", "recommendation")
+PLACES = ("eu-central", "eu-west", "us-east", "us-west", "ap-south", "ap-north", "sa-east", "af-south")
+
+
+def test_names_that_begin_and_end_alike_stay_legible_before_tags_are_shown(clock: Clock) -> None:
+    names = [f"customer-{part}-service-{place}" for part in PARTS for place in PLACES]
+    plan = planned(len(names))
+    commits = (f"x:{number:02x}{'0123456789abcdef' * 2}deadbe" for number in range(len(names)))
+    steps = [
+        replace(step, service=name, after=commit)
+        for step, name, commit in zip(plan.steps, names, commits, strict=True)
+    ]
+    board = RunStatus(clock, replace(plan, steps=tuple(steps)))
+
+    def drawn(width: int) -> list[str]:
+        return [text for text, _ in board.draw(TerminalInfo(width=width, height=24))][:-1]
+
+    before = drawn(80)
+    for change in plan.changes:
+        board.take(watch(change, RolloutState.WAITING, "0 of 2 ready; 2 old still there"))
+    narrow = drawn(80)
+
+    assert all(re.search(r" → [0-9a-f]{10} ", line) for line in before)
+    assert [line for line in narrow if not re.match(r"  customer-[a-z…-]+-[a-z]+  +0 of 2 ready; ", line)] == []
+    assert len({line.split()[0] for line in narrow}) == len(narrow)
+
+
 def test_the_time_of_a_service_stops_when_it_is_up(clock: Clock) -> None:
     board = RunStatus(clock, PLAN)
     board.take(watch(CHANGES[0], RolloutState.WAITING))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback.output.shortening import brief, fit_names, shrink
+from rollback.output.shortening import brief, fit_names, fit_tags, shrink
 
 HASH = "3f2a9c1b7e" + "0" * 30
 
@@ -47,6 +47,14 @@ def test_no_cut_name_could_be_another_one(names: list[str]) -> None:
 
     assert len(set(shown.values())) == len(names)
     assert all(len(form) <= 16 for form in shown.values())
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(10, ["3f2a9c1b7e", "1.8.0"]), (8, ["3f2a9c1b", "1.8.0"]), (7, ["3f2a9c1", "1.8.0"])],
+)
+def test_of_a_hash_the_first_digits_stay(width: int, shown: list[str]) -> None:
+    assert list(fit_tags([HASH, "1.8.0"], width).values()) == shown
 
 
 @given(st.sets(st.text("ab-", min_size=1, max_size=40), min_size=1, max_size=8), st.integers(1, 40))
