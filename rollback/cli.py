@@ -176,7 +176,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(*parse(argv))
     except UsageError as error:
-        _say(f"rollback: {error.what}\n  why:  {error.why}\n  next: {error.hint}\n")
+        _say(_usage_error_text(error))
         return 2
 
 
@@ -201,6 +201,15 @@ def _help(known: usage.Usage, command: str) -> str:
 
         columns = shutil.get_terminal_size((columns, 24)).columns
     return help_text.of_command(known, command, columns) if command else help_text.overview(known, columns)
+
+
+def _usage_error_text(error: UsageError) -> str:
+    if not sys.stderr.isatty():  # a script's mistake costs no imports
+        return f"rollback: {error.what}\n  why:  {error.why}\n  next: {error.hint}\n"
+    from rollback.output.error_text import error_text
+    from rollback.output.terminal import TerminalInfo
+
+    return error_text(error.what, error.why, error.hint, TerminalInfo.of(sys.stderr))
 
 
 def _run(command: str, options: dict[str, Any]) -> int:
@@ -318,6 +327,8 @@ def _without_settings(options: dict[str, Any], error: RollbackError) -> str:
     """Before an error of the registry or the target: that there are no settings, which is the likely reason."""
     from rollback.config import settings
     from rollback.errors import BadInput, ProgramMissing, RegistryError, TargetError
+    from rollback.output.error_text import error_text
+    from rollback.output.terminal import TerminalInfo
 
     cause = error.__cause__ if isinstance(error.__cause__, RegistryError | TargetError | ProgramMissing) else error
     outside = isinstance(cause, RegistryError | TargetError | ProgramMissing) or "no registry" in error.what
@@ -328,20 +339,21 @@ def _without_settings(options: dict[str, Any], error: RollbackError) -> str:
             return ""
     except BadInput:
         return ""
-    return (
-        f"rollback: there is no settings file ({settings.FILE}), so the defaults apply; `rollback init` writes one\n"
-    )
+    what = f"there is no settings file ({settings.FILE}), so the defaults apply; `rollback init` writes one"
+    return error_text(what, surface=TerminalInfo.of(sys.stderr))
 
 
 def _error_text(error: RollbackError) -> str:
     from rollback.errors import Declined, Refused
-    from rollback.output.text_report import error_text, reason_text
+    from rollback.output.error_text import error_text, reason_text
+    from rollback.output.terminal import TerminalInfo
 
     if isinstance(error, Declined):
         return f"{error.what}\n"
+    surface = TerminalInfo.of(sys.stderr)
     if isinstance(error, Refused):
-        return "".join(f"rollback: {reason_text(reason)}\n" for reason in error.reasons)
-    return f"rollback: {error_text(error.what, error.why, error.hint)}\n"
+        return "".join(reason_text(reason, surface) for reason in error.reasons)
+    return error_text(error.what, error.why, error.hint, surface)
 
 
 def _refusal(error: Refused) -> CommandResult:

@@ -16,7 +16,7 @@ from rollback.core.plain_text import printable
 from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.output.status_lines import RunStatus
 from rollback.output.terminal import Style, TerminalInfo
-from rollback.output.text_format import duration
+from rollback.output.text_format import duration, paragraph
 
 if TYPE_CHECKING:
     from rollback.core.plan import Plan
@@ -78,11 +78,20 @@ class Progress:
                 self._stream.flush()
                 self._open = True
 
-    def say(self, text: str) -> None:
-        """One line, whatever a server or a program has put into it."""
+    def say(self, text: str, head: str = "") -> None:
+        """One line, whatever a server or a program has put into it.
+
+        Args:
+            text: what happened.
+            head: what comes before it; on a terminal, a text that has one is broken between words.
+        """
         if self._quiet:
             return
-        text = printable(text)
+        lines = paragraph(head, text, self._surface) if head and self._live else [printable(f"{head}{text}")]
+        for line in lines:
+            self._say_line(line)
+
+    def _say_line(self, text: str) -> None:
         with self._lock:
             if self._screen:
                 self._screen.say(text)
@@ -177,4 +186,4 @@ class Handler(logging.Handler):
         """Print one record."""
         head = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
         with suppress(OSError):  # where nobody reads any more, there is nothing to show
-            self._progress.say(f"{head}{record.getMessage()}")
+            self._progress.say(record.getMessage(), head)

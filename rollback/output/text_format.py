@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Collection, Sequence
 
@@ -13,6 +14,9 @@ from rollback.output.terminal import TerminalInfo
 DIGEST_SHOWN = 19  # `sha256:` and twelve digits, as Docker shows it
 _LEAST_TAG, _LEAST_NAME = 10, 16  # columns keep this width as long as others can give way
 _LEAST = 8  # a column is never made narrower than this
+_COMMAND = re.compile(r"rollback [a-z]+ --")
+_QUOTED = re.compile(r"`[^`]+`")
+_NO_BREAK = "\0"  # which no text has that was made safe
 
 
 def short(reference: str, surface: TerminalInfo | None = None) -> str:
@@ -92,17 +96,21 @@ def _fitted(
 
 
 def paragraph(head: str, text: str, surface: TerminalInfo | None = None) -> list[str]:
-    """A text from outside behind a head of ours; on a terminal in lines that fit, below each other."""
+    """A text from outside behind a head of ours; on a terminal in lines that fit, below each other.
+
+    A command that a user copies stays on one line, whether it is the whole text or a part between backticks.
+    """
     text = sanitize(text)
-    if not surface or not surface.width:
+    if not surface or not surface.width or _COMMAND.match(text):
         return [f"{head}{text}"]
-    return textwrap.wrap(
-        f"{head}{text}",
+    lines = textwrap.wrap(
+        f"{head}{_QUOTED.sub(lambda quoted: quoted[0].replace(' ', _NO_BREAK), text)}",
         max(surface.width - 1, 30),
-        subsequent_indent=" " * min(len(head), 12),
+        subsequent_indent=" " * (len(head) if len(head) <= surface.width // 3 else 12),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def basis_text(basis: Basis) -> str:

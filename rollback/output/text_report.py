@@ -10,7 +10,7 @@ from rollback.core.history import History
 from rollback.core.image import Basis
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
-from rollback.core.plain_text import sanitize, sanitize_lines
+from rollback.core.plain_text import sanitize
 from rollback.core.plan import Action, OnFailure, Plan, Step
 from rollback.core.timestamps import end_of_day, with_local
 from rollback.errors import Reason
@@ -182,21 +182,6 @@ def _match_text(step: Step, basis: Basis) -> str:
         return "ran, deployed that day" if step.match is Match.EXACT else f"ran, since {step.released}"
     text = "released that day" if step.match is Match.EXACT else f"since {step.released}"
     return text if basis is Basis.BUILT else f"{basis_text(step.basis)}, {text}"
-
-
-def reason_text(reason: Reason) -> str:
-    """What, why and the next step, each on a line of its own."""
-    return error_text(reason.what, reason.why, reason.hint)
-
-
-def error_text(what: str, why: str = "", hint: str = "") -> str:
-    """An error as it is printed: what, why, next."""
-    lines = [sanitize(what)]
-    for place, line in enumerate(sanitize_lines(why)):
-        lines.append(f"{'  why:  ' if place == 0 else '        '}{line}")
-    if hint:
-        lines.append(f"  next: {sanitize(hint)}")
-    return "\n".join(lines)
 
 
 def outcome_text(outcome: Outcome, *, surface: TerminalInfo = PLAIN, operator: OperatorCommands | None = None) -> str:

@@ -23,6 +23,7 @@ from rollback.execution.executor import Execution, execute, put_back
 from rollback.execution.outcome import Outcome
 from rollback.execution.policy import Clock
 from rollback.output import incident_report, json_report, slack_client, text_report
+from rollback.output.error_text import reason_text
 from rollback.output.progress import Progress, stamp
 from rollback.output.terminal import TerminalInfo
 from rollback.state import record, undo_plan
@@ -103,7 +104,8 @@ def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
     data = json_report.plan_json(plan, reasons)
     if not reasons:
         return CommandResult(text, data)
-    remarks = "".join(f"rollback: {text_report.reason_text(reason)}\n" for reason in reasons)
+    surface = TerminalInfo.of(sys.stderr)
+    remarks = "".join(reason_text(reason, surface) for reason in reasons)
     number = f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} not to run this plan"
     return CommandResult(f"{text}\nREFUSED: {number}\n", data, Refused.exit_code, remarks)
 

@@ -28,11 +28,12 @@ from rollback.core.rollout_status import RolloutState, RolloutStatus
 from rollback.errors import BadInput, Reason
 from rollback.execution.outcome import Outcome, Row, Verdict
 from rollback.output import slack_messages
+from rollback.output.error_text import error_text, reason_text
 from rollback.output.incident_report import markdown
 from rollback.output.progress import Handler, Progress
 from rollback.output.run_history import run_text, runs_text
 from rollback.output.terminal import TerminalInfo
-from rollback.output.text_report import error_text, outcome_text, plan_text, reason_text, refused_text
+from rollback.output.text_report import outcome_text, plan_text, refused_text
 from rollback.output.timeline import chart
 from rollback.output.timeline.page import Commands, page
 from rollback.state import freeze

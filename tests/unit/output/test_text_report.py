@@ -10,9 +10,10 @@ from rollback.core.image_selection import select
 from rollback.core.matching import Rules
 from rollback.core.plan import Action, Plan
 from rollback.execution.outcome import Outcome, Row, Verdict
+from rollback.output.error_text import error_text
 from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
-from rollback.output.text_report import error_text, outcome_text, plan_text
+from rollback.output.text_report import outcome_text, plan_text
 from tests.support.fleets import fleet
 from tests.support.image_factory import HOST, PROD, app, day_of, digest
 
@@ -183,6 +184,22 @@ def test_an_error_keeps_its_lines_and_nothing_else_that_is_not_text() -> None:
     text = error_text("it cannot be read", "line 1: \x1b[31mbad\nline 2: worse", "correct it")
 
     assert text.splitlines()[1:3] == ["  why:  line 1: [31mbad", "        line 2: worse"]
+
+
+def test_on_a_terminal_an_error_is_broken_between_words_and_never_within_a_command() -> None:
+    command = "rollback undo --run=20261122-040512-prod-1a2b --dump=/srv/rollback/prod"
+    why = "nothing was released that day, and it is older than this history; see `rollback history --dump=/srv/prod`"
+
+    lines = error_text("2026-11-01 is not a date", why, command, TerminalInfo(width=60)).splitlines()
+
+    assert lines == [
+        "rollback: 2026-11-01 is not a date",
+        "  why:  nothing was released that day, and it is older than",
+        "        this history; see",
+        "        `rollback history --dump=/srv/prod`",
+        f"  next: {command}",
+    ]
+    assert error_text("2026-11-01 is not a date", why).splitlines()[1] == f"  why:  {why}"
 
 
 def test_the_undo_command_is_never_broken() -> None:
