@@ -90,10 +90,11 @@ class ConfigMapMarkers:
                 self._api.patch(_path(namespace, identity), change, what)
 
     def remove(self, marker: str) -> None:
-        """See `Markers`."""
+        """See `Markers`; of a lock, that which the first namespace has: another run may hold some of the others."""
         identity = MarkerId.parse(marker)
+        text = ""
         for namespace in identity.namespaces:
-            self._remove(namespace, identity)
+            text = self._remove(namespace, identity, text if identity.name == LOCK else "")
 
     def _place(self, namespace: str, identity: MarkerId, labels: Mapping[str, str]) -> bool:
         what = f"{identity.name} of {namespace} cannot be created"
@@ -120,21 +121,33 @@ class ConfigMapMarkers:
                 continue
         raise TargetError(what, why="others keep changing it", hint="try again")
 
-    def _remove(self, namespace: str, identity: MarkerId) -> None:
+    def _remove(self, namespace: str, identity: MarkerId, text: str = "") -> str:
+        """Remove a marker from a namespace.
+
+        Args:
+            namespace: where.
+            identity: of the marker.
+            text: remove it only if this is its content; empty for whatever it is at the first look.
+
+        Returns:
+            Its content; `text` if there was none.
+        """
         what = f"{identity.name} of {namespace} cannot be removed"
         for _ in range(_ATTEMPTS):
             found = self._read(namespace, identity)
-            if found is None or identity.key not in (found.get("data") or {}):
-                return
+            present = (found.get("data") or {}).get(identity.key) if found else None
+            if found is None or present is None or (identity.name == LOCK and text and present != text):
+                return text
+            text = str(present)
             path, meta = _path(namespace, identity), found["metadata"]
             try:
                 if set(found["data"]) == {identity.key}:
                     self._api.delete(path, what, uid=meta["uid"])
                 else:
                     self._api.patch(path, _guarded(found, identity, None), what)
-                return
+                return text
             except NotFound:
-                return
+                return text
             except Conflict:
                 continue
         raise TargetError(what, why="others keep changing it", hint="try again")

@@ -19,7 +19,7 @@ class MemoryApi:
 
     Attributes:
         objects: by API path, the objects.
-        forbidden: paths of collections that the user may not list.
+        forbidden: paths of collections that the user may not list, or to which they may not add.
         requests: what was asked, in order.
     """
 
@@ -28,6 +28,7 @@ class MemoryApi:
         self.forbidden: set[str] = set()
         self.requests: list[KubernetesRequest] = []
         self._lock = threading.Lock()
+        self._created = 0
 
     def add(self, collection: str, name: str, **members: Any) -> Json:
         """Put an object into a collection, such as `/apis/apps/v1/namespaces/shop/deployments`."""
@@ -69,18 +70,49 @@ class MemoryApi:
             start, size = int(request.query.get("continue", 0)), int(request.query["limit"])
             following = str(start + size) if start + size < len(listed) else ""
             return _ok({"metadata": {"continue": following}, "items": listed[start : start + size]})
+        if request.method == "POST":
+            return self._create(request)
         found = self.objects.get(request.path)
         if found is None:
             return _status(404, "NotFound", "not found")
         if request.method == "GET":
             return _ok(found)
+        if request.method == "DELETE":
+            return self._delete(request, found)
         changed = copy.deepcopy(found)
-        for operation in request.body:
-            if not _apply(changed, operation):
-                return _status(422, "Invalid", "the server rejected our request")
+        if isinstance(request.body, Mapping):
+            _merge(changed, request.body)
+        elif not all(_apply(changed, operation) for operation in request.body):
+            return _status(422, "Invalid", "the server rejected our request")
         if "dryRun" not in request.query:
             self.objects[request.path] = changed
         return _ok(changed)
+
+    def _create(self, request: KubernetesRequest) -> HttpAnswer:
+        path = f"{request.path}/{request.body['metadata']['name']}"
+        if path in self.objects:
+            return _status(409, "AlreadyExists", "already exists")
+        self._created += 1
+        mark = {"uid": f"uid-{self._created}", "resourceVersion": "1"}
+        self.objects[path] = {**request.body, "metadata": {**request.body["metadata"], **mark}}
+        return _ok(self.objects[path])
+
+    def _delete(self, request: KubernetesRequest, found: Json) -> HttpAnswer:
+        if request.body.get("preconditions", {}).get("uid") not in {None, found["metadata"]["uid"]}:
+            return _status(409, "Conflict", "the UID in the precondition does not match")
+        del self.objects[request.path]
+        return _ok({})
+
+
+def _merge(entry: Json, change: Mapping[str, Any]) -> None:
+    """Carry out a merge patch (RFC 7386)."""
+    for key, value in change.items():
+        if isinstance(value, Mapping):
+            _merge(entry.setdefault(key, {}), value)
+        elif value is None:
+            entry.pop(key, None)
+        else:
+            entry[key] = value
 
 
 def _apply(entry: Json, operation: Mapping[str, Any]) -> bool:
