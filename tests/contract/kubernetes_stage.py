@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from rollback.core.timestamps import Instant
+from rollback.targets.base import TargetOptions
 from tests.contract.stage import SECRET, SECRET_NAME, Fate, LostAnswer, image
 from tests.support.kubernetes.client import MERGE_PATCH, Client, RequestFailed
 from tests.support.kubernetes.cluster import RBAC_PATH, Cluster, Namespace
-from tests.support.kubernetes.control_plane import wait_until
+from tests.support.kubernetes.control_plane import kubeconfig, wait_until
 from tests.support.kubernetes.image_behavior import ANY, HEALTHY, NEVER_READY, UNPULLABLE, ImageBehavior
 from tests.support.registry_proxy import Asked, Go, Reply, front, refusal, reset
 
@@ -271,6 +273,29 @@ class KubernetesStage:
             return False
 
         wait_until(is_in_force, limit_s=_LIMIT_S)
+
+
+def pointed_at(server: str, namespace: Namespace, folder: Path, *, program: str = "") -> TargetOptions:
+    """The options of a target that reaches a namespace through a server without a login of its own.
+
+    Args:
+        server: its address.
+        namespace: where the apps are.
+        folder: for the kubeconfig.
+        program: another kubectl than the cluster's.
+    """
+    file = folder / f"kubeconfig-{server.rpartition(':')[2]}"
+    file.write_text(json.dumps(kubeconfig({"server": server}, {})))
+    file.chmod(0o600)
+    settings = {
+        "kind": "kubernetes",
+        "context": namespace.cluster.context,
+        "namespace": namespace.name,
+        "program": program or namespace.cluster.program,
+        "kubeconfig": str(file),
+        "environments": ["prod"],
+    }
+    return TargetOptions("cluster", settings, environments=frozenset({"prod"}), env="prod")
 
 
 def _is_up(kind: str, entry: Mapping[str, Any]) -> bool:

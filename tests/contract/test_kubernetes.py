@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -12,7 +10,7 @@ import pytest
 
 from rollback.targets.base import Target, TargetOptions
 from rollback.targets.capabilities import ChangeChecks
-from tests.contract.kubernetes_stage import Gateway, KubernetesStage, gateway
+from tests.contract.kubernetes_stage import Gateway, KubernetesStage, pointed_at
 from tests.contract.optional_contracts import (
     ChangeCheckContract,
     DriftContract,
@@ -23,14 +21,7 @@ from tests.contract.optional_contracts import (
 )
 from tests.contract.steps import changes
 from tests.contract.target_contract import TargetContract
-from tests.support.kubernetes.cluster import Cluster, Namespace
-from tests.support.kubernetes.control_plane import kubeconfig
-
-
-@pytest.fixture(scope="module")
-def way(cluster: Cluster) -> Iterator[Gateway]:
-    with gateway(cluster) as made:
-        yield made
+from tests.support.kubernetes.cluster import Namespace
 
 
 class TestKubernetes(
@@ -68,19 +59,3 @@ class TestKubernetes(
         assert words in forbidden[0].why
         assert forbidden[0].hint
         assert (stage.configuration(billing), stage.configuration(cart)) == before
-
-
-def pointed_at(server: str, namespace: Namespace, folder: Path) -> TargetOptions:
-    """The options of a target that reaches a namespace through a server without a login of its own."""
-    file = folder / f"kubeconfig-{server.rpartition(':')[2]}"
-    file.write_text(json.dumps(kubeconfig({"server": server}, {})))
-    file.chmod(0o600)
-    settings = {
-        "kind": "kubernetes",
-        "context": namespace.cluster.context,
-        "namespace": namespace.name,
-        "program": namespace.cluster.program,
-        "kubeconfig": str(file),
-        "environments": ["prod"],
-    }
-    return TargetOptions("cluster", settings, environments=frozenset({"prod"}), env="prod")
