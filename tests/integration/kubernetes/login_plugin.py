@@ -16,7 +16,6 @@ def with_login(
     valid_s: int = 3600,
     source: str = 'cat "$0.token"',
     version: str = "v1",
-    server: str = "",
 ) -> Path:
     """Write a kubeconfig for `rollback` whose exec plug-in hands out tokens.
 
@@ -26,7 +25,6 @@ def with_login(
         valid_s: seconds for which kubectl may use a token.
         source: what the program, a shell script, prints as the token.
         version: of the plug-in's protocol; kubectl knows `v1` since 1.22.
-        server: another address of the cluster, over plain HTTP.
     """
     config = json.loads(cluster.kubeconfig().read_text())
     api_version = f"client.authentication.k8s.io/{version}"
@@ -44,8 +42,7 @@ printf '{{{kind},"status":{{"token":"%s","expirationTimestamp":"%s"}}}}' "$token
     plugin.chmod(0o755)
     login = {"apiVersion": api_version, "command": str(plugin), "interactiveMode": "Never"}
     file = folder / "kubeconfig"
-    entry = {"server": server} if server else config["clusters"][0]["cluster"]
-    file.write_text(json.dumps(kubeconfig(entry, {"exec": login})))
+    file.write_text(json.dumps(kubeconfig(config["clusters"][0]["cluster"], {"exec": login})))
     return file
 
 
