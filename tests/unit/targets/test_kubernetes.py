@@ -268,6 +268,29 @@ def test_a_new_pod_is_not_taken_for_an_old_one_before_its_change_is_observed(api
     assert (seen.ready, seen.stale) == (0, 1)
 
 
+@pytest.mark.parametrize("ending", [True, False])
+def test_an_old_pod_that_still_ends_keeps_a_change_from_being_up_although_no_count_has_it(
+    api: MemoryApi, make: Make, *, ending: bool
+) -> None:
+    entry = api.add(f"{APPS}/deployments", "web", **workload(NEW))
+    revision = "deployment.kubernetes.io/revision"
+    entry["metadata"]["annotations"] = {revision: "2"}
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    for number in (1, 2):
+        owner = owned("Deployment", "web", entry["metadata"]["uid"])
+        meta = {**owner, "annotations": {revision: str(number)}}
+        api.add(f"{APPS}/replicasets", f"web-{number}", metadata=meta, **workload(OLD if number == 1 else NEW))
+        meta = owned("ReplicaSet", f"web-{number}", f"{APPS}/replicasets web-{number}")
+        if number == 2 or ending:
+            leaves = {"deletionTimestamp": "2999-01-01T00:00:00Z"} if number == 1 else {}
+            api.add(PODS, f"web-{number}", metadata={**meta, **leaves}, status=ready)
+
+    seen = make().status(["shop/deployment/web"])["shop/deployment/web"]
+
+    assert (seen.ready, seen.instances) == (1, 1)
+    assert (seen.stale, seen.draining) == ((1, 1) if ending else (0, 0))
+
+
 def test_a_server_that_is_gone_is_one_error_and_not_a_reason_for_each_change(
     api: MemoryApi, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
