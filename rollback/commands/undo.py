@@ -11,6 +11,7 @@ from typing import Any
 from rollback.commands.plan import command_lines
 from rollback.config import option_values
 from rollback.config.settings import Settings
+from rollback.core.plan import OnFailure
 from rollback.core.rollout_status import LOST_S
 from rollback.errors import BadInput, Reason, Refused
 from rollback.output.progress import Progress
@@ -31,7 +32,8 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Put back what a run changed."""
     began = time.monotonic()
     config = context.load_settings(options["--config"], target=options["--target"])
-    how = policy(config, timeout_s=option_values.timeout_s(options["--timeout"]))
+    # An undo is the way back itself: there is nothing to which it could go back when an app does not come up.
+    how = policy(config, on_failure=OnFailure.KEEP, timeout_s=option_values.timeout_s(options["--timeout"]))
     access = context.access(
         config,
         user=options["--user"],

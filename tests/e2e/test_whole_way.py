@@ -55,6 +55,8 @@ def test_a_broken_fleet_goes_back_to_the_good_day_and_forward_again(sandbox: San
     assert without_images(after) == without_images(before)
     assert again.out.startswith("NOTHING TO DO after ")
     assert undone.out.startswith("DONE after ")
+    assert "everything goes back." in planned.out
+    assert "the others go on." in undone.err  # an undo is a way back already
     assert definitions(sandbox) == before
     assert told.out.count("DONE") == 2
 
