@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -109,14 +110,20 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pyz(tmp_path_factory: pytest.TempPathFactory, part: Callable[[str], str], checkout: Path) -> Path:
-    """The tool in a single file, built once."""
+    """The tool in a single file, built by the first process of the tests that needs it."""
     part("ansible-playbook-newest")  # the wheels come from the same place
-    output = tmp_path_factory.mktemp("pyz") / "rollback.pyz"
-    subprocess.run(
-        [sys.executable, checkout / "packaging" / "build_pyz.py", "--output", output, "--", *OFFLINE],
-        check=True,
-        timeout=400,
-    )
+    # Each process of pytest-xdist has a folder of its own in one that they share.
+    base = tmp_path_factory.getbasetemp()
+    output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pyz" / "rollback.pyz"
+    output.parent.mkdir(exist_ok=True)
+    with (output.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():
+            subprocess.run(
+                [sys.executable, checkout / "packaging" / "build_pyz.py", "--output", output, "--", *OFFLINE],
+                check=True,
+                timeout=400,
+            )
     return output
 
 

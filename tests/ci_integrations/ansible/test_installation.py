@@ -12,7 +12,8 @@ import pytest
 from tests.ci_integrations.conftest import ANSIBLE, OFFLINE, Playbook
 from tests.ci_integrations.scenario import REPOS, Scene
 
-NO_INDEX = json.dumps({"rollback_pip_extra_args": OFFLINE})
+QUICK = [*OFFLINE, "--no-compile"]  # what pip compiles is more than a step or two ever import
+NO_INDEX = json.dumps({"rollback_pip_extra_args": QUICK})
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +89,7 @@ def test_an_index_is_asked_by_name_and_conda_makes_the_environment(
         "venv.create(sys.argv[5], with_pip=True)\n"
     )
     conda.chmod(0o755)
-    arguments = json.dumps({"rollback_pip_extra_args": [*OFFLINE, f"--find-links={wheel.parent}"]})
+    arguments = json.dumps({"rollback_pip_extra_args": [*QUICK, f"--find-links={wheel.parent}"]})
 
     played = newest(
         *("--tags", "get", "-e", arguments),

@@ -107,14 +107,14 @@ def test_a_run_that_fails_restores_and_says_so(playbook: Playbook, scene: Scene,
     assert leaks(played.said, seen, scene.dump, Path(os.environ["HOME"])) == []
 
 
-def test_a_refusal_is_told_in_the_programs_own_words(playbook: Playbook, scene: Scene, history: Path) -> None:
-    played = playbook("--tags", "run", date="2001-01-01")
+def test_a_refusal_is_told_in_the_programs_own_words(oldest: Playbook, scene: Scene, history: Path) -> None:
+    played = oldest("--tags", "run", date="2001-01-01")
 
     assert played.code != 0
     last_red = [line for line in played.said.splitlines() if line.startswith("fatal: ")][-1]
     assert "run (exit code 3) was refused before the first write; nothing was changed: 2001-01-01 is not" in last_red
     assert "next: " in last_red
-    assert playbook.leftovers() == []
+    assert oldest.leftovers() == []
 
 
 def test_a_get_that_fails_keeps_the_dates_of_before(newest: Playbook, scene: Scene, history: Path) -> None:

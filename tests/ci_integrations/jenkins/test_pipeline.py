@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.ci_integrations.conftest import CHECKOUT
-from tests.ci_integrations.jenkins.conftest import ENDINGS, Answer, Button, choose, type_in
+from tests.ci_integrations.jenkins.conftest import ENDINGS, SHORT_LIVED, Answer, Button, choose, type_in
 from tests.ci_integrations.scenario import HOOK, PASSWORD
 
 DAY = "2026-11-20"
@@ -258,6 +259,7 @@ def test_the_linter_finds_no_error(part: Callable[[str], str]) -> None:
     linted = subprocess.run(
         [part("npm-groovy-lint"), "--noserver", "--failon", "error", "Jenkinsfile"],
         cwd=CHECKOUT,
+        env={**os.environ, "JAVA_TOOL_OPTIONS": SHORT_LIVED},
         capture_output=True,
         timeout=300,
         check=False,
