@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.preforked import preforked
+
 pytest_plugins = ["tests.support.kubernetes.fixtures", "tests.support.no_skips"]
 
 _USER_SETTINGS = ("ROLLBACK_", "DCOS_", "XDG_", "DOCKER_", "REGISTRY_", "BUILD_", "KUBE")
 # No deadline for hypothesis anywhere: the machine may be busy with something else.
 settings.register_profile("usual", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+# For another Python: whether the code runs there is the question, and not whether it is right.
+settings.register_profile("few", settings.get_profile("usual"), max_examples=20)
 settings.load_profile("usual")
 PARTS = Path(__file__).parent.parent / ".parts"  # what `.ci/parts` installs: programs that tests use as they are
 
@@ -58,3 +62,13 @@ def part() -> Callable[[str], str]:
         pytest.skip(f"{program} is not on this machine; `make integration` installs it")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def forked_dcos(part: Callable[[str], str]) -> Iterator[str]:
+    """The real `dcos` 0.6.1, loaded once and forked for each call, where the call matters and not its start."""
+    installed = Path(part("dcos")).resolve()
+    commands = ("auth", "cluster", "config", "marathon")
+    modules = ["dcoscli.main", *(f"dcoscli.{command}.main" for command in commands)]
+    with preforked(installed, str(installed.with_name("python")), modules) as program:
+        yield program

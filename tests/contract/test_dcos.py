@@ -1,7 +1,8 @@
-"""The contract through the real `dcos` 0.6.1, the Python generation."""
+"""The contract through the real `dcos` 0.6.1, the Python generation; it is loaded once and forked for each call."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +12,43 @@ from rollback.secret import Secret
 from rollback.targets import connect
 from rollback.targets.base import Target, TargetOptions
 from tests.contract.marathon_stage import BILLING, USER, MarathonStage
-from tests.contract.program import Calls, ProgramContract
+from tests.contract.program import Calls, ProgramContract, set_up
+
+MODULES = (
+    "dcoscli.main",
+    "dcoscli.auth.main",
+    "dcoscli.cluster.main",
+    "dcoscli.config.main",
+    "dcoscli.marathon.main",
+)
 
 
 class TestDcos(ProgramContract):
     @pytest.fixture
-    def program(self, part: Callable[[str], str]) -> str:
-        return part("dcos")
+    def program(self, forked_dcos: str) -> str:
+        return forked_dcos
+
+    def test_the_installed_program_answers_as_the_forked_one(
+        self, part: Callable[[str], str], program: str, shop: MarathonStage, users_folder: Path
+    ) -> None:
+        set_up(users_folder, shop.url, token=shop.logins.token(USER))
+        for words in (
+            ["marathon", "app", "list", "--json"],
+            ["marathon", "app", "show", "/nowhere"],
+            ["marathon", "app", "update", BILLING, "--force"],
+            ["marathon", "app", "list", "--no-such-option"],
+            ["auth", "login", "--password-env=NONE", f"--username={USER}"],
+        ):
+            ended = [
+                subprocess.run(
+                    [which, *words], input=b'{"cpus": "many"}', capture_output=True, timeout=60, check=False
+                )
+                for which in (part("dcos"), program)
+            ]
+
+            assert ended[0].stdout + ended[0].stderr
+            for part_of_it in ("returncode", "stdout", "stderr"):
+                assert getattr(ended[0], part_of_it) == getattr(ended[1], part_of_it), words
 
     def test_a_login_and_a_list_are_one_process_each(self, recorded: Target, calls: Calls) -> None:
         recorded.login()

@@ -1,8 +1,13 @@
-"""The contract through a stand-in for the Go generation of `dcos` (0.7 and later); the real one is out of reach."""
+"""The contract through a stand-in for the Go generation of `dcos` (0.7 and later); the real one is out of reach.
+
+It is loaded once and forked for each call.
+"""
 
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +16,27 @@ from rollback.errors import NoAnswer, TargetError
 from rollback.targets import connect
 from rollback.targets.base import Target, TargetOptions
 from tests.contract.marathon_stage import BILLING, MarathonStage
-from tests.contract.program import Calls, ProgramContract, script
+from tests.contract.program import Calls, ProgramContract
 from tests.contract.steps import change
+from tests.support.preforked import preforked
 
 STAND_IN = Path(__file__).parent.parent / "data" / "dcos-go"
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = tmp_path_factory.mktemp("go") / "dcos"
+    program.symlink_to(STAND_IN)
+    with preforked(program, sys.executable, ["json", "re", "urllib.request", "pathlib", "typing"]) as quick:
+        yield quick
 
 
 class TestDcosGo(ProgramContract):
     look_calls = ("marathon app list --json", "marathon group show /", "marathon task list --json")
 
     @pytest.fixture
-    def program(self, tmp_path: Path) -> str:
-        return script(tmp_path / "dcos", STAND_IN.read_text(encoding="utf-8"))
+    def program(self, forked: str) -> str:
+        return forked
 
     def test_the_login_falls_back_to_the_environment_once(
         self, recorded: Target, calls: Calls, shop: MarathonStage

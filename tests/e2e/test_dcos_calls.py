@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,9 +16,9 @@ VERSIONS, SHOW = "marathon app version list", "marathon app show"
 
 
 def test_a_plan_by_builds_and_a_run_of_it_start_two_processes_for_each_app_at_most(
-    sandbox: Sandbox, offered: Command, part: Callable[[str], str], tmp_path: Path
+    sandbox: Sandbox, offered: Command, forked_dcos: str, tmp_path: Path
 ) -> None:
-    program, calls = part("dcos"), Calls(tmp_path / "calls")
+    program, calls = forked_dcos, Calls(tmp_path / "calls")
     (tmp_path / "bin").mkdir()
     script(
         tmp_path / "bin" / "dcos",

@@ -34,7 +34,7 @@ def images(part: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory)
 def rollback(
     images: tuple[str, list[str]],
     sandbox: Sandbox,
-    part: Callable[[str], str],
+    forked_dcos: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> Command:
@@ -55,7 +55,7 @@ def rollback(
     target = f"{{kind: marathon, url: '{sandbox.marathon_url}'}}"
     if request.param == "dcos":
         set_up(tmp_path / "dot-dcos", sandbox.dcos_url, token="run-out")
-        path = f"{Path(part('dcos')).parent}{os.pathsep}{os.environ['PATH']}"
+        path = f"{Path(forked_dcos).parent}{os.pathsep}{os.environ['PATH']}"
         variables, target = {**variables, "PATH": path, "DCOS_DIR": str(tmp_path / "dot-dcos")}, "{kind: dcos}"
     (tmp_path / "rollback.yaml").write_text(
         f"registry: {{url: '{images[0]}'}}\ntarget: it\ntargets: {{it: {target}}}\n"

@@ -1,8 +1,8 @@
-"""The faults that matter most, through the real `dcos` program: each of its calls is a process, so they are few."""
+"""The faults that matter most, through the real `dcos` program: it is slow, so they are few."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,9 @@ from tests.faults.scenario import BILLING, CART, CATALOG, PLANNED, Scene, scene
 
 
 @pytest.fixture
-def stage(part: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def stage(forked_dcos: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """A scene in which a look is rare and the settling short, since every look costs seconds."""
-    program = Path(part("dcos"))
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{Path(forked_dcos).parent}:/usr/bin:/bin")
     monkeypatch.setenv("DCOS_DIR", str(tmp_path / "dot-dcos"))
     folder = tmp_path / "here"
     folder.mkdir()

@@ -28,11 +28,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox, part: Callable[[str], str]) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox, forked_dcos: str) -> Path:
     """A DC/OS folder that is set up for the sandbox by the tool itself."""
     made = tmp_path_factory.mktemp("dcos")
     ran = _run(
-        part,
+        forked_dcos,
         made,
         "cluster",
         "setup",
@@ -45,15 +45,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox, part: Cal
 
 
 @pytest.fixture
-def dcos(folder: Path, part: Callable[[str], str]) -> Dcos:
-    return lambda *words, stdin="": _run(part, folder, *words, stdin=stdin)
+def dcos(folder: Path, forked_dcos: str) -> Dcos:
+    return lambda *words, stdin="": _run(forked_dcos, folder, *words, stdin=stdin)
 
 
-def _run(part: Callable[[str], str], folder: Path, *words: str, stdin: str = "") -> Ran:
+def _run(program: str, folder: Path, *words: str, stdin: str = "") -> Ran:
     environment = {**os.environ, "DCOS_DIR": str(folder)}
     environment.pop("TERM", None)  # `deployment watch` would clear the screen
     return subprocess.run(
-        [part("dcos"), *words], input=stdin, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [program, *words], input=stdin, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -88,8 +88,8 @@ def test_a_cluster_is_set_up_and_listed(dcos: Dcos, sandbox: Sandbox) -> None:
     assert [(c["name"], c["url"], c["status"]) for c in said] == [("rollback-sandbox", sandbox.dcos_url, "AVAILABLE")]
 
 
-def test_a_setup_with_a_wrong_password_fails(sandbox: Sandbox, part: Callable[[str], str], tmp_path: Path) -> None:
-    ran = _run(part, tmp_path, "cluster", "setup", sandbox.dcos_url, "--username=oncall", "--password=wrong")
+def test_a_setup_with_a_wrong_password_fails(sandbox: Sandbox, forked_dcos: str, tmp_path: Path) -> None:
+    ran = _run(forked_dcos, tmp_path, "cluster", "setup", sandbox.dcos_url, "--username=oncall", "--password=wrong")
 
     assert (ran.returncode, ran.stderr.strip()) == (1, "Authentication failed")
 
