@@ -43,19 +43,33 @@ def test_a_workload_goes_back_to_the_good_day_and_forward_again(shop: Shop, kind
     assert shop.namespace.get(kind, "web")["spec"]["template"] == before
 
 
-def test_a_plan_names_context_namespace_and_server(shop: Shop) -> None:
+def test_two_namespaces_are_named_with_context_and_server_and_go_back_together(shop: Shop) -> None:
     _, bad = shop.release("web")
-    shop.namespace.create("Deployment", "web", bad)
-    shop.get()
-
-    planned = shop.command("plan", f"--date={GOOD_DAY}", "--env=prod")
-    examined = shop.command("doctor")
-
     cluster = shop.namespace.cluster
+    with cluster.namespace() as other:
+        both = sorted((shop.namespace, other), key=lambda one: one.name)
+        for one in both:
+            one.create("Deployment", "web", bad, replicas=1)
+        for one in both:
+            one.wait_until_up("Deployment", "web")
+        shop.settings(namespace=f"[{shop.namespace.name}, {other.name}]")
+        shop.get()
+
+        examined = shop.command("doctor")
+        ran = shop.command("run", f"--date={GOOD_DAY}", "--env=prod")
+        checked = shop.command("check", "--env=prod")
+        after = [one.get("Deployment", "web")["spec"]["template"]["spec"]["containers"][0]["image"] for one in both]
+        kept = [cluster.kubectl("-n", one.name, "get", "configmaps", "-o", "name") for one in both]
+
     assert examined.code == 0, examined.out
     assert f"context {cluster.context}: {cluster.server}, as rollback" in examined.out
-    assert "each of 1 services has its apps in prod (1 in all)" in examined.out
-    assert f"context {cluster.context}, namespace {shop.namespace.name} at {cluster.server}" in planned.out
+    assert "each of 1 services has its apps in prod (2 in all)" in examined.out
+    names = ", ".join(one.name for one in both)
+    assert ran.code == 0, ran.err + ran.out
+    assert f"context {cluster.context}, namespaces {names} at {cluster.server}" in ran.err
+    assert after == [shop.pinned("web", GOOD)] * 2
+    assert checked.code == 1
+    assert all("rollback-freeze" in one and "rollback-lock" not in one for one in kept), kept
 
 
 def test_a_service_that_crashes_is_put_back_to_the_identical_template(shop: Shop) -> None:
