@@ -59,14 +59,22 @@ def _answer(options: dict[str, Any]) -> CommandResult:
     }
     if not reasons:
         return CommandResult(f"FREE: {env.name} may be deployed to{'' if shared else _ELSEWHERE}\n", data, FREE)
-    lines = [f"NO: {env.name}: {why}\n" for why in reasons]
-    return CommandResult("".join([*lines, f"  next: {_next_step(commands, env.name, state, now)}\n"]), data, NO)
+    lines = [f"NO: {env.name}: {why}\n" for why in freeze.objections(state, image, now)]
+    lines.append(f"  next: {_next_step(commands, env.name, state, image, now)}\n")  # once, whatever stands against it
+    return CommandResult("".join(lines), data, NO)
 
 
-def _next_step(commands: CommandLines, env: str, state: EnvironmentState, now: datetime) -> str:
-    if not freeze.objections(state, "", now):  # an image was rolled back, and nothing else is against it
-        return "deploy another image than this one"
+def _next_step(commands: CommandLines, env: str, state: EnvironmentState, image: str, now: datetime) -> str:
+    of_any_image = freeze.objections(state, "", now)
+    other_image = "deploy another image than this one"
+    if not of_any_image:
+        return other_image
+    also = f"; then {other_image}" if len(freeze.objections(state, image, now)) > len(of_any_image) else ""
     if state.unfinished:
         cut = state.unfinished[0]
-        return f"wait until that run ends; if it was cut off: {commands.undo(cut.run, cut.dump)}"
-    return f"{commands.thaw(env)}, once it may be deployed to again"
+        undo = commands.undo(cut.run, cut.dump)
+        return (
+            f"wait until that run ends; if it was cut off: {undo}, or {commands.thaw(env)} if nothing needs to be "
+            f"undone{also}"
+        )
+    return f"{commands.thaw(env)}, once it may be deployed to again{also}"

@@ -26,6 +26,7 @@ from rollback.core import matching
 from rollback.core.apps import App
 from rollback.core.command_lines import CommandLines
 from rollback.core.history import History
+from rollback.core.plain_text import counted
 from rollback.errors import BadInput, LoginRefused, NotInRegistry, RegistryError, RollbackError
 from rollback.output.doctor_report import Finding, checkup_json, checkup_text
 from rollback.output.progress import Progress
@@ -151,7 +152,7 @@ def _history(given: _CheckContext) -> Iterator[Finding]:
         yield Finding("history", Level.WARN, f"there is no {path} yet", given.commands.get("<repositories>", "<e>"))
         return
     given.history = history = context.read_history(given.dump)
-    text = f"{path}: {len(history.repos)} services, {len(history.dates)} dates"
+    text = f"{path}: {counted(len(history.repos), 'service')}, {counted(len(history.dates), 'date')}"
     if history.dates:
         text += f" from {history.dates[-1]} to {history.dates[0]}"
     if history.env:
@@ -240,7 +241,7 @@ def _target(given: _CheckContext) -> Iterator[Finding]:
             yield _failed("target", error)
             return
         apps = target.apps(env)
-        yield Finding("target", Level.OK, f"{target.name}: {len(apps)} apps seen, {login}")
+        yield Finding("target", Level.OK, f"{target.name}: {counted(len(apps), 'app')} seen, {login}")
         if not apps and not env:
             text = "no app is seen; without a history it is not known which environment is meant"
             yield Finding("target", Level.WARN, text, given.commands.get("<repositories>", "<e>"))

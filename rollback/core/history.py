@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rollback.core.creation_time import undated_text
 from rollback.core.image import Basis, DeployedImage, Image, Skipped
+from rollback.core.plain_text import counted
 from rollback.core.timestamps import Instant
 from rollback.errors import BadInput
 
@@ -90,7 +91,7 @@ class History:
         reasons = [skip.reason for skip in self.skipped if skip.repo == repo]
         if not reasons:
             return f"it has no tag of {self.env or 'this environment'}"
-        return f"it has {len(reasons)} tag{'s' if len(reasons) > 1 else ''}, and none is offered: {reasons[0]}"
+        return f"it has {counted(len(reasons), 'tag')}, and none is offered: {reasons[0]}"
 
     def remembered_text(self, repo: str) -> str:
         """Why no deployment of a repository gives a date."""

@@ -280,11 +280,12 @@ def _not_offered(history: History, as_of: AsOf) -> Reason:
         )
     earlier = next((offered for offered in history.dates if offered < day), None)
     later = next((offered for offered in reversed(history.dates) if offered > day), None)
-    nearest = " and ".join(str(offered) for offered in (earlier, later) if offered)
+    near = [str(offered) for offered in (earlier, later) if offered]
+    nearest = f"the nearest date{'s are' if len(near) > 1 else ' is'} {' and '.join(near)}"
     older = "" if earlier else "; it is older than this history"
     return Reason(
         f"{day} is not a date of this history",
-        why=f"nothing was released that day{older}; the nearest dates are {nearest}",
+        why=f"nothing was released that day{older}; {nearest}",
         hint=f"use --date={earlier or later}"
         + ("" if earlier else ", or look further back: `rollback get`, a larger --last"),
     )

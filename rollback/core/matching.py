@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rollback.core.apps import App
 from rollback.core.image_reference import Reference
+from rollback.core.plain_text import counted
 from rollback.errors import BadInput, Reason
 
 _MOST_CANDIDATES = 20  # apps of each kind that an error names; how many more there are, it says
@@ -302,7 +303,7 @@ def _none(
         facts.append(f"no app is called {service}")
     fits = app_pattern(rules.app_id, env)
     if not any(env in _OF_A_SEGMENT.findall(app.id) or fits.fullmatch(app.id) for app in shown):
-        facts.insert(0, f"no app at all has a segment {env!r} ({len(shown)} apps seen)")
+        facts.insert(0, f"no app at all has a segment {env!r} ({counted(len(shown), 'app')} seen)")
     return Reason(
         f"{service}: no app of {env} runs {repo}",
         why=f"{'; '.join(facts)}; an app that this user may not see is absent too",

@@ -50,3 +50,8 @@ def sanitize_lines(text: object, most: int = 50, longest: int = LONGEST) -> list
     plain = text if isinstance(text, str) else str(text)
     lines = [line for raw in plain[: most * longest].split("\n") if (line := sanitize(raw, longest))]
     return lines if len(lines) <= most else [*lines[: most - 1], f"… {len(lines) - most + 1} more lines"]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 date`, `3 dates`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -54,8 +54,7 @@ def markdown(record: Record) -> str:
     """
     header, ended = record.header, record.outcome
     verdict = ended.get("verdict", "no outcome: it was killed, or it is still running")
-    what = f"{header.kind} of {header.env} to {header.as_of}"
-    lines = [f"# {_cell(verdict)}: {_cell(what)}", ""]
+    lines = [f"# {_cell(verdict)}: {_cell(header.title)}", ""]
     if ended:
         lines += [_cell(str(ended.get("summary", ""))), ""]
     facts = [("Run", header.run), ("Target", header.target), ("By", header.by), ("From", header.place)]
@@ -90,9 +89,14 @@ def _services(record: Record) -> list[str]:
 def _cell(text: object) -> str:
     """Text that stays one cell and makes no markup, whatever a registry or a server has put into it.
 
-    Markdown also reads character references (`&#8238;`), and a line's first characters as a heading, list or quote.
+    Markdown also reads character references (`&#8238;`), and a line's first characters as a heading, list or quote:
+    a number is a list's only before a point or parenthesis and a blank (CommonMark 0.31, section 5.2).
     """
     flat = sanitize(text).replace("&", "&amp;").replace("<", "&lt;")
     for mark in ("\\", "|", "`", "*", "_", "[", "]", "~"):
         flat = flat.replace(mark, f"\\{mark}")
-    return re.sub(r"^(\d{1,9})?([-+#>=.)])", r"\1\\\2", flat)
+    return re.sub(r"^(?:[-+#>=]|(\d{1,9})([.)])(?=\s|$))", _not_a_marker, flat)
+
+
+def _not_a_marker(found: re.Match[str]) -> str:
+    return f"{found[1]}\\{found[2]}" if found[1] else f"\\{found[0]}"

@@ -10,6 +10,7 @@ from rollback.core.history import History
 from rollback.core.image import Basis, Image
 from rollback.core.image_selection import Choice, Match, Selection
 from rollback.core.matching import service_of
+from rollback.core.plain_text import counted
 from rollback.output.shortening import brief, fit_names
 from rollback.output.terminal import Style, TerminalInfo
 from rollback.output.text_format import basis_text, table
@@ -55,7 +56,7 @@ def matrix_text(history: History, surface: TerminalInfo, chosen: Selection | Non
     if history.basis is not Basis.BUILT:
         note = [f"{surface.deployed} ran", f"{surface.released} built", note[1]]
     if hidden:
-        note.append(f"{hidden} older date{'s' if hidden > 1 else ''} further left")
+        note.append(f"{counted(hidden, 'older date')} further left")
     together = f"{' ' * _LEFT}{'   '.join(note)}"
     narrow = surface.width and len(together) >= surface.width
     lines += [

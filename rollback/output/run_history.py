@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rollback.core.plain_text import sanitize
+from rollback.core.plain_text import counted, sanitize
 from rollback.core.timestamps import with_local
 from rollback.output.terminal import Style, TerminalInfo
 from rollback.output.text_format import paragraph, short, table
@@ -63,7 +63,7 @@ def _is_undo(header: Header) -> bool:
 def run_text(record: Record, surface: TerminalInfo | None = None) -> str:
     """One past run: who, why, what came of it, and each of its steps with its time."""
     header = record.header
-    head = sanitize(f"{header.run}: {header.kind} of {header.env} to {header.as_of}")
+    head = sanitize(f"{header.run}: {header.title}")
     lines = [head, f"  on         {sanitize(header.target)}"]
     for name in ("by", "place", "at", "reason", "incident", "link", "on_failure"):
         if value := with_local(header.at) if name == "at" else getattr(header, name):
@@ -84,7 +84,7 @@ def event_row(line: Mapping[str, Any]) -> tuple[str, str, str]:
     """When, what, and what to show about it, of one line of a record."""
     match line["event"]:
         case "began":
-            detail = f"{len(line['steps'])} services"
+            detail = counted(len(line["steps"]), "service")
         case "writing":
             detail = ", ".join(f"{app} {short(image)}" for app, image in line["images"].items())
         case "cancelling" | "stopping":

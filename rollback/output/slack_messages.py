@@ -43,7 +43,7 @@ def escape(text: str) -> str:
 
 def started(header: Header, plan: Plan) -> Message:
     """Who, why, and from where to where, as a run begins."""
-    title = f"Started: {run_summary(header)}, by {header.by}"
+    title = f"Started: {header.title}, by {header.by}"
     lines = table([_plan_row(step) for step in plan.steps if step.action is not Action.SAME] or [("-",) * 5])
     counts = (
         f"{plan.count(Action.CHANGE)} to change, {plan.count(Action.SAME)} the same, {plan.count(Action.STAYS)} stay"
@@ -56,7 +56,7 @@ def ended(what: str, outcome: Outcome, header: Header | None = None) -> Message:
     """The verdict, what differs from before, and the undo command.
 
     Args:
-        what: what it was, as `run_summary` says it.
+        what: what it was, as `Header.title` says it.
         outcome: how it ended.
         header: who and why; None where nothing was begun.
     """
@@ -92,11 +92,6 @@ def refused(what: str, reasons: Sequence[Reason]) -> Message:
 def plain(title: str, body: str) -> Message:
     """A title with some lines below it."""
     return _message(title, _BLUE, [], body.strip().split("\n"), "")
-
-
-def run_summary(header: Header) -> str:
-    """What a run is, in a few words."""
-    return f"run of {header.env} to {header.as_of}" if header.kind == "run" else f"undo of {header.as_of}"
 
 
 def _about(header: Header) -> list[str]:

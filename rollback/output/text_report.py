@@ -10,7 +10,7 @@ from rollback.core.history import History
 from rollback.core.image import Basis
 from rollback.core.image_reference import Reference
 from rollback.core.image_selection import Match, Selection
-from rollback.core.plain_text import sanitize
+from rollback.core.plain_text import counted, sanitize
 from rollback.core.plan import Action, OnFailure, Plan, Step
 from rollback.core.timestamps import end_of_day, with_local
 from rollback.errors import Reason
@@ -244,7 +244,7 @@ def refused_text(reasons: Sequence[Reason], surface: TerminalInfo = PLAIN) -> st
 
 def refused_summary(reasons: Sequence[Reason]) -> str:
     """One line that says what stops a run."""
-    return f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} against it, nothing was changed"
+    return f"{counted(len(reasons), 'reason')} against it, nothing was changed"
 
 
 def policy_text(on_failure: OnFailure, timeout_s: float) -> str:

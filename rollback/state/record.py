@@ -73,6 +73,11 @@ class Header:
     number: int = 0
     identity: str = ""
 
+    @property
+    def title(self) -> str:
+        """What the run is, in a few words."""
+        return f"run of {self.env} to {self.as_of}" if self.kind == "run" else f"undo of {self.as_of}"
+
 
 @dataclass(frozen=True)
 class Captured:
@@ -321,6 +326,6 @@ def find(folder: Path, run: str) -> Record:
     more = f" and {len(found) - _NEWEST} older ones" if len(found) > _NEWEST else ""
     raise BadInput(
         f"there is no record of the run {run!r:.80} in {folder / FOLDER}",
-        why=f"it has {', '.join(path.stem for path in found[:_NEWEST])}{more}" if found else "it has none",
+        why=f"it has {', '.join(path.stem for path in found[:_NEWEST])}{more}" if found else "no runs yet",
         hint="`rollback history` lists the runs; --dump names the folder",
     )

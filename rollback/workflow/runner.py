@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from rollback.core.apps import App, Change, Status
+from rollback.core.plain_text import counted
 from rollback.core.plan import Action, Plan
 from rollback.core.plan_file import moved
 from rollback.core.timestamps import with_local
@@ -106,7 +107,7 @@ def plan_result(prepared: PreparedPlan, request: RunRequest) -> CommandResult:
         return CommandResult(text, data)
     surface = TerminalInfo.of(sys.stderr)
     remarks = "".join(reason_text(reason, surface) for reason in reasons)
-    number = f"{len(reasons)} reason{'s' if len(reasons) > 1 else ''} not to run this plan"
+    number = f"{counted(len(reasons), 'reason')} not to run this plan"
     return CommandResult(f"{text}\nREFUSED: {number}\n", data, Refused.exit_code, remarks)
 
 
@@ -343,11 +344,11 @@ def _title(request: RunRequest, plan: Plan) -> str:
 def _question(request: RunRequest, plan: Plan) -> str:
     if request.undoes is None:
         count = plan.count(Action.CHANGE)
-        which, whose = ("1 service", "its image") if count == 1 else (f"{count} services", "their images")
-        return f"Change {which} of {plan.env.name} to {whose} as of {plan.as_of}?"
+        whose = "its image" if count == 1 else "their images"
+        return f"Change {counted(count, 'service')} of {plan.env.name} to {whose} as of {plan.as_of}?"
     past = request.undoes.header
-    which = "1 service" if len(plan.changes) == 1 else f"{len(plan.changes)} services"
-    return f"Put {which} of {past.env} back to before the run of {with_local(past.at)}, {past.run}?"
+    services = counted(len(plan.changes), "service")
+    return f"Put {services} of {past.env} back to before the run of {with_local(past.at)}, {past.run}?"
 
 
 def _footer(plan: Plan, request: RunRequest) -> str:

@@ -448,7 +448,7 @@ def test_a_screen_reader_finds_named_dates_and_a_table_with_headings(
     assert ("rowheader", "billing") in told
     assert any(role in {"image", "img"} and name.startswith("Releases of 3 services") for role, name in told)
     assert ("button", "Copy") in told
-    assert [name for role, name in told if role == "heading"] == ["prod: what ran when", "As of 2026-11-20"]
+    assert [name for role, name in told if role == "heading"] == ["prod: images by date", "As of 2026-11-20"]
 
 
 BEYOND = """(() => [...document.querySelectorAll('main *')]

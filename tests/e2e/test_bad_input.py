@@ -176,9 +176,9 @@ def test_a_missing_history_is_refused_with_the_way_to_make_it(guarded: Guarded) 
 def test_a_date_that_is_not_offered_is_refused_naming_the_nearest(guarded: Guarded) -> None:
     dates = sorted(json.loads(guarded.file.read_text())["rollbacks"])
 
-    said = guarded("run", "--date=2026-01-01", "--env=prod", code=3, told=f"the nearest dates are {dates[0]}")
+    said = guarded("run", "--date=2026-01-01", "--env=prod", code=3, told=f"the nearest date is {dates[0]}")
     assert "older than this history" in said.err
-    guarded("run", "--date=2999-01-01", "--env=prod", code=3, told=f"the nearest dates are {dates[-1]}")
+    guarded("run", "--date=2999-01-01", "--env=prod", code=3, told=f"the nearest date is {dates[-1]}")
 
 
 @pytest.mark.parametrize(

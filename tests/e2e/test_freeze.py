@@ -41,6 +41,7 @@ def test_an_environment_is_free_before_and_frozen_after_a_run(sandbox: Sandbox, 
 
 def test_an_image_that_was_rolled_back_stays_known_after_a_thaw(sandbox: Sandbox, keeping: Command) -> None:
     ran(keeping, sandbox)
+    frozen, worse = keeping("check", "--env=prod"), keeping("check", "--env=prod", f"--image={BAD}")
 
     thawed = keeping("thaw", "--env=prod", "--by=bob", "--reason=fixed")
     free, bad, good = (
@@ -50,7 +51,11 @@ def test_an_image_that_was_rolled_back_stays_known_after_a_thaw(sandbox: Sandbox
 
     assert (thawed.code, thawed.out.partition(":")[0]) == (0, "DONE")
     assert (free.code, bad.code, good.code) == (0, 1, 0)
+    assert frozen.out.endswith("  next: rollback thaw --env=prod, once it may be deployed to again\n")
+    assert worse.out.endswith("may be deployed to again; then deploy another image than this one\n")
+    assert frozen.out.count("thaw") == worse.out.count("thaw") == 1
     assert "was rolled back at" in bad.out
+    assert bad.out.endswith("  next: deploy another image than this one\n")
     assert keeping("thaw", "--env=prod").out.startswith("NOTHING TO DO")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rollback.core.image import Basis
+from rollback.core.plain_text import counted
 from rollback.core.timestamps import with_local
 from rollback.output.shortening import brief, fit_names
 from rollback.output.timeline.chart import Chart, Mark, PastRun, is_running
@@ -113,7 +114,8 @@ def draw(chart: Chart, window: Window, name: str) -> str:
 
 def _title(chart: Chart, window: Window) -> str:
     first, last = chart.columns[window.columns[0]].day, chart.columns[window.columns[-1]].day
-    return f"Releases of {len(window.rows)} services from {first} to {last}; the tables hold the same as text"
+    services = counted(len(window.rows), "service")
+    return f"Releases of {services} from {first} to {last}; the tables hold the same as text"
 
 
 def label(chart: Chart, number: int, room: int = PHONE - 4) -> str:

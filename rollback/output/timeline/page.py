@@ -12,7 +12,7 @@ from importlib.resources import files
 from itertools import islice
 
 from rollback.core.image import Basis
-from rollback.core.plain_text import printable, sanitize
+from rollback.core.plain_text import counted, printable, sanitize
 from rollback.core.timestamps import with_local
 from rollback.output.shortening import brief, fit_names
 from rollback.output.text_format import short
@@ -66,7 +66,7 @@ def page(chart: Chart, commands: Commands, env: str) -> str:
         '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">',
         f"<title>{escape(env or 'fleet')}: timeline</title>",
         f"<style>{style}</style></head>\n<body><main>",
-        f"<header><h1>{escape(env or 'The fleet')}: what ran when</h1>",
+        f"<header><h1>{escape(env or 'The fleet')}: images by date</h1>",
         f"<p class=quiet>{escape(_about(chart))}</p></header>\n",
     ]
     if chart.columns:
@@ -102,8 +102,9 @@ def _about(chart: Chart) -> str:
     if history.basis is not Basis.BUILT:
         words.append(f"basis: {history.basis.value}")
     if history.generated:
-        words.append(f"as the registry stood at {with_local(str(history.generated))}")
-    words.append(f"{len(history.repos)} services, {len(history.dates)} dates, {len(chart.runs)} past runs")
+        words.append(f"registry read at {with_local(str(history.generated))}")
+    numbers = {"service": history.repos, "date": history.dates, "past run": chart.runs}
+    words.append(", ".join(counted(len(values), noun) for noun, values in numbers.items()))
     return " · ".join(words)
 
 
@@ -328,7 +329,7 @@ def _skipped(chart: Chart) -> Iterator[str]:
     skipped = chart.history.skipped
     if not skipped:
         return
-    yield f"<details><summary>{len(skipped)} tags are not offered</summary><ul>"
+    yield f"<details><summary>{counted(len(skipped), 'tag')} not offered</summary><ul>"
     for skip in skipped[:_MOST_SKIPPED]:
         yield f"<li><code>{escape(skip.repo)}:{escape(skip.tag)}</code>: {escape(skip.reason)}</li>"
     if len(skipped) > _MOST_SKIPPED:

@@ -66,8 +66,8 @@ def test_a_time_between_the_dates_offered_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("2026-11-15", "the nearest dates are 2026-11-12"),
-        ("2026-11-09", "older than this history; the nearest dates are 2026-11-10"),
+        ("2026-11-15", "the nearest date is 2026-11-12"),
+        ("2026-11-09", "older than this history; the nearest date is 2026-11-10"),
     ],
 )
 def test_a_date_that_is_not_offered_is_refused_with_the_nearest(text: str, told: str) -> None:

@@ -192,6 +192,18 @@ def test_markdown_is_not_made_by_text_from_outside() -> None:
     assert cells == [len(re.findall(r"\|", line)) for line in markdown_text(PLAIN).splitlines() if line[:1] == "|"]
 
 
+def test_ids_times_and_addresses_stay_as_they_are_in_markdown() -> None:
+    undo = replace(
+        record(PLAIN).header, kind="undo", run="20261122-040512-prod-1a2b", as_of="20261122-031207-prod-3a17"
+    )
+    shown = markdown(replace(record(PLAIN), header=replace(undo, at="2026-11-22T04:05:12Z", target="127.0.0.1:8080")))
+
+    assert ": undo of 20261122-031207-prod-3a17\n" in shown
+    assert "- **Run:** 20261122-040512-prod-1a2b\n" in shown
+    assert "- **Began:** 2026-11-22 04:05 UTC" in shown
+    assert "- **Target:** 127.0.0.1:8080\n" in shown
+
+
 @pytest.mark.parametrize("start", ["# a", "- a", "> a", "1. a", "+ a", "=== a", "12) a"])
 def test_a_summary_does_not_begin_a_block_of_markdown(start: str) -> None:
     shown = markdown(replace(record(PLAIN), outcome={"verdict": "DONE", "summary": start}))

@@ -298,7 +298,7 @@ def test_no_such_run_is_bad_input(tmp_path: Path, run: str) -> None:
     with pytest.raises(BadInput, match="there is no") as caught:
         record.find(tmp_path, run)
 
-    assert (caught.value.why, caught.value.exit_code) == ("it has none", 2)
+    assert (caught.value.why, caught.value.exit_code) == ("no runs yet", 2)
     assert "rollback history" in caught.value.hint
 
 
