@@ -46,6 +46,8 @@ class Instant(NamedTuple):
         if not found:
             raise ValueError(f"{text[:60]!r} {_fault(text)}")
         day, clock, fraction, zone = found.groups()
+        if zone[0] in "+-" and (zone[1:3] > "23" or zone[-2:] > "59"):
+            raise ValueError(f"{zone} is not an offset from UTC")
         digits = f"{fraction or '0':0<9}"
         offset = f"{zone[:3]}:{zone[-2:]}" if zone[0] in "+-" else "+00:00"
         try:

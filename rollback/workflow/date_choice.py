@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import datetime, timezone
 
 from rollback.config.settings import Settings
 from rollback.core import image_selection, preflight
 from rollback.core import plan as plans
-from rollback.core.history import History
-from rollback.core.image_selection import AsOf
+from rollback.core.history import History, zone
+from rollback.core.image_selection import AsOf, parse_as_of
 from rollback.core.plan import Environment
 from rollback.errors import BadInput, Declined, Refused
 from rollback.output.date_list import date_list
@@ -68,9 +69,23 @@ def choose(
         if not answer:
             raise Declined
         if not re.fullmatch(r"\d{1,3}", answer, re.ASCII):
-            return answer
+            return _offered(answer, history, config)
         if not 1 <= int(answer) <= len(days):
             raise BadInput(f"there is no number {answer}", hint=f"type 1 to {len(days)}, or a date")
         return str(days[int(answer) - 1])
 
     return prompt.value("Which one (a number or a date; Enter to stop)?", read)
+
+
+def _offered(answer: str, history: History, config: Settings) -> str:
+    """An answer that is no number: a date or a moment of the history, as `--date` takes it.
+
+    Raises:
+        BadInput: it is none.
+    """
+    now = datetime.now(timezone.utc)
+    try:
+        image_selection.select(history, parse_as_of(answer, now, zone(config.timezone), history.dates))
+    except (BadInput, Refused) as error:
+        raise BadInput(error.what.removeprefix("--date: "), hint=error.hint) from error
+    return answer

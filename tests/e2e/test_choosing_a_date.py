@@ -47,6 +47,21 @@ def test_no_choice_starts_nothing(sandbox: Sandbox, offered: Command, answer: st
     assert written(sandbox) == []
 
 
+def test_an_answer_that_is_no_date_of_the_history_is_asked_for_again(sandbox: Sandbox, offered: Command) -> None:
+    with offered.on_terminal("run", "--env=prod") as terminal:
+        terminal.until(WHICH)
+        terminal.type("last tuesday\n")
+        terminal.until("'last tuesday' is neither a date nor a time (use a date of this history: ")
+        terminal.type("2026-01-01\n")
+        terminal.until("2026-01-01 is not a date of this history (use --date=")
+        terminal.type("\n")
+        code = terminal.end()
+
+    assert code == 3
+    assert terminal.shown.count(WHICH) == 3
+    assert written(sandbox) == []
+
+
 def test_without_a_history_and_repositories_it_says_what_to_do(rollback: Command) -> None:
     with rollback.on_terminal("run", "--env=prod") as terminal:
         code = terminal.end()

@@ -65,6 +65,8 @@ def _rest(evidence: TimeEvidence) -> tuple[tuple[str, ...], tuple[str, ...]]:
         ("1989-12-31T23:59:59.999999999Z", "before 1990"),
         ("2026-11-23T04:00:00.000001Z", "in the future"),
         ("0001-01-01T00:00:00+14:00", "outside the calendar"),
+        ("2026-11-20T10:00:00+99:00", "+99:00 is not an offset from UTC"),
+        ("2026-11-20T10:00:00-0160", "-0160 is not an offset from UTC"),
         ("2026-11-20 17:31:05", "not a time with a zone"),
         ("2026-02-30T00:00:00Z", "created: "),
     ],
