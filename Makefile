@@ -5,7 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LIGHT  := $(VENV)/.installed
 READY  := $(VENV)/.ready
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what it imports, and keeps it; pip would compile all of it, which takes longer than the demo itself.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Many tests wait for a fleet to come up, so there are more of them at a time than there are processors.
 WORKERS ?= 4
