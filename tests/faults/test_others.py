@@ -108,9 +108,16 @@ def test_a_service_that_is_back_and_then_changed_by_others_is_not_called_restore
 def test_what_a_run_does_not_write_is_shown_as_it_was_seen_last(stage: Scene, outcome: ContainerOutcome) -> None:
     change = other_image(stage, CART)
     stage.sandbox.behaviors.attach(stage.target_image(BILLING), ContainerBehavior(outcome, start_s=8))
-    stage.time.after(3, lambda: stage.sandbox.front.foreign(CART, change))
 
-    told = stage.run("--only=billing")
+    class Meddled(Journal):
+        """Somebody deploys another service when this one is up, or up again."""
+
+        def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:
+            super().judged(watch, restoring=restoring)
+            if restoring or watch.state is RolloutState.UP:
+                stage.sandbox.front.foreign(CART, change)
+
+    told = stage.run("--only=billing", Journal=Meddled)
 
     words = f"cart: somebody else changed it meanwhile: it is to run {change['container']['docker']['image']} now"
     if outcome is ContainerOutcome.RUNS:

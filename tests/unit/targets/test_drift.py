@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import pytest
 
 from rollback.core.timestamps import Instant
+from rollback.errors import TargetError
+from rollback.targets.base import TargetOptions
 from rollback.targets.marathon import drift
+from rollback.targets.marathon.image_versions import ImageVersions
 
 THEN = {
     "instances": 2,
@@ -51,3 +57,19 @@ def test_variables_are_told_by_name_and_never_by_value() -> None:
 )
 def test_every_other_change_is_told(change: dict[str, object], told: str) -> None:
     assert drift.drift(THEN, {**THEN, **change}) == (told,)
+
+
+@pytest.mark.parametrize("section", [{"kind": "marathon", "url": "http://127.0.0.1:1"}, {"kind": "dcos"}])
+def test_a_definition_that_was_stored_over_the_one_of_that_day_is_compared_with_nothing(
+    section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target: Any = importlib.import_module(f"rollback.targets.{section['kind']}").connect(TargetOptions("t", section))
+    stamp, written = "2026-10-01T00:00:00.000Z", "2026-11-22T00:00:00.000Z"
+    memory = ImageVersions(lambda _: [stamp, written], lambda *_: {"container": {}}, 1)
+    monkeypatch.setattr(target, "_versions", memory)
+    monkeypatch.setattr(target, "_version_list", lambda _: [stamp, written])
+    memory.note([{"id": "/a", "version": stamp}])  # it was given back when a deployment was rolled back
+    memory.at("/a", Instant.parse(written))
+
+    with pytest.raises(TargetError, match="the past of /a is not known"):
+        target.drift("/a", Instant.parse("2026-11-20T00:00:00Z"))

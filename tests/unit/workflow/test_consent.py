@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,6 +66,11 @@ def asked(*, given: bool = False, needed: bool = False) -> str:
     return "yes"
 
 
+def unread() -> bytes:
+    """What standard input still holds."""
+    return os.read(0, 65_536) if select.select([0], [], [], 0)[0] else b""
+
+
 @pytest.mark.parametrize(
     ("holds", "answer"),
     [
@@ -85,7 +91,7 @@ def test_only_what_waits_as_yes_or_no_is_an_answer(
 
     assert asked() == answer
     if holds:
-        assert os.read(0, len(holds)) == holds
+        assert unread() == holds
 
 
 def test_with_yes_nothing_is_read_and_an_undo_needs_it_whatever_is_piped_in(
@@ -139,8 +145,8 @@ def test_where_a_pipe_cannot_be_looked_at_only_a_single_word_is_read(
     on_standard_input(holds)
 
     assert asked() == answer
-    if answer == "yes" and len(holds) > 5:
-        assert os.read(0, len(holds)) == holds
+    if len(holds) > 5:
+        assert unread() == holds
 
 
 def test_the_question_names_environment_and_date() -> None:
