@@ -21,7 +21,7 @@ from rollback.workflow.command_result import CommandResult
 
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """List the runs of a dump folder, newest first, or show one."""
-    folder = option_values.folder(options["--dump"])
+    folder = option_values.folder_of_records(options["--dump"])
     run = options["--run"] or options["<id>"]
     if run:
         if options["--html"]:

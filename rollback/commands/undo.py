@@ -42,7 +42,7 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
         slack=options["--slack"],
         ask=not options["--yes"],
     )
-    dump = option_values.folder(options["--dump"])
+    dump = option_values.folder_of_records(options["--dump"])
     env = _environment(options["--env"], config, dump, access) if options["--env"] else None
     run = options["--run"] or options["<id>"]
     past = _chosen(dump, run, env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -260,6 +261,21 @@ def timeout_s(text: str | None) -> float | None:
 def folder(text: str | None) -> Path:
     """Read a folder's path; the current folder if nothing was given."""
     return files.expand_user(text or ".")
+
+
+def folder_of_records(text: str | None) -> Path:
+    """Read the path of a folder whose runs are listed or undone; one that is not there has not "no runs yet".
+
+    Raises:
+        BadInput: there is no such folder.
+    """
+    found = folder(text)
+    if not found.is_dir():
+        why = "it is not a folder" if os.path.lexists(found) else "there is no such folder"
+        raise BadInput(
+            f"the folder {found} has no runs", why=why, hint="name the folder of rollback.json with --dump"
+        )
+    return found
 
 
 def count(text: str, flag: str, most: int = 10_000) -> int:

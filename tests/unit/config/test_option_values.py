@@ -132,3 +132,13 @@ def test_a_file_and_a_flag_have_to_be_one_line_too(tmp_path: Path) -> None:
         secret(file=file)
     with pytest.raises(BadInput, match="the password holds control characters"):
         secret(flag="one\ntwo")
+
+
+def test_a_folder_that_is_not_there_is_no_folder_without_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert option_values.folder_of_records(str(tmp_path)) == tmp_path
+    for name, why in (("absent", "there is no such folder"), ("file", "it is not a folder")):
+        with pytest.raises(BadInput) as caught:
+            option_values.folder_of_records(str(tmp_path / name))
+        assert caught.value.why == why
