@@ -18,6 +18,8 @@ _AGO = re.compile(r"(an?|\d{1,5}) (minute|hour|day|week)s? ago", re.ASCII)
 _MOST_DATES = 5  # named in an error
 _TO_THE_MINUTE = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
 
+NOTHING_BEFORE = "nothing on or before the date"
+
 
 class Match(str, Enum):
     """How an image relates to the date."""
@@ -249,8 +251,8 @@ def _none(history: History, repo: str) -> Choice:
     if undated:
         return Choice(repo, None, Match.UNDATED, reason=undated)
     if history.of(repo):
-        return Choice(repo, None, Match.MISSING, reason="nothing on or before the date")
-    return Choice(repo, None, Match.MISSING, reason=f"nothing on or before the date: {history.without_image(repo)}")
+        return Choice(repo, None, Match.MISSING, reason=NOTHING_BEFORE)
+    return Choice(repo, None, Match.MISSING, reason=f"{NOTHING_BEFORE}: {history.without_image(repo)}")
 
 
 def settled(choice: Choice, digests: Collection[str]) -> Choice:

@@ -9,9 +9,9 @@ from rollback.core.apps import OperatorCommands
 from rollback.core.history import History
 from rollback.core.image import Basis
 from rollback.core.image_reference import Reference
-from rollback.core.image_selection import Match, Selection
+from rollback.core.image_selection import NOTHING_BEFORE, Match, Selection
 from rollback.core.plain_text import counted, sanitize
-from rollback.core.plan import Action, OnFailure, Plan, Step
+from rollback.core.plan import LEFT_OUT, Action, OnFailure, Plan, Step
 from rollback.core.timestamps import end_of_day, with_local
 from rollback.errors import Reason
 from rollback.execution.outcome import Outcome, Row, Verdict
@@ -22,6 +22,7 @@ from rollback.output.text_format import DIGEST_SHOWN, basis_text, duration, para
 
 _QUESTION = 3  # lines of a terminal: a blank one, the question, and the one that its answer ends
 _DETAIL = 24  # columns of a detail in the line of its service, if the other columns have to give way
+_SHORT = {LEFT_OUT: LEFT_OUT, NOTHING_BEFORE: "no earlier image"}
 PLAIN = TerminalInfo()  # a file, a message: any width, no colour
 
 _INKS = {
@@ -84,7 +85,8 @@ def plan_text(plan: Plan, *, surface: TerminalInfo = PLAIN, footer: str = "") ->
     lines.append("")
     for step in plan.steps:
         for note in step.notes:
-            lines += paragraph("Note: ", f"{step.service}: {note}", surface)
+            if note != _why_it_stays(step):
+                lines += paragraph("Note: ", f"{step.service}: {note}", surface)
     not_changed = [f"not changed: {other}" for other in plan.others]
     not_changed += [f"not looked at: {words}" for words in plan.not_looked_at]
     for warning in (*plan.warnings, *not_changed):
@@ -148,7 +150,7 @@ def _plan_row(step: Step, basis: Basis, surface: TerminalInfo) -> tuple[str, ...
         return (step.service, now, surface.arrow, then, step.direction or "change", _match_text(step, basis))
     if step.action is Action.SAME:
         return (step.service, now, "", "", "same", _match_text(step, basis))
-    return (step.service, now, "", "", "stays", "")
+    return (step.service, now, "", "", "stays", _SHORT.get(_why_it_stays(step), ""))
 
 
 def _without_ending(
@@ -172,6 +174,14 @@ def _without_ending(
         return rows, ""
     bare = [(row[0], row[1].removesuffix(ending), row[2], row[3].removesuffix(ending), *row[4:]) for row in rows]
     return bare, f"   (tags end in {ending})"
+
+
+def _why_it_stays(step: Step) -> str:
+    """Why a service stays that a user has left out, or that the date has no image for; else empty.
+
+    It is in the service's row, and a warning has all of them; a note for each would hide what matters.
+    """
+    return next((note for note in step.notes if note in (LEFT_OUT, NOTHING_BEFORE)), "")
 
 
 def _match_text(step: Step, basis: Basis) -> str:

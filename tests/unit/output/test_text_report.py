@@ -15,7 +15,7 @@ from rollback.output.terminal import TerminalInfo
 from rollback.output.text_format import duration, short
 from rollback.output.text_report import outcome_text, plan_text
 from tests.support.fleets import fleet
-from tests.support.image_factory import HOST, PROD, app, day_of, digest
+from tests.support.image_factory import HOST, PROD, app, built, day_of, digest, image
 
 TERMINAL = TerminalInfo(width=80)
 
@@ -71,6 +71,26 @@ def test_a_plan_in_a_pipe_is_never_cut() -> None:
     steps = tuple(replace(step, after=long) if step.action is Action.CHANGE else step for step in plan.steps)
 
     assert f"{'8' * 100}-master" in plan_text(replace(plan, steps=steps))
+
+
+def test_why_services_stay_is_in_their_rows_and_in_one_warning() -> None:
+    history = built(
+        [image(f"shop/{name}:1-master", day) for name in ("a", "b", "c") for day in ["2026-11-19"]]
+        + [image("shop/new:1-master", "2026-11-20")]
+    )
+    apps = [app(name, f"{HOST}/shop/{name}:2-master") for name in ("a", "b", "c", "new")]
+    rules = Rules(skip=frozenset({"b", "c"}))
+
+    lines = plan_text(plans.build(select(history, day_of("2026-11-19")), apps, PROD, "m", rules)).splitlines()
+
+    stays = [line.split(maxsplit=3) for line in lines if " stays  " in line]
+    assert [[name, *rest] for name, _, *rest in stays] == [
+        ["b", "stays", "left out on request"],
+        ["c", "stays", "left out on request"],
+        ["new", "stays", "no earlier image"],
+    ]
+    assert [line for line in lines if line.startswith("Note: ")] == []
+    assert len([line for line in lines if line.startswith("Warning: ")]) == 2
 
 
 def test_only_a_new_digest_is_shown_as_such() -> None:
