@@ -54,6 +54,24 @@ def test_a_job_is_told_no_from_before_the_first_write_on(stage: Scene, words: tu
     assert (check(stage).code, check(stage).document["unfinished"]) == (0 if words else 1, [])
 
 
+def test_a_job_is_told_no_during_an_undo(stage: Scene) -> None:
+    ran = stage.run("--no-freeze").document["run"]
+    asked: list[Told] = []
+
+    class Announcing(Journal):
+        """Asks when the first write is about to be sent."""
+
+        def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
+            super().writing(changes, restoring=restoring)
+            asked.append(check(stage))
+
+    undone = stage.undo(Journal=Announcing)
+
+    assert (undone.code, [told.code for told in asked]) == (0, [1])
+    assert [one["run"] for one in asked[0].document["unfinished"]] == [undone.document["run"]] != [ran]
+    assert check(stage).code == 0
+
+
 def _crashes(stage: Scene) -> tuple[str, ...]:
     stage.sandbox.behaviors.attach(stage.target_image(CART), ContainerBehavior(ContainerOutcome.CRASHES))
     return ()
