@@ -17,6 +17,7 @@ from rollback.core.plain_text import sanitize
 from rollback.core.timestamps import Instant, with_local
 
 _MOST = 200  # images remembered per environment
+_MOST_FORMER = 10  # freezes that later runs have replaced
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,13 @@ class EnvironmentState:
         withdrawn: the images that were rolled back, newest first.
         unfinished: the runs without an outcome, newest first. A run that was cut off does not become whole because
             another one follows it.
+        former: the freezes that later runs have replaced, newest first. They count again once those are undone.
     """
 
     freeze: Freeze | None = None
     withdrawn: tuple[Withdrawn, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
+    former: tuple[Freeze, ...] = ()
 
 
 def begun(state: EnvironmentState, unfinished: Unfinished, freeze: Freeze | None) -> EnvironmentState:
@@ -92,7 +95,8 @@ def begun(state: EnvironmentState, unfinished: Unfinished, freeze: Freeze | None
         unfinished: the run.
         freeze: the freeze that counts from now on; None leaves an earlier one as it is.
     """
-    return replace(state, freeze=freeze or state.freeze, unfinished=(unfinished, *state.unfinished))
+    former = (state.freeze, *state.former)[:_MOST_FORMER] if freeze and state.freeze else state.former
+    return replace(state, freeze=freeze or state.freeze, unfinished=(unfinished, *state.unfinished), former=former)
 
 
 def reverted(state: EnvironmentState, run: str, before: Freeze | None) -> EnvironmentState:
@@ -103,8 +107,10 @@ def reverted(state: EnvironmentState, run: str, before: Freeze | None) -> Enviro
         run: the run.
         before: the freeze before it.
     """
-    ours = state.freeze is not None and state.freeze.run == run
-    return ended(replace(state, freeze=before if ours else state.freeze), {run})
+    if state.freeze is not None and state.freeze.run == run:
+        former = tuple(one for one in state.former if one != before)
+        state = replace(state, freeze=before, former=former)
+    return ended(state, {run})
 
 
 def ended(state: EnvironmentState, runs: Collection[str]) -> EnvironmentState:
@@ -134,9 +140,22 @@ def after_run(
 def after_undo(
     state: EnvironmentState, run: str, withdrawn: Iterable[Withdrawn], deployed: Iterable[str]
 ) -> EnvironmentState:
-    """The state after an undo: the freeze of the undone run goes with it, and it is no longer unfinished."""
-    after = ended(after_run(state, withdrawn, None, deployed), {run})
-    return replace(after, freeze=None) if after.freeze and after.freeze.run == run else after
+    """The state after an undo: the freeze of the undone run goes with it, and it is no longer unfinished.
+
+    The freeze that this one had replaced counts again: the environment is as that earlier run has left it.
+    """
+    return lifted(ended(after_run(state, withdrawn, None, deployed), {run}), {run})
+
+
+def lifted(state: EnvironmentState, runs: Collection[str]) -> EnvironmentState:
+    """The state without the freezes of runs of which nothing is left; the newest of the others counts."""
+    left = tuple(one for one in (state.freeze, *state.former) if one and one.run not in runs)
+    return replace(state, freeze=left[0] if left else None, former=left[1:])
+
+
+def is_frozen_by(state: EnvironmentState, run: str) -> bool:
+    """Whether the freeze of a run counts, or would count again."""
+    return any(one.run == run for one in (state.freeze, *state.former) if one)
 
 
 def merged(states: Iterable[EnvironmentState]) -> EnvironmentState:
@@ -154,12 +173,13 @@ def merged(states: Iterable[EnvironmentState]) -> EnvironmentState:
         max(freezes, key=lambda one: Instant.parse(one.until), default=None),
         tuple(newest.values())[:_MOST],
         tuple(dict.fromkeys(one for state in every for one in state.unfinished)),
+        tuple(dict.fromkeys(one for state in every for one in state.former))[:_MOST_FORMER],
     )
 
 
 def thawed(state: EnvironmentState) -> EnvironmentState:
     """The state without its freeze, and without runs that were cut off."""
-    return replace(state, freeze=None, unfinished=())
+    return replace(state, freeze=None, unfinished=(), former=())
 
 
 def make(by: str, reason: str, run: str, now: datetime, seconds: float) -> Freeze:
@@ -231,6 +251,7 @@ def as_json(state: EnvironmentState) -> dict[str, Any]:
         "freeze": asdict(state.freeze) if state.freeze else None,
         "withdrawn": [asdict(one) for one in state.withdrawn],
         "unfinished": [asdict(one) for one in state.unfinished],
+        "former": [asdict(one) for one in state.former],
     }
 
 
@@ -243,9 +264,11 @@ def loads(text: str) -> EnvironmentState:
     try:
         data = json_text.loads(text)
         found = Freeze(**data["freeze"]) if data["freeze"] else None
-        if found:
-            Instant.parse(found.until)
+        former = tuple(Freeze(**one) for one in data.get("former", ()))
+        for one in (found, *former):
+            if one:
+                Instant.parse(one.until)
         unfinished = tuple(Unfinished(**one) for one in data.get("unfinished", ()))  # 0.1 has none
-        return EnvironmentState(found, tuple(Withdrawn(**one) for one in data["withdrawn"]), unfinished)
+        return EnvironmentState(found, tuple(Withdrawn(**one) for one in data["withdrawn"]), unfinished, former)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a state: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Set
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -80,7 +80,10 @@ def finish(
     def after(state: EnvironmentState) -> EnvironmentState:
         if not changed and (execution.restored is None or all_up(execution.restored)):
             return freeze.reverted(state, header.run, before)
-        over = {header.run, *_finished(state, whole)} if execution.clean else {header.run}
+        over = {header.run}
+        if execution.clean:
+            over |= _finished(state, whole)
+            state = _tidied(state)
         if request.undoes and execution.clean and not _is_narrowed(plan):
             return freeze.ended(freeze.after_undo(state, request.undoes.header.run, out, brought), over)
         return freeze.ended(freeze.after_run(state, out, None, brought), over)
@@ -99,12 +102,11 @@ def nothing_left(request: RunRequest, plan: Plan, target: Target, cluster: Clust
         store = state_store(request, plan, target, cluster)
         found = store.load()
         over = {one.run for one in found.unfinished if one.run == undone} | _finished(found, whole)
-        is_frozen = found.freeze is not None and found.freeze.run == undone  # it goes with the undo, too
-        if undone and (undone in over or is_frozen):
+        if undone and (undone in over or freeze.is_frozen_by(found, undone)):  # the freeze goes with the undo, too
             brought = [step.app.image for step in plan.steps if step.action is Action.SAME and step.app]
-            store.change(lambda state: freeze.ended(freeze.after_undo(state, undone, (), brought), over))
+            store.change(lambda state: freeze.ended(freeze.after_undo(_tidied(state), undone, (), brought), over))
         elif over:
-            store.change(lambda state: freeze.ended(state, over))
+            store.change(lambda state: freeze.ended(_tidied(state), over))
     except RollbackError as error:
         log.warning("whether %s is frozen is not known: %s", plan.env.name, error.why or error.what)
 
@@ -121,12 +123,20 @@ def _finished(state: EnvironmentState, whole: Collection[str]) -> set[str]:
         state: what is kept of the environment.
         whole: ids of the apps that are.
     """
-    over = set()
+    return {cut.run for cut, sent in _cut_off(state) if sent <= set(whole)}
+
+
+def _tidied(state: EnvironmentState) -> EnvironmentState:
+    """The state without the freezes of runs that were cut off before their first write."""
+    return freeze.lifted(state, {cut.run for cut, sent in _cut_off(state) if not sent})
+
+
+def _cut_off(state: EnvironmentState) -> Iterator[tuple[Unfinished, Set[str]]]:
+    """The runs of this machine that were cut off, with the apps that each may have changed."""
     for cut in state.unfinished:
         with suppress(BadInput):  # a record that cannot be read here says nothing: that run stays unfinished
-            if cut.host == platform.node() and record.find(Path(cut.dump), cut.run).sent.keys() <= set(whole):
-                over.add(cut.run)
-    return over
+            if cut.host == platform.node():
+                yield cut, record.find(Path(cut.dump), cut.run).sent.keys()
 
 
 def state_store(request: RunRequest, plan: Plan, target: Target, cluster: Cluster) -> StateStore:

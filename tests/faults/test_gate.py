@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rollback.core.apps import Change
+from rollback.core.rollout_status import RolloutStatus
 from rollback.sandbox.container_behavior import ContainerBehavior, ContainerOutcome
 from rollback.sandbox.marathon.fault_injection import Fault, FaultKind
 from rollback.state.journal import Journal
@@ -122,3 +124,53 @@ def test_a_plain_undo_names_what_it_passes_over_and_undoes_the_run_before_it(sta
     assert f"passed over {failed.document['run']}: its writes were all refused or put back" in undone.err
     assert stage.tags() == before
     assert check(stage).code == 0
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_after_an_undo_the_freeze_of_the_run_before_it_counts_again(stage: Scene, killed: bool) -> None:
+    newest = next(iter(json.loads((stage.folder / "rollback.json").read_text())["rollbacks"]))
+    first = stage.run("--freeze=9h").document["run"]
+
+    class Killed(BaseException):
+        """The program is gone."""
+
+    class Cut(Journal):
+        """Ends the program after the writes."""
+
+        def judged(self, watch: RolloutStatus, *, restoring: bool) -> None:
+            raise Killed
+
+    words = ("run", f"--date={newest}", "--env=prod", *stage.common())
+    with pytest.raises(Killed) if killed else nullcontext():
+        stage.command(*words, **({"Journal": Cut} if killed else {}))
+    stage.later()
+    second = frozen_by(stage)
+
+    undone = stage.undo(f"--run={second}")
+    between = frozen_by(stage)
+    lifted = stage.undo(f"--run={first}")
+
+    assert second != first
+    assert (undone.code, between) == (0, first), undone
+    assert (lifted.code, check(stage).code) == (0, 0), lifted
+
+
+def test_the_freeze_of_a_run_that_was_killed_before_its_first_write_goes_with_the_next_whole_run(
+    stage: Scene,
+) -> None:
+    class Killed(BaseException):
+        """The program is gone."""
+
+    class Cut(Journal):
+        """Ends the program before the first write."""
+
+        def writing(self, changes: Sequence[Change], *, restoring: bool) -> None:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stage.run(Journal=Cut)
+    cut_off = check(stage).code
+
+    whole = stage.run("--no-freeze")
+
+    assert (cut_off, whole.code, check(stage).code) == (1, 0, 0)

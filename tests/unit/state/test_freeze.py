@@ -164,6 +164,19 @@ def test_a_run_that_leaves_nothing_brings_the_freeze_before_it_back() -> None:
     assert freeze.reverted(freeze.after_run(state, (), None, ()), "another", None).freeze == ours
 
 
+def test_the_freeze_that_a_run_replaced_counts_again_after_its_undo() -> None:
+    first, second = frozen("r1"), freeze.make("bob", "", "r2", NOW, 60)
+    replaced = freeze.begun(EnvironmentState(first), CUT, second)
+
+    assert (replaced.freeze, replaced.former) == (second, (first,))
+    assert freeze.loads(freeze.dumps(replaced)) == replaced
+    assert freeze.after_undo(replaced, "r2", (), ()) == EnvironmentState(first)
+    assert freeze.after_undo(replaced, "r1", (), ()) == EnvironmentState(second, unfinished=(CUT,))
+    assert freeze.reverted(replaced, "r2", first) == EnvironmentState(first)
+    assert freeze.thawed(replaced) == EnvironmentState()
+    assert [freeze.is_frozen_by(replaced, run) for run in ("r1", "r2", "r3")] == [True, True, False]
+
+
 def test_a_state_of_version_0_1_is_read() -> None:
     assert freeze.loads('{"freeze": null, "withdrawn": []}') == EnvironmentState()
     state = freeze.begun(EnvironmentState(frozen()), CUT, None)
