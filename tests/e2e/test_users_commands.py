@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -63,16 +64,22 @@ def fleet(registry: str, sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def rollback(fleet: Sandbox, registry: str, part: Callable[[str], str], tmp_path: Path) -> Command:
+def rollback(fleet: Sandbox, registry: str, forked_dcos: str, tmp_path: Path) -> Command:
     """As on the users' own machine: a dcos that is set up and on PATH, and the registry in the environment."""
-    program = Path(part("dcos"))
     set_up(tmp_path / "dot-dcos", fleet.dcos_url, token="run-out")
     folder = tmp_path / "here"
     folder.mkdir()
     (folder / "rollback.yaml").write_text(QUICK.replace("0.05", "0.2").replace("timeout_s: 8", "timeout_s: 40"))
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{Path(forked_dcos).parent}{os.pathsep}{os.environ['PATH']}"
     variables = {"PATH": path, "DCOS_DIR": str(tmp_path / "dot-dcos"), "ROLLBACK_REGISTRY": registry}
     return Command(folder, variables=variables)
+
+
+@pytest.fixture
+def installed(rollback: Command, part: Callable[[str], str]) -> Command:
+    """The same, with the dcos that is installed, as it is."""
+    path = f"{Path(part('dcos')).parent}{os.pathsep}{os.environ['PATH']}"
+    return replace(rollback, variables={**rollback.variables, "PATH": path})
 
 
 def running(fleet: Sandbox) -> dict[str, str]:
@@ -85,13 +92,13 @@ def running(fleet: Sandbox) -> dict[str, str]:
 
 
 def test_get_and_run_as_they_are_written_on_the_card(
-    rollback: Command, fleet: Sandbox, tmp_path: Path, slack: tuple[str, list[str]]
+    installed: Command, fleet: Sandbox, tmp_path: Path, slack: tuple[str, list[str]]
 ) -> None:
     before, folder = running(fleet), tmp_path / "dump"
 
-    got = rollback.line(f"rollback get --repo=repo1,repo2,repo3 --env=master --dump={folder}")
+    got = installed.line(f"rollback get --repo=repo1,repo2,repo3 --env=master --dump={folder}")
     held = json.loads((folder / "rollback.json").read_text())
-    ran = rollback.line(
+    ran = installed.line(
         f"rollback run --date=2026-11-12 --env=prod --slack={slack[0]} --user={fleet.user} "
         f"--pwd={fleet.password} --dump={folder}"
     )

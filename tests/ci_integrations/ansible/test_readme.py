@@ -17,13 +17,15 @@ from tests.integration.test_sandbox_images import put_all
 from tests.support import registry
 
 
-def test_pasted_they_roll_back_what_dcos_runs(part: Callable[[str], str], pyz: Path, tmp_path: Path) -> None:
+def test_pasted_they_roll_back_what_dcos_runs(
+    part: Callable[[str], str], forked_dcos: str, pyz: Path, tmp_path: Path
+) -> None:
     (commands,) = re.findall(r"```sh\n(.*?)```", (ANSIBLE / "README.md").read_text(), re.DOTALL)
     story = fortnight()
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "ansible-playbook").symlink_to(part("ansible-playbook-oldest"))
-    (programs / "dcos").symlink_to(part("dcos"))
+    (programs / "dcos").symlink_to(forked_dcos)
     environ = surroundings()
     environ |= {"PATH": f"{programs}:{environ['PATH']}", "DCOS_DIR": str(tmp_path / "dot-dcos")}
     with (
