@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "rollback-dcos-"
 _OWNER = ".in-use"  # a file that the process of a private folder keeps locked
-_FRESH_S = 60.0  # seconds for which a folder may not hold its lock yet, since it is only being made
+_FRESH_S = 5.0  # seconds for which a folder may not hold its lock yet, since it is only being made
 _OLD_S = 86_400.0  # seconds after which a folder without a lock file, as version 0.1 made them, is left over
 _PLUG_INS = "subcommands"
 

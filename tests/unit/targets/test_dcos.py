@@ -231,11 +231,14 @@ class TestFolder:
     ) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         alive = PrivateFolder()
-        killed, fresh, of_old, unlocked = (
-            tmp_path / f"rollback-dcos-{name}" for name in ("killed", "fresh", "old", "unlocked")
+        killed, just_now, fresh, of_old, unlocked = (
+            tmp_path / f"rollback-dcos-{name}" for name in ("killed", "killed-just-now", "fresh", "old", "unlocked")
         )
-        for folder in (killed, fresh, of_old, unlocked):
+        for folder in (killed, just_now, fresh, of_old, unlocked):
             folder.mkdir()
+        (just_now / ".in-use").touch()
+        moment_ago = time.time() - 10
+        os.utime(just_now, (moment_ago, moment_ago))
         an_hour_ago = time.time() - 3600
         os.utime(unlocked, (an_hour_ago, an_hour_ago))
         (killed / ".in-use").touch()
@@ -245,7 +248,7 @@ class TestFolder:
 
         removed = config_dir.remove_leftovers()
 
-        assert removed == (killed, of_old)
+        assert removed == (killed, just_now, of_old)
         assert not killed.exists()
         assert fresh.exists()
         assert unlocked.exists()
