@@ -35,6 +35,7 @@ from rollback.system.network import CONNECT_S, READ_S, USER_AGENT, is_socks, pro
 
 _CHUNK = 1 << 16
 _REACH = "check the URL, and that this machine can reach it"
+_PROXY = "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or list the host in NO_PROXY if it is reached directly"
 _ONCE = urllib3.Retry(total=False, redirect=0)  # errors and redirects come back as they are
 _log = logging.getLogger(__name__)
 
@@ -264,11 +265,11 @@ def _lost(error: BaseException, host: str, proxy: str, read_s: float) -> Connect
         hint = "write http:// where a registry speaks plain http" if plain else "name its authority: ca_bundle"
         return ConnectionLost(f"TLS with {host} failed: {cause}", lasting=True, hint=hint)
     if isinstance(error, ProxyError):
-        return ConnectionLost(f"no connection through the proxy {proxy}: {_plain(cause)}")
+        return ConnectionLost(f"no connection through the proxy {proxy}: {_plain(cause)}", hint=_PROXY)
     if isinstance(error, NameResolutionError):
         return ConnectionLost(f"the name {host} is not known", hint=_REACH)
     if isinstance(error, NewConnectionError) and proxy:  # SOCKS
-        return ConnectionLost(f"no connection to {host} through the proxy {proxy}: {_plain(cause)}")
+        return ConnectionLost(f"no connection to {host} through the proxy {proxy}: {_plain(cause)}", hint=_PROXY)
     if isinstance(error, NewConnectionError):
         return ConnectionLost(f"no connection to {host}: {_plain(cause)}", hint=_REACH)
     if isinstance(error, (TimedOut, OSError)) and "timed out" in str(error):

@@ -271,4 +271,4 @@ def loads(text: str) -> EnvironmentState:
         unfinished = tuple(Unfinished(**one) for one in data.get("unfinished", ()))  # 0.1 has none
         return EnvironmentState(found, tuple(Withdrawn(**one) for one in data["withdrawn"]), unfinished, former)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a state: {error}") from error
+        raise ValueError("it holds something else than the state of an environment") from error

@@ -268,6 +268,7 @@ def test_a_proxy_that_is_down_is_said_without_its_password(monkeypatch: pytest.M
         connect(RegistryOptions("registry.example.com"), budget=EAGER).survey(["shop/many"], master)
 
     assert "no connection through the proxy 127.0.0.1: Connection refused" in caught.value.why
+    assert caught.value.hint.startswith("correct HTTPS_PROXY")
     assert "proxy-secret" not in f"{caught.value.why} {caught.value.__cause__!r} {caught.value.__context__!r}"
 
 
