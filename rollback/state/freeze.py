@@ -162,9 +162,11 @@ def merged(states: Iterable[EnvironmentState]) -> EnvironmentState:
     """What is kept of one environment in several places: nothing that one of them holds against a deployment is lost.
 
     Args:
-        states: the place that counts now first, then those of version 0.1.
+        states: of each place; where one counts before the others, it first.
     """
-    every = tuple(states)
+    every = tuple(dict.fromkeys(states))
+    if len(every) == 1:
+        return every[0]
     freezes = [one.freeze for one in every if one.freeze]
     newest: dict[str, Withdrawn] = {}
     for one in sorted((one for state in every for one in state.withdrawn), key=lambda one: one.at, reverse=True):

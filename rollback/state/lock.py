@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -118,86 +118,105 @@ class FileLock:
 class MarkerLock:
     """Held for every machine that reaches the target, once it is claimed.
 
+    It is held only as long as every one of its markers is ours.
+
     Args:
         markers: the target.
-        marker: the marker's id.
+        ids: of the markers, in the order in which every run claims them.
         env: deployment name of the environment.
         holder: as for `FileLock`; with `host` and `pid`.
         steal: take it although somebody else holds it.
     """
 
     def __init__(
-        self, markers: Markers, marker: str, env: str, holder: Mapping[str, str], *, steal: bool = False
+        self, markers: Markers, ids: Sequence[str], env: str, holder: Mapping[str, str], *, steal: bool = False
     ) -> None:
-        self._markers, self._marker, self._env, self._holder, self._steal = markers, marker, env, holder, steal
+        self._markers, self._ids, self._env, self._holder, self._steal = markers, ids, env, holder, steal
+        self._labels = {key: value for key, value in holder.items() if value}
         self._looked, self._lost = time.monotonic(), False
-        self._may_be_there = self._unanswered = False
+        self._held: set[str] = set()
+        self._unanswered: set[str] = set()  # may be made, or may still be made by a request that is under way
 
     def claim(self) -> None:
-        """Make the marker. Whoever waits for this no longer gives the lock back all the same.
+        """Make every marker. What is made until this fails, `release` removes.
+
+        Whoever waits for this no longer gives the lock back all the same.
 
         Raises:
-            Refused: somebody else holds it.
+            Refused: somebody else holds it, or one of its markers.
             TargetError: the target cannot be queried.
         """
-        labels = {key: value for key, value in self._holder.items() if value}
-        self._may_be_there = self._unanswered = True
-        try:
-            self._may_be_there = self._place(labels)
-        except NoAnswer:
-            raise
-        except TargetError:
-            self._may_be_there = False
-            raise
-        self._unanswered = False
-        if not self._may_be_there:
-            raise Refused([_taken(self._env, self._markers.labels(self._marker) or {})])
+        self._unanswered = set(self._ids)
+        for marker in self._ids:
+            try:
+                other = self._claim(marker)
+            except NoAnswer:
+                self._unanswered = {marker}
+                raise
+            except TargetError:
+                self._unanswered = set()
+                raise
+            if other is not None:
+                self._unanswered = set()
+                raise Refused([_taken(self._env, other)])
+            self._held.add(marker)
+        self._unanswered = set()
 
-    def _place(self, labels: Mapping[str, str]) -> bool:
-        if self._markers.place(self._marker, labels):
-            return True
-        other = self._markers.labels(self._marker) or {}
+    def _claim(self, marker: str) -> Mapping[str, str] | None:
+        """Make one marker.
+
+        Returns:
+            The labels of the one that is in the way; None if ours is made.
+        """
+        if self._markers.place(marker, self._labels):
+            return None
+        other = self._markers.labels(marker) or {}
         if not self._steal and not _is_dead(other, self._holder["host"]):
-            return False
-        log.warning("taking over the lock of %s", other.get("run", "an unknown run"))
-        self._markers.remove(self._marker)
-        return self._markers.place(self._marker, labels)
+            return other
+        log.warning("taking over the lock %s of %s", marker, other.get("run", "an unknown run"))
+        self._markers.remove(marker, other)
+        return None if self._markers.place(marker, self._labels) else self._markers.labels(marker) or {}
 
     def lost(self) -> bool:
-        """See `Lock`."""
+        """See `Lock`. At most one look per marker every five seconds."""
         if not self._lost and time.monotonic() - self._looked >= _LOOK_EVERY_S:
             self._looked = time.monotonic()
-            try:
-                self._lost = not self._is_ours()
-            except TargetError:
-                return False
+            self._lost = any(self._is_lost(marker) for marker in sorted(self._held))
         return self._lost
 
-    def _is_ours(self) -> bool:
-        return (self._markers.labels(self._marker) or {}).get("run") == self._holder["run"]
+    def _is_lost(self, marker: str) -> bool:
+        """Whether a marker is no longer ours; not if the target does not say it."""
+        try:
+            return (self._markers.labels(marker) or {}).get("run") != self._holder["run"]
+        except TargetError:
+            return False
 
     def release(self) -> str:
-        """See `Lock`. A claim without an answer may still arrive after it."""
-        if not self._may_be_there:
-            return ""
-        try:
-            ours = self._is_ours()
-            if ours:
-                self._markers.remove(self._marker)
-        except TargetError as error:
-            return f"{self.left} ({error.why or error.what})"
-        self._may_be_there = self._unanswered and not ours
-        return self.left
+        """See `Lock`: removes the markers that are ours. A claim without an answer may still arrive after it."""
+        reasons = []
+        for marker in self._left():
+            try:
+                removed = self._markers.remove(marker, {"run": self._holder["run"]})
+            except TargetError as error:
+                reasons.append(error.why or error.what)
+                continue
+            self._held.discard(marker)
+            if removed:
+                self._unanswered.discard(marker)
+        return f"{self.left} ({'; '.join(dict.fromkeys(reasons))})" if reasons else self.left
 
     @property
     def left(self) -> str:
         """See `Lock`."""
-        if not self._may_be_there:
+        if not self._left():
             return ""
         return (
-            f"the lock {self._marker} may be left on the target; the next run on this machine takes it over, "
-            "one on another machine needs --steal-lock"
+            f"the lock {', '.join(self._left())} may be left on the target; the next run on this machine takes it "
+            "over, one on another machine needs --steal-lock"
         )
+
+    def _left(self) -> tuple[str, ...]:
+        return tuple(marker for marker in self._ids if marker in self._held | self._unanswered)
 
 
 def _is_dead(other: Mapping[str, str], host: str) -> bool:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from rollback.errors import Failed
+from rollback.errors import Failed, TargetError
 from rollback.state import freeze
 from rollback.state.freeze import EnvironmentState
 from rollback.state.known_addresses import Cluster
 from rollback.system import files
 from rollback.system.files import write_whole
 from rollback.targets.capabilities import Markers
+
+log = logging.getLogger(__name__)
 
 _LABEL = "rollback-state"
 
@@ -74,8 +77,7 @@ class FolderStateStore:
 
     def load(self) -> EnvironmentState:
         """See `StateStore`."""
-        found = [state for state in map(_read, (self._path, *self._former)) if state]
-        return found[0] if len(found) == 1 else freeze.merged(found)
+        return freeze.merged(state for state in map(_read, (self._path, *self._former)) if state)
 
     def exists(self) -> bool:
         """See `StateStore`."""
@@ -137,39 +139,75 @@ def _read(path: Path) -> EnvironmentState | None:
 
 
 class TargetStateStore:
-    """Labels of a marker without instances: known to every machine that reaches the target.
+    """Labels of markers without instances: known to every machine that reaches the target.
 
-    Labels of real services are never touched, since that restarts them.
+    Labels of real services are never touched, since that restarts them. Where the markers differ, since somebody has
+    used some of their places alone, whatever one of them holds against a deployment counts.
+
+    Args:
+        markers: the target.
+        ids: of the markers; each is to have the whole state.
     """
 
-    def __init__(self, markers: Markers, marker: str) -> None:
+    def __init__(self, markers: Markers, ids: Sequence[str]) -> None:
         self._markers = markers
-        self._marker = marker
+        self._ids = ids
 
     def load(self) -> EnvironmentState:
         """See `StateStore`."""
-        labels = self._markers.labels(self._marker)
-        if labels is None:
-            return EnvironmentState()
-        try:
-            return freeze.loads(labels.get(_LABEL, ""))
-        except ValueError as error:
-            raise Failed(
-                f"the state in the labels of {self._marker} cannot be read",
-                why=str(error),
-                hint="remove that app if nothing needs to stay frozen",
-            ) from error
+        return _merged(self._read())
 
     def exists(self) -> bool:
         """See `StateStore`. What is kept on the target is whole: that there is no marker is an answer, too."""
         return True
 
     def change(self, how: Callable[[EnvironmentState], EnvironmentState]) -> None:
-        """See `StateStore`; an empty state is no marker at all."""
-        state = how(self.load())
-        if state == EnvironmentState():
-            self._markers.remove(self._marker)
-            return
-        labels = {_LABEL: freeze.dumps(state)}
-        if not self._markers.place(self._marker, labels):
-            self._markers.relabel(self._marker, labels)
+        """See `StateStore`; an empty state is no marker at all. Where one cannot be written, the others go back."""
+        before = self._read()
+        state = how(_merged(before))
+        labels = None if state == EnvironmentState() else {_LABEL: freeze.dumps(state)}
+        written: list[str] = []
+        try:
+            for marker in self._ids:
+                self._write(marker, labels)
+                written.append(marker)
+        except TargetError:
+            for marker in written:
+                self._put_back(marker, before[marker])
+            raise
+
+    def _read(self) -> dict[str, Mapping[str, str] | None]:
+        return {marker: self._markers.labels(marker) for marker in self._ids}
+
+    def _write(self, marker: str, labels: Mapping[str, str] | None) -> None:
+        if labels is None:
+            self._markers.remove(marker, {})
+        elif not self._markers.place(marker, labels):
+            self._markers.relabel(marker, labels)
+
+    def _put_back(self, marker: str, labels: Mapping[str, str] | None) -> None:
+        try:
+            self._write(marker, labels)
+        except TargetError as error:
+            log.warning("%s was changed and cannot be put back: %s", marker, error.why or error.what)
+
+
+def _merged(found: Mapping[str, Mapping[str, str] | None]) -> EnvironmentState:
+    """The state that the labels of all markers make together.
+
+    Raises:
+        Failed: those of one of them are no state.
+    """
+    states = []
+    for marker, labels in found.items():
+        if labels is None:
+            continue
+        try:
+            states.append(freeze.loads(labels.get(_LABEL, "")))
+        except ValueError as error:
+            raise Failed(
+                f"the state in the labels of {marker} cannot be read",
+                why=str(error),
+                hint="remove that marker if nothing needs to stay frozen",
+            ) from error
+    return freeze.merged(states)

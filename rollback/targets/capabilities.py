@@ -17,12 +17,18 @@ from rollback.core.timestamps import Instant
 class Markers(Protocol):
     """What a target also has if facts can be kept on it: things that run nothing and have labels."""
 
-    def marker_id(self, name: str, env: str) -> str:
-        """The id of an environment's marker; the same for every run, whichever apps it is about.
+    def marker_ids(self, name: str, env: str) -> tuple[str, ...]:
+        """The ids of an environment's markers; the same for every run, whichever apps it is about.
+
+        There are several where an environment has several places that it may share with others, such as namespaces:
+        each of them counts, and they may differ.
 
         Args:
             name: what it is for: `rollback-lock` or `rollback-freeze`.
             env: deployment name of the environment.
+
+        Returns:
+            At least one, in the same order for every run.
 
         Raises:
             TargetError: there is no place for it on the target, or the target cannot be queried.
@@ -56,8 +62,15 @@ class Markers(Protocol):
         """
         ...
 
-    def remove(self, marker: str) -> None:
+    def remove(self, marker: str, only_if: Mapping[str, str]) -> bool:
         """Remove a marker; harmless if there is none.
+
+        Args:
+            marker: its id.
+            only_if: labels that it must have to be removed; empty for whatever it is.
+
+        Returns:
+            False if there is none, or it has other labels.
 
         Raises:
             TargetError: the target cannot be queried, or does not allow it.

@@ -139,8 +139,8 @@ def _warn_of_unknown_addresses(config: Settings, env: str, cluster: Cluster) -> 
 
 
 def _on_target(reached: Target, env: str) -> StateStore:
-    places = markers(reached)
-    return TargetStateStore(places, places.marker_id("rollback-freeze", env))
+    kept = markers(reached)
+    return TargetStateStore(kept, kept.marker_ids("rollback-freeze", env))
 
 
 def _cluster(config: Settings, reached: Target, env: str) -> Cluster:

@@ -55,8 +55,8 @@ def locked(
             locks.append(FileLock(folder, env, key, holder, steal=steal))
         if cluster_identity.is_shared(request.config):
             markers = cluster_identity.markers(target)
-            marker = until_stopped(clock, lambda: markers.marker_id("rollback-lock", env))
-            shared = MarkerLock(markers, marker, env, holder, steal=steal)
+            ids = until_stopped(clock, lambda: markers.marker_ids("rollback-lock", env))
+            shared = MarkerLock(markers, ids, env, holder, steal=steal)
             locks.append(shared)
             until_stopped(clock, shared.claim)
         yield

@@ -205,7 +205,7 @@ class MarkerContract:
 
     def test_a_marker_is_made_once_and_runs_nothing(self, target: Target, stage: Stage) -> None:
         billing, markers = stage.put("billing"), cluster_identity.markers(target)
-        lock = markers.marker_id("rollback-lock", "prod")
+        lock = markers.marker_ids("rollback-lock", "prod")[0]
 
         made = [markers.place(lock, {"run": "1"}), markers.place(lock, {})]
 
@@ -216,7 +216,7 @@ class MarkerContract:
     def test_of_several_at_once_one_makes_the_marker(self, target: Target, stage: Stage) -> None:
         stage.put("billing")
         markers = cluster_identity.markers(target)
-        lock = markers.marker_id("rollback-lock", "prod")
+        lock = markers.marker_ids("rollback-lock", "prod")[0]
 
         with ThreadPoolExecutor(4) as pool:
             made = list(pool.map(lambda run: markers.place(lock, {"run": run}), "1234"))
@@ -227,24 +227,27 @@ class MarkerContract:
     def test_a_marker_gets_other_labels_and_goes_again(self, target: Target, stage: Stage) -> None:
         stage.put("billing")
         markers = cluster_identity.markers(target)
-        freeze = markers.marker_id("rollback-freeze", "prod")
+        freeze = markers.marker_ids("rollback-freeze", "prod")[0]
         markers.place(freeze, {"by": "alice"})
         markers.relabel(freeze, {"by": "bob", "until": "tomorrow"})
         relabelled = markers.labels(freeze)
 
-        markers.remove(freeze)
-        markers.remove(freeze)
+        removed = [markers.remove(freeze, only_if) for only_if in ({"by": "alice"}, {"by": "bob"}, {})]
 
         assert relabelled == {"by": "bob", "until": "tomorrow"}
+        assert removed == [False, True, False]
         assert markers.labels(freeze) is None
 
     def test_lock_and_freeze_have_markers_of_their_own(self, target: Target, stage: Stage) -> None:
         stage.put("billing")
         markers = cluster_identity.markers(target)
-        freeze, lock = markers.marker_id("rollback-freeze", "prod"), markers.marker_id("rollback-lock", "prod")
+        freeze, lock = (
+            markers.marker_ids("rollback-freeze", "prod")[0],
+            markers.marker_ids("rollback-lock", "prod")[0],
+        )
         markers.place(freeze, {"by": "alice"})
 
-        assert freeze == markers.marker_id("rollback-freeze", "prod")
+        assert freeze == markers.marker_ids("rollback-freeze", "prod")[0]
         assert (markers.labels(freeze), markers.labels(lock)) == ({"by": "alice"}, None)
 
 

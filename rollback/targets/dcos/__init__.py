@@ -221,11 +221,11 @@ class Dcos:
             what = f"deployment {deployment.id} cannot be ended"
             self._program.write(what, "marathon", "deployment", "stop", deployment.id)
 
-    def marker_id(self, name: str, env: str) -> str:
+    def marker_ids(self, name: str, env: str) -> tuple[str, ...]:
         """See `Markers`. No process if the apps were read before."""
         if not self._ids:
             self.apps(env)
-        return mark.beside(name, env, self._ids)
+        return (mark.beside(name, env, self._ids),)
 
     def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
         """See `ChangeChecks`. One process; that a write would be refused Marathon says only when it is sent."""
@@ -267,10 +267,15 @@ class Dcos:
         what, body = f"the marker {marker} cannot be changed", json.dumps({"labels": dict(labels)})
         self._program.write(what, "marathon", "app", "update", marker, stdin=body)
 
-    def remove(self, marker: str) -> None:
-        """See `Markers`. One process."""
-        with suppress(Absent):
+    def remove(self, marker: str, only_if: Mapping[str, str]) -> bool:
+        """See `Markers`. One process, and one before it for the labels."""
+        if only_if and not mark.has(self.labels(marker), only_if):
+            return False
+        try:
             self._program.write(f"the marker {marker} cannot be removed", "marathon", "app", "remove", marker)
+        except Absent:
+            return False
+        return True
 
     def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
         """See `Remembering`. Three processes."""

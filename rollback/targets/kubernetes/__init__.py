@@ -273,25 +273,25 @@ class Kubernetes:
     def stop(self, deployment: Deployment) -> None:
         """See `Target`: nothing to stop."""
 
-    def marker_id(self, name: str, env: str) -> str:
-        """See `Markers`. No request."""
-        return str(MarkerId.of(name, env, self._scope.namespaces))
+    def marker_ids(self, name: str, env: str) -> tuple[str, ...]:
+        """See `Markers`: one in each namespace. No request."""
+        return tuple(str(MarkerId.of(name, env, one)) for one in self._scope.namespaces)
 
     def place(self, marker: str, labels: Mapping[str, str]) -> bool:
-        """See `Markers`. One request per namespace."""
+        """See `Markers`. One request; two more if there is a ConfigMap of another environment."""
         return self._markers.place(marker, labels)
 
     def labels(self, marker: str) -> Mapping[str, str] | None:
-        """See `Markers`. One request, or one per namespace if there is none."""
+        """See `Markers`. One request."""
         return self._markers.labels(marker)
 
     def relabel(self, marker: str, labels: Mapping[str, str]) -> None:
         """See `Markers`."""
         self._markers.relabel(marker, labels)
 
-    def remove(self, marker: str) -> None:
-        """See `Markers`. Two requests per namespace."""
-        self._markers.remove(marker)
+    def remove(self, marker: str, only_if: Mapping[str, str]) -> bool:
+        """See `Markers`. Two requests."""
+        return self._markers.remove(marker, only_if)
 
     def close(self) -> None:
         """See `Target`."""

@@ -161,11 +161,11 @@ class Marathon:
         with suppress(response_errors.NotThere):
             self._api.write("DELETE", path, f"deployment {deployment.id} cannot be ended")
 
-    def marker_id(self, name: str, env: str) -> str:
+    def marker_ids(self, name: str, env: str) -> tuple[str, ...]:
         """See `Markers`. No request if the apps were read before."""
         if not self._ids:
             self.apps(env)
-        return mark.beside(name, env, self._ids)
+        return (mark.beside(name, env, self._ids),)
 
     def check_changes(self, changes: Sequence[Change]) -> tuple[Remark, ...]:
         """See `ChangeChecks`. One request; that a write would be refused Marathon says only when it is sent."""
@@ -209,10 +209,15 @@ class Marathon:
         path, what = f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be changed"
         self._api.write("PATCH", path, what, {"labels": dict(labels)})
 
-    def remove(self, marker: str) -> None:
-        """See `Markers`. One request."""
-        with suppress(response_errors.NotThere):
+    def remove(self, marker: str, only_if: Mapping[str, str]) -> bool:
+        """See `Markers`. One request, and one before it for the labels: Marathon has no conditional DELETE."""
+        if only_if and not mark.has(self.labels(marker), only_if):
+            return False
+        try:
             self._api.write("DELETE", f"/v2/apps/{marker.strip('/')}", f"the marker {marker} cannot be removed")
+        except response_errors.NotThere:
+            return False
+        return True
 
     def drift(self, app_id: str, until: Instant) -> tuple[str, ...]:
         """See `Remembering`. Three requests."""

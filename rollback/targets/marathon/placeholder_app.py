@@ -33,6 +33,11 @@ def labels_of(entry: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): str(value) for key, value in (entry.get("labels") or {}).items()}
 
 
+def has(labels: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
+    """Whether a marker is there and has all of some labels."""
+    return labels is not None and wanted.items() <= labels.items()
+
+
 def beside(name: str, env: str, app_ids: Collection[str]) -> str:
     """The id of a marker, beside an environment's apps: `/<department>/<env>/<name>`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -10,35 +11,14 @@ import pytest
 
 from rollback.errors import Failed, TargetError
 from rollback.state import freeze
-from rollback.state.freeze import EnvironmentState, Withdrawn
+from rollback.state.freeze import EnvironmentState, Unfinished, Withdrawn
 from rollback.state.known_addresses import Cluster
 from rollback.state.state_store import FolderStateStore, StateStore, TargetStateStore, file_name
 from rollback.targets.marathon import placeholder_app
+from tests.support.memory_markers import MemoryMarkers
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=timezone.utc)
 STATE = EnvironmentState(None, (Withdrawn("a/b:1", "alice", "2026-11-22T04:00:00Z", "", "r1"),))
-
-
-class Wall:
-    """Markers in memory."""
-
-    def __init__(self) -> None:
-        self.markers: dict[str, Mapping[str, str]] = {}
-
-    def marker_id(self, name: str, env: str) -> str:
-        return placeholder_app.beside(name, env, [f"/ds/{env}/shop/billing"])
-
-    def place(self, marker: str, labels: Mapping[str, str]) -> bool:
-        return self.markers.setdefault(marker, dict(labels)) == labels
-
-    def labels(self, marker: str) -> Mapping[str, str] | None:
-        return self.markers.get(marker)
-
-    def relabel(self, marker: str, labels: Mapping[str, str]) -> None:
-        self.markers[marker] = labels
-
-    def remove(self, marker: str) -> None:
-        self.markers.pop(marker, None)
 
 
 @pytest.fixture(params=["folder", "target"])
@@ -46,7 +26,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
     return (
         FolderStateStore(tmp_path / "state", "prod", Cluster("marathon x"))
         if request.param == "folder"
-        else TargetStateStore(Wall(), "/m")
+        else TargetStateStore(MemoryMarkers(), ["/m"])
     )
 
 
@@ -120,14 +100,72 @@ def test_a_file_of_an_address_that_cannot_be_read_is_an_error(tmp_path: Path) ->
 
 
 def test_an_empty_state_is_no_marker_at_all() -> None:
-    wall = Wall()
-    kept = TargetStateStore(wall, "/ds/prod/rollback-freeze")
+    wall = MemoryMarkers()
+    kept = TargetStateStore(wall, ["/ds/prod/rollback-freeze"])
     kept.change(lambda _: STATE)
     placed = set(wall.markers)
 
     kept.change(lambda _: EnvironmentState())
 
     assert (placed, wall.markers) == ({"/ds/prod/rollback-freeze"}, {})
+
+
+@pytest.mark.parametrize("alone", ["/a", "/b"])
+def test_whatever_one_marker_holds_against_a_deployment_counts_and_the_next_change_writes_it_to_all(
+    alone: str,
+) -> None:
+    wall = MemoryMarkers()
+    both, unfinished = (
+        TargetStateStore(wall, ["/a", "/b"]),
+        Unfinished("r2", "bob", "h", "/dump", "2026-11-22T05:00:00Z"),
+    )
+    both.change(lambda _: STATE)
+    frozen = freeze.make("bob", "", "r2", NOW, 3600)
+    TargetStateStore(wall, [alone]).change(lambda state: freeze.begun(state, unfinished, frozen))
+
+    found = both.load()
+    both.change(lambda state: state)
+
+    assert found == EnvironmentState(frozen, STATE.withdrawn, (unfinished,))
+    assert wall.markers["/a"] == wall.markers["/b"]
+    assert both.load() == found
+
+
+@pytest.mark.parametrize("broken", ["/a", "/b"])
+def test_a_marker_that_cannot_be_read_is_an_error_whatever_the_others_have(broken: str) -> None:
+    wall = MemoryMarkers()
+    both = TargetStateStore(wall, ["/a", "/b"])
+    both.change(lambda _: STATE)
+    wall.markers[broken] = {}
+
+    with pytest.raises(Failed, match=f"the labels of {broken} cannot be read"):
+        both.load()
+    wall.failing[broken] = TargetError("no answer")
+    with pytest.raises(TargetError, match="no answer"):
+        both.load()
+
+
+@pytest.mark.parametrize("before", [EnvironmentState(), STATE])
+def test_where_one_marker_cannot_be_written_the_others_are_as_before(
+    before: EnvironmentState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = MemoryMarkers()
+    both = TargetStateStore(wall, ["/a", "/b"])
+    both.change(lambda _: before)
+    place = wall.place
+
+    def refused(marker: str, labels: Mapping[str, str]) -> bool:
+        if marker == "/b":
+            raise TargetError("not allowed")
+        return place(marker, labels)
+
+    monkeypatch.setattr(wall, "place", refused)
+
+    with pytest.raises(TargetError, match="not allowed"):
+        both.change(lambda state: replace(state, freeze=freeze.make("bob", "", "r2", NOW, 60)))
+
+    assert both.load() == before
+    assert set(wall.markers) == (set() if before == EnvironmentState() else {"/a", "/b"})
 
 
 @pytest.mark.parametrize(

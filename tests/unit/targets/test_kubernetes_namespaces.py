@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from datetime import datetime, timezone
 
 import pytest
 
-from rollback.errors import TargetError
+from rollback.errors import Failed, Refused, TargetError
+from rollback.state import freeze
+from rollback.state import lock as lock_module
+from rollback.state.freeze import EnvironmentState, Unfinished, Withdrawn
+from rollback.state.lock import MarkerLock
+from rollback.state.state_store import TargetStateStore
 from rollback.system.unix_http import HttpAnswer
 from rollback.targets import kubernetes
 from rollback.targets.kubernetes.api_errors import NotFound
@@ -15,7 +21,10 @@ from tests.support.kubernetes.memory_api import MemoryApi
 from tests.support.kubernetes.workload_factory import OLD, Make, pod_template
 
 FIRST, SECOND = "a-shop", "b-shop"
-OURS, THEIRS = {"run": "ours"}, {"run": "theirs"}
+OURS, THEIRS = {"run": "ours", "host": "h1"}, {"run": "theirs", "host": "h2"}
+WITHDRAWN = Withdrawn("shop/web:2", "ann", "2026-11-22T04:00:00Z", "", "r1")
+UNFINISHED = Unfinished("r2", "bob", "h2", "/dump", "2026-11-22T05:00:00Z")
+FREEZE = freeze.make("bob", "", "r2", datetime(2026, 11, 22, 5, tzinfo=timezone.utc), 3600)
 
 
 @pytest.fixture
@@ -30,9 +39,10 @@ def config_maps(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps"
 
 
-def holders(api: MemoryApi) -> dict[str, Any]:
-    """By namespace, what is in its lock."""
-    return {path.split("/")[4]: one["data"]["lock"] for path, one in api.objects.items() if "rollback-lock" in path}
+def runs(api: MemoryApi) -> dict[str, str]:
+    """By namespace, the run that holds its lock."""
+    locks = {path.split("/")[4]: one["data"]["lock"] for path, one in api.objects.items() if "rollback-lock" in path}
+    return {namespace: json.loads(text)["run"] for namespace, text in locks.items()}
 
 
 def test_apps_of_all_namespaces_are_read_and_the_identity_is_that_of_all(
@@ -59,67 +69,95 @@ def test_a_namespace_without_workloads_is_believed_only_if_it_exists(
         both.apps("prod")
 
 
+def marker_lock(target: kubernetes.Kubernetes, holder: dict[str, str], *, steal: bool = False) -> MarkerLock:
+    return MarkerLock(target, target.marker_ids("rollback-lock", "prod"), "prod", holder, steal=steal)
+
+
+def claimed(target: kubernetes.Kubernetes, holder: dict[str, str], *, steal: bool = False) -> MarkerLock:
+    one = marker_lock(target, holder, steal=steal)
+    one.claim()
+    return one
+
+
+def state(target: kubernetes.Kubernetes) -> TargetStateStore:
+    return TargetStateStore(target, target.marker_ids("rollback-freeze", "prod"))
+
+
 def test_a_lock_is_made_in_every_namespace_in_one_order_and_goes_from_all(
     api: MemoryApi, both: kubernetes.Kubernetes
 ) -> None:
-    lock = both.marker_id("rollback-lock", "prod")
+    lock = claimed(both, OURS)
 
-    made = both.place(lock, OURS)
-
-    assert made
     created = [request.path for request in api.requests if request.method == "POST"]
     assert created == [config_maps(FIRST), config_maps(SECOND)]
-    assert both.labels(lock) == OURS
-    both.remove(lock)
-    assert holders(api) == {}
+    assert runs(api) == {FIRST: "ours", SECOND: "ours"}
+    assert lock.release() == ""
+    assert runs(api) == {}
+
+
+@pytest.mark.parametrize("stolen", [FIRST, SECOND])
+def test_a_lock_that_is_stolen_in_one_namespace_is_lost_and_spares_the_thief(
+    api: MemoryApi, both: kubernetes.Kubernetes, make: Make, monkeypatch: pytest.MonkeyPatch, stolen: str
+) -> None:
+    monkeypatch.setattr(lock_module, "_LOOK_EVERY_S", 0)
+    ours = claimed(both, OURS)
+    thief = claimed(make(namespace=stolen), THEIRS, steal=True)
+    before = len(api.requests)
+
+    assert ours.lost()
+    assert len(api.requests) - before <= 2
+    assert not thief.lost()
+    assert ours.release() == ""
+    assert runs(api) == {stolen: "theirs"}
 
 
 def test_a_lock_that_one_namespace_refuses_is_released_in_the_others(
     api: MemoryApi, both: kubernetes.Kubernetes, make: Make
 ) -> None:
-    other = make(namespace=SECOND)
-    other.place(other.marker_id("rollback-lock", "stage"), THEIRS)
-    lock = both.marker_id("rollback-lock", "prod")
+    claimed(make(namespace=SECOND), THEIRS)
+    lock = marker_lock(both, OURS)
 
-    made = both.place(lock, OURS)
+    with pytest.raises(Refused, match="prod is being rolled back") as caught:
+        lock.claim()
 
-    assert not made
-    assert both.labels(lock) == THEIRS
-    assert set(holders(api)) == {SECOND}
+    assert "run theirs" in caught.value.why
+    assert lock.release() == ""
+    assert runs(api) == {SECOND: "theirs"}
 
 
 def test_a_lock_that_one_namespace_has_no_right_for_is_released_in_the_others(
     api: MemoryApi, both: kubernetes.Kubernetes
 ) -> None:
     api.forbidden.add(config_maps(SECOND))
+    lock = marker_lock(both, OURS)
 
     with pytest.raises(TargetError, match=f"rollback-lock of {SECOND} cannot be created"):
-        both.place(both.marker_id("rollback-lock", "prod"), OURS)
+        lock.claim()
 
-    assert holders(api) == {}
+    assert lock.release() == ""
+    assert runs(api) == {}
 
 
 def test_taking_over_what_a_dead_run_left_spares_the_lock_of_a_run_in_another_namespace(
-    api: MemoryApi, both: kubernetes.Kubernetes, make: Make
+    api: MemoryApi, both: kubernetes.Kubernetes, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead, living = make(namespace=FIRST), make(namespace=SECOND)
-    dead.place(dead.marker_id("rollback-lock", "prod"), {"run": "dead"})
-    living.place(living.marker_id("rollback-lock", "prod"), THEIRS)
-    lock = both.marker_id("rollback-lock", "prod")
+    monkeypatch.setattr(lock_module, "_is_dead", lambda other, _host: other["run"] == "dead")
+    claimed(make(namespace=FIRST), {**OURS, "run": "dead"})
+    claimed(make(namespace=SECOND), THEIRS)
+    lock = marker_lock(both, OURS)
 
-    both.remove(lock)
-    made = both.place(lock, OURS)
+    with pytest.raises(Refused) as caught:
+        lock.claim()
 
-    assert not made
-    assert both.labels(lock) == THEIRS
-    assert set(holders(api)) == {SECOND}
+    assert "run theirs" in caught.value.why
+    assert lock.release() == ""
+    assert runs(api) == {SECOND: "theirs"}
 
 
 def test_a_lock_that_another_run_makes_while_ours_is_removed_stays(
     api: MemoryApi, both: kubernetes.Kubernetes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, answer = both.marker_id("rollback-lock", "prod"), api.send
-    both.place(lock, OURS)
+    lock, answer = claimed(both, OURS), api.send
 
     def replaced(request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
         found = api.objects.get(request.path)
@@ -133,19 +171,44 @@ def test_a_lock_that_another_run_makes_while_ours_is_removed_stays(
 
     monkeypatch.setattr(api, "send", replaced)
 
-    both.remove(lock)
-
-    assert set(holders(api)) == {FIRST, SECOND}
-    assert both.labels(lock) == THEIRS
+    assert lock.release() == ""
+    assert runs(api) == {FIRST: "theirs", SECOND: "theirs"}
 
 
-def test_environments_that_share_a_namespace_have_one_lock_and_a_freeze_each(api: MemoryApi, make: Make) -> None:
+@pytest.mark.parametrize("alone", [FIRST, SECOND])
+def test_a_freeze_and_a_run_that_one_namespace_alone_has_count_for_all(
+    both: kubernetes.Kubernetes, make: Make, alone: str
+) -> None:
+    state(both).change(lambda _: EnvironmentState(None, (WITHDRAWN,)))
+    state(make(namespace=alone)).change(lambda before: freeze.begun(before, UNFINISHED, FREEZE))
+
+    found = state(both).load()
+
+    assert found == EnvironmentState(FREEZE, (WITHDRAWN,), (UNFINISHED,))
+    state(both).change(freeze.thawed)
+    assert [state(make(namespace=one)).load().freeze for one in (FIRST, SECOND)] == [None, None]
+
+
+@pytest.mark.parametrize("damaged", [FIRST, SECOND])
+def test_a_freeze_that_is_damaged_in_one_namespace_is_an_error(
+    api: MemoryApi, both: kubernetes.Kubernetes, damaged: str
+) -> None:
+    state(both).change(lambda _: EnvironmentState(None, (WITHDRAWN,)))
+    api.objects[f"{config_maps(damaged)}/rollback-freeze"]["data"]["prod"] = "torn"
+
+    with pytest.raises(Failed, match=f"{damaged}/configmap/rollback-freeze/prod cannot be read"):
+        state(both).load()
+
+
+@pytest.mark.usefixtures("api")
+def test_environments_that_share_a_namespace_have_one_lock_and_a_freeze_each(make: Make) -> None:
     prod, stage = make("prod"), make("stage")
-    freezes = [one.marker_id("rollback-freeze", env) for one, env in ((prod, "prod"), (stage, "stage"))]
+    freezes = [one.marker_ids("rollback-freeze", env)[0] for one, env in ((prod, "prod"), (stage, "stage"))]
     placed = [prod.place(freezes[0], {"by": "alice"}), stage.place(freezes[1], {"by": "bob"})]
 
-    prod.remove(freezes[0])
-    locked = [one.place(one.marker_id("rollback-lock", env), OURS) for one, env in ((prod, "prod"), (stage, "stage"))]
+    prod.remove(freezes[0], {})
+    locks = [one.marker_ids("rollback-lock", env)[0] for one, env in ((prod, "prod"), (stage, "stage"))]
+    locked = [prod.place(locks[0], OURS), stage.place(locks[1], OURS)]
 
     assert placed == [True, True]
     assert prod.labels(freezes[0]) is None
