@@ -152,20 +152,21 @@ class KubernetesApi:
         """
         return self._object(KubernetesRequest("POST", path, _writing(dry_run=dry_run), definition), what)
 
-    def delete(self, path: str, what: str, *, uid: str = "") -> None:
+    def delete(self, path: str, what: str, *, uid: str = "", version: str = "") -> None:
         """Delete an object.
 
         Args:
             path: of the object.
             what: the beginning of an error's text.
             uid: delete it only if it is this one, and not another one of the same name.
+            version: delete it only if this is still its `resourceVersion`.
 
         Raises:
-            Conflict: it has another uid; and as for `patch`.
+            Conflict: it has another uid or version; and as for `patch`.
         """
         options: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        if wanted := {name: value for name, value in (("uid", uid), ("resourceVersion", version)) if value}:
+            options["preconditions"] = wanted
         self._object(KubernetesRequest("DELETE", path, {}, options), what)
 
     def close(self) -> None:

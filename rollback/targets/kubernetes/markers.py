@@ -113,7 +113,9 @@ class ConfigMapMarkers:
                 return False
             try:
                 if set(found["data"]) == {identity.key}:
-                    self._api.delete(identity.path, what, uid=found["metadata"]["uid"])
+                    meta = found["metadata"]
+                    # The version, too: another environment may add its key between the look and the removal.
+                    self._api.delete(identity.path, what, uid=meta["uid"], version=meta["resourceVersion"])
                 else:
                     self._api.patch(identity.path, _guarded(found, identity, None), what)
                 return True

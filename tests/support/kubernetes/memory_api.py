@@ -82,10 +82,14 @@ class MemoryApi:
         changed = copy.deepcopy(found)
         if isinstance(request.body, Mapping):
             _merge(changed, request.body)
+            if changed["metadata"].get("resourceVersion") != found["metadata"].get("resourceVersion"):
+                return _status(409, "Conflict", "the object has been modified")
         elif not all(_apply(changed, operation) for operation in request.body):
             return _status(422, "Invalid", "the server rejected our request")
         if "dryRun" not in request.query:
             self.objects[request.path] = changed
+            if "resourceVersion" in changed["metadata"]:
+                changed["metadata"]["resourceVersion"] = str(int(changed["metadata"]["resourceVersion"]) + 1)
         return _ok(changed)
 
     def _create(self, request: KubernetesRequest) -> HttpAnswer:
@@ -98,8 +102,8 @@ class MemoryApi:
         return _ok(self.objects[path])
 
     def _delete(self, request: KubernetesRequest, found: Json) -> HttpAnswer:
-        if request.body.get("preconditions", {}).get("uid") not in {None, found["metadata"]["uid"]}:
-            return _status(409, "Conflict", "the UID in the precondition does not match")
+        if not request.body.get("preconditions", {}).items() <= found["metadata"].items():
+            return _status(409, "Conflict", "a precondition does not match")
         del self.objects[request.path]
         return _ok({})
 

@@ -243,13 +243,13 @@ def test_kinds_of_patches_have_their_types(make: Make) -> None:
 
     it.api.patch(PODS, [{"op": "test"}], "x")
     it.api.patch(PODS, {"data": {}}, "x")
-    it.api.delete(PODS, "x", uid="1234")
+    it.api.delete(PODS, "x", uid="1234", version="7")
 
     assert [request.content_type for request in it.script.requests[:2]] == [
         "application/json-patch+json",
         "application/merge-patch+json",
     ]
-    assert it.script.requests[2].body["preconditions"] == {"uid": "1234"}
+    assert it.script.requests[2].body["preconditions"] == {"uid": "1234", "resourceVersion": "7"}
 
 
 def test_the_servers_words_cannot_steer_a_terminal_or_fill_it(make: Make) -> None:

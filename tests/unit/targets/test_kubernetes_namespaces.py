@@ -214,3 +214,23 @@ def test_environments_that_share_a_namespace_have_one_lock_and_a_freeze_each(mak
     assert prod.labels(freezes[0]) is None
     assert stage.labels(freezes[1]) == {"by": "bob"}
     assert locked == [True, False]
+
+
+def test_a_freeze_that_another_environment_adds_while_ours_is_removed_stays(
+    api: MemoryApi, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prod, stage, answer = make("prod"), make("stage"), api.send
+    freezes = [one.marker_ids("rollback-freeze", env)[0] for one, env in ((prod, "prod"), (stage, "stage"))]
+    prod.place(freezes[0], {"by": "alice"})
+
+    def overtaken(request: KubernetesRequest, timeout_s: float) -> HttpAnswer:
+        if request.method == "DELETE":
+            monkeypatch.setattr(api, "send", answer)
+            assert stage.place(freezes[1], {"by": "bob"})
+        return answer(request, timeout_s)
+
+    monkeypatch.setattr(api, "send", overtaken)
+
+    assert prod.remove(freezes[0], {})
+    assert prod.labels(freezes[0]) is None
+    assert stage.labels(freezes[1]) == {"by": "bob"}
