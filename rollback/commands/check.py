@@ -40,12 +40,12 @@ def _answer(options: dict[str, Any]) -> CommandResult:
     now = datetime.now(timezone.utc)
     shared = cluster_identity.is_shared(config)
     try:
-        with cluster_identity.opened_state_store(config, env.name, access) as store:
+        with cluster_identity.opened_state_store(config, env.name, access) as (store, perhaps):
             state, kept = store.load(), store.exists()
     except UnknownCluster as error:
         if not freeze.objections(error.former, image, now):
             raise
-        state, kept = error.former, True
+        state, kept, perhaps = error.former, True, ()
     if not kept and env.name not in config.environments:
         raise context.unknown_environment(env, config, "no run that is known here")
     commands = context.command_lines(config=options["--config"], target=options["--target"], user=options["--user"])
@@ -57,6 +57,13 @@ def _answer(options: dict[str, Any]) -> CommandResult:
         "shared": shared,
         **freeze.as_json(state),
     }
+    if not reasons and perhaps:
+        raise Failed(
+            f"{env.name} may be frozen",
+            why="; ".join(perhaps),
+            hint="run `rollback check` once by the address that was used then, or remove the file if that was "
+            "another cluster's",
+        )
     if not reasons:
         return CommandResult(f"FREE: {env.name} may be deployed to{'' if shared else _ELSEWHERE}\n", data, FREE)
     lines = [f"NO: {env.name}: {why}\n" for why in freeze.objections(state, image, now)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,8 @@ from rollback.state.state_store import StateStore
 from rollback.workflow import cluster_identity, context
 from rollback.workflow.command_result import CommandResult
 
+log = logging.getLogger(__name__)
+
 
 def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     """Lift the freeze; what was rolled back stays remembered."""
@@ -22,12 +25,14 @@ def main(options: dict[str, Any], progress: Progress) -> CommandResult:
     access = context.access(
         config, user=options["--user"], password=options["--pwd"], password_file=options["--pwd-file"]
     )
-    with cluster_identity.opened_state_store(config, env, access) as store:
+    with cluster_identity.opened_state_store(config, env, access) as (store, perhaps):
         if env not in config.environments and not store.exists():
             raise context.unknown_environment(config.environment(env), config, "no run that is known here")
         before = store.load()
         if before.freeze or before.unfinished:
             _change(store, env, options)
+    for one in perhaps:
+        log.warning("%s; a thaw by that address lifts it", one)
     lifted, cut_off = before.freeze, before.unfinished
     data = {"env": env, "thawed": asdict(lifted) if lifted else None, "unfinished": [asdict(one) for one in cut_off]}
     if not lifted and not cut_off:

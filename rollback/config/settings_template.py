@@ -13,7 +13,7 @@ registry:
   # Credentials: Docker's and Podman's own files and helpers are read (`docker login`).
   # ca_bundle: ca.pem              # authorities to trust instead of the system's
 
-# What `get` asks for where no --repo is given.
+# The repositories of `get` without --repo.
 repos:
 {repos}
 

@@ -103,10 +103,14 @@ def state_store(config: Settings, reached: Target, cluster: Cluster, env: str) -
 
 
 @contextmanager
-def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[StateStore]:
+def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[tuple[StateStore, tuple[str, ...]]]:
     """Where an environment's state is kept, for a command that has no target open otherwise.
 
     State in the folder needs no request to a target whose address was used before.
+
+    Yields:
+        The store; and a sentence for each freeze that version 0.1 kept under an address of which nobody knows the
+        cluster, so that it may be this one's.
 
     Raises:
         UnknownCluster: the target has to be queried for the cluster that it is, and cannot be.
@@ -117,25 +121,22 @@ def opened_state_store(config: Settings, env: str, login: Access) -> Iterator[St
     try:
         if is_shared(config):
             reached.login()
-            yield _on_target(reached, env)
+            yield _on_target(reached, env), ()
         else:
             cluster = _cluster(config, reached, env)
-            _warn_of_unknown_addresses(config, env, cluster)
-            yield FolderStateStore(folder(config), env, cluster)
+            yield FolderStateStore(folder(config), env, cluster), _of_unknown_addresses(config, env, cluster)
     finally:
         reached.close()
 
 
-def _warn_of_unknown_addresses(config: Settings, env: str, cluster: Cluster) -> None:
-    """Say what does not count, since version 0.1 kept it under an address of which nobody knows the cluster."""
+def _of_unknown_addresses(config: Settings, env: str, cluster: Cluster) -> tuple[str, ...]:
     known = {*KnownAddresses(folder(config)).keys(), *cluster.keys}
-    for path, state in of_unknown_addresses(folder(config), env, known).items():
-        for objection in freeze.objections(state, "", datetime.now(timezone.utc)):
-            log.warning(
-                "%s was kept by version 0.1 for an address that has not been used since, and does not count here: %s",
-                path.name,
-                objection,
-            )
+    now = datetime.now(timezone.utc)
+    return tuple(
+        f"version 0.1 kept {path} for an address that has not been used since: {objection}"
+        for path, state in of_unknown_addresses(folder(config), env, known).items()
+        for objection in freeze.objections(state, "", now)
+    )
 
 
 def _on_target(reached: Target, env: str) -> StateStore:
