@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from rollback.registry.transport import Pool
 from tests.support import hostile_images
 from tests.support import registry as real
 from tests.support.hostile_images import Fleet
@@ -26,3 +28,19 @@ def fleet(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
     folder = tmp_path_factory.mktemp("fleet")
     with real.serve(program, folder) as url:
         yield hostile_images.fill(url, folder)
+
+
+@pytest.fixture(autouse=True)
+def _close_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test leaves open: hundreds of tests in one process would run out of file descriptors."""
+    made: list[Pool] = []
+    start = Pool.__init__
+
+    def noted(self: Pool, *arguments: Any, **options: Any) -> None:
+        start(self, *arguments, **options)
+        made.append(self)
+
+    monkeypatch.setattr(Pool, "__init__", noted)
+    yield
+    for pool in made:
+        pool.close()

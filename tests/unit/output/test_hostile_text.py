@@ -141,7 +141,7 @@ def thawed(text: str) -> str:
     """What `thaw` prints to standard error and as its result."""
     options = dict.fromkeys(("--config", "--target", "--user", "--pwd", "--pwd-file"))
     stream, store = io.StringIO(), Kept(state(text))
-    with patch.object(cluster_identity, "opened_state_store", lambda *_: nullcontext(store)):
+    with patch.object(cluster_identity, "opened_state_store", lambda *_: nullcontext((store, ()))):
         result = thaw.main({**options, "--env": "prod", "--by": text, "--reason": text}, Progress(stream))
     assert (store.kept.freeze, store.kept.unfinished) == (None, ())
     return re.sub(r"^\S+Z ", "", stream.getvalue(), flags=re.MULTILINE) + result.text.removeprefix("DONE")
