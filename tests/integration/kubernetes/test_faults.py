@@ -169,12 +169,13 @@ def test_without_the_right_to_delete_pods_the_command_that_frees_a_stateful_set_
     before = shop.namespace.get("StatefulSet", "db")["spec"]["template"]
     shop.namespace.change_role(lambda rules: [rule for rule in rules if rule["verbs"] != ["delete"]])
 
-    ran = shop.run("--timeout=4")
+    ran = shop.run("--timeout=12")  # that it is stuck takes seconds to be known on a busy machine
     said = " ".join(ran.err.split())
     shown = re.findall(r"kubectl --kubeconfig=\S+ --context (\S+) -n (\S+) delete pod (\S+)", said)
     shop.namespace.cluster.kubectl("-n", shop.namespace.name, "delete", "pod", "db-0")
 
     assert ran.code == 4, ran.err + ran.out
+    assert shown, said
     assert shown == [(shop.namespace.cluster.context, shop.namespace.name, "db-0")]
     assert f"the pod {shop.namespace.name}/db-0 cannot be deleted" in said
     assert 'cannot delete resource "pods"' in said

@@ -223,14 +223,18 @@ class Namespace:
         self.cluster.admin.request("POST", f"{base}/rolebindings", binding, JSON)
 
     def change_role(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-        """Change the rules of the Role `rollback` in this namespace.
+        """Change the rules of the Role `rollback` in this namespace, and wait until that counts.
 
         Args:
             change: returns the new rules, given the present ones.
         """
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.name}/roles/rollback"
         role = self.cluster.admin.request("GET", path)
-        self.cluster.admin.request("PUT", path, {**role, "rules": change(role["rules"])})
+        before, rules = _rights_of(role["rules"]), change(role["rules"])
+        self.cluster.admin.request("PUT", path, {**role, "rules": rules})
+        lost, gained = before - _rights_of(rules), _rights_of(rules) - before
+        wait_until(lambda: not any(self.allows("rollback", *right) for right in lost))
+        wait_until(lambda: all(self.allows("rollback", *right) for right in gained))
 
     def wait_until_up(self, kind: str, name: str) -> None:
         """Wait until a workload runs what it asks for, all of it available and nothing old left."""
@@ -265,3 +269,14 @@ class Namespace:
     def wait_until(self, condition: Callable[[], Any]) -> None:
         """Wait until a condition is true, at most a minute."""
         wait_until(condition, limit_s=60)
+
+
+def _rights_of(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """The verb, group and resource of every right that rules give."""
+    return {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
